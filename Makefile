@@ -1,0 +1,40 @@
+# `make demo` runs the main job, `make test` all tests; each sets itself up. PYTHON=python3.11 picks the interpreter.
+PYTHON ?= $(shell scripts/newest-python)
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+VENV := .venv/$(VERSION)
+BIN := $(VENV)/bin
+JOBS ?= 4
+
+.PHONY: demo test lint types format check clean help
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
+
+demo: $(VENV)/.demo  ## play the example's profiles; the artifacts land in artifacts/
+	@$(BIN)/otel-coverage demo --out artifacts
+
+test: $(VENV)/.test  ## all tests, on PYTHON
+	$(BIN)/python -m pytest -n $(JOBS) --no-skips
+
+lint: $(VENV)/.test  ## ruff: lint and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.test  ## mypy, strict
+	$(BIN)/mypy
+
+format: $(VENV)/.test  ## rewrite what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+check: lint types test  ## what CI runs on one interpreter
+
+clean:  ## remove environments and whatever was built
+	rm -rf .venv artifacts build *.egg-info
+
+$(VENV)/.%: pyproject.toml
+	@test -x $(BIN)/python || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing otel-coverage[$*] into $(VENV) (a minute or two, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@touch $@

@@ -1,0 +1,1 @@
+"""All classes and functions of one revision, found without running it."""

@@ -1,0 +1,1 @@
+"""The embedded collector: OTLP in, rows of otel_traces out."""

@@ -1,0 +1,1 @@
+"""Replaying recorded workflows against a running application."""

@@ -1,0 +1,11 @@
+"""What ran inside one context: engines that record it exactly, whatever runs beside it.
+
+Knows nothing of OpenTelemetry.
+"""
+
+from otel_coverage.recording.current import CurrentRecording
+from otel_coverage.recording.engine import Engine, open_engine
+from otel_coverage.recording.executed import Executed
+from otel_coverage.recording.recording import Recording
+
+__all__ = ["CurrentRecording", "Engine", "Executed", "Recording", "open_engine"]

@@ -1,0 +1,1 @@
+"""From query results to files that people and CI read."""

@@ -1,0 +1,1 @@
+"""ClickHouse: connecting, applying the schema, asking."""

@@ -1,0 +1,1 @@
+"""From a recording to attributes on spans: processor, context, exporter."""

@@ -1,0 +1,37 @@
+"""Which tests run on which interpreter, and what none of them may do: be skipped unseen."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--no-skips", action="store_true", help="fail the session when any test was skipped")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, rather than skip, what this interpreter cannot run by its version."""
+    here = sys.version_info[:2]
+    wanted, left_out = [], []
+    for item in items:
+        since, until = item.get_closest_marker("since"), item.get_closest_marker("until")
+        fits = (since is None or here >= since.args) and (until is None or here <= until.args)
+        (wanted if fits else left_out).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = wanted
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """With ``--no-skips`` a skipped test is a failure: everything the suite needs comes with the ``test`` extra."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not session.config.getoption("--no-skips") or reporter is None:
+        return
+    skipped = reporter.stats.get("skipped", [])
+    if skipped and exitstatus == 0:
+        for report in skipped:
+            reporter.write_line(f"skipped, though nothing may be: {report.nodeid}", red=True)
+        session.exitstatus = 1
