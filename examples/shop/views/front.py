@@ -1,0 +1,54 @@
+"""Opening a run, and asking after jobs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, g
+from rq.exceptions import NoSuchJobError
+
+from shop import database, queueing
+from shop.errors import NotFoundError
+from shop.products import Catalogue
+from shop.service import Service
+
+pages = Blueprint("front", __name__)
+
+
+@pages.get("/health")
+def health() -> dict[str, Any]:
+    """For the load balancer."""
+    return {"status": "up"}
+
+
+@pages.post("/runs/<run>")
+def open_run() -> tuple[dict[str, Any], int]:
+    """Open the shop, with full shelves."""
+    connection = database.of_request()
+    with connection:
+        connection.execute("INSERT INTO runs (run) VALUES (?)", (g.run,))
+        Catalogue(connection, g.run).stock_up()
+    return {"run": g.run}, 201
+
+
+@pages.get("/runs/<run>/history")
+def history() -> dict[str, Any]:
+    """What was done in a run."""
+    return {"actions": Service(database.of_request(), g.run).history()}
+
+
+@pages.get("/jobs/<job_id>")
+def job(job_id: str) -> dict[str, Any]:
+    """How far a job is."""
+    try:
+        found = queueing.find(job_id)
+    except NoSuchJobError:
+        raise NotFoundError(f"no job {job_id!r}") from None
+    return {"job_id": job_id, "status": str(found.get_status().value)}
+
+
+@pages.delete("/jobs/<job_id>")
+def forget_job(job_id: str) -> tuple[str, int]:
+    """Never mind."""
+    queueing.forget(job_id)
+    return "", 204
