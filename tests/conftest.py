@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+pytest_plugins = ["tests.support.store"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="fail the session when any test was skipped")
@@ -14,7 +16,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out, rather than skip, what this interpreter cannot run by its version."""
     here = sys.version_info[:2]
-    wanted, left_out = [], []
+    wanted: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
     for item in items:
         since, until = item.get_closest_marker("since"), item.get_closest_marker("until")
         fits = (since is None or here >= since.args) and (until is None or here <= until.args)

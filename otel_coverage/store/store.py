@@ -1,0 +1,193 @@
+"""A store: ClickHouse, as a server or inside this process, spoken to through clickhouse-connect alone."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import clickhouse_connect
+from clickhouse_connect.driver.exceptions import ClickHouseError
+
+from otel_coverage.errors import ConfigurationError, OtelCoverageError, StoreError, UnreachableError
+from otel_coverage.store.dsn import Dsn
+from otel_coverage.store.holder import holder_of
+from otel_coverage.store.result import Result
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+_UNKNOWN = frozenset({"UNKNOWN_TABLE", "UNKNOWN_DATABASE"})
+_NOISE = re.compile(r"^(?:HTTPDriver[^:]*: |Received ClickHouse exception, )*(?:Code: \d+\. )?(?:DB::Exception: )?")
+
+
+class Store:
+    """An open store. Safe to use from several threads; an embedded one answers them one after the other.
+
+    Attributes:
+        dsn: where it is.
+    """
+
+    def __init__(self, client: Client, dsn: Dsn) -> None:
+        self._client = client
+        self.dsn = dsn
+
+    @property
+    def database(self) -> str:
+        """The database that names without one refer to."""
+        return self.dsn.database
+
+    def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> Result:
+        """Ask.
+
+        Args:
+            sql: one statement that answers rows; ``{name:Type}`` stands for a parameter.
+            parameters: the parameters' values, bound by the engine.
+
+        Raises:
+            StoreError: the engine refuses the statement.
+            UnreachableError: the server does not answer.
+        """
+        with self._errors():
+            answer = self._client.query(sql, parameters=dict(parameters or {}))
+            return Result(tuple(answer.column_names), [tuple(row) for row in answer.result_rows])
+
+    def command(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
+        """Run one statement that answers nothing.
+
+        Raises:
+            StoreError: the engine refuses the statement.
+            UnreachableError: the server does not answer.
+        """
+        with self._errors():
+            self._client.command(sql, parameters=dict(parameters or {}))
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert all rows by one statement.
+
+        Raises:
+            StoreError: the engine refuses them, or a value does not fit its column.
+            UnreachableError: the server does not answer.
+        """
+        if not rows:
+            return
+        with self._errors():
+            self._client.insert(table, rows, column_names=list(columns), database=self.database)
+
+    def close(self) -> None:
+        """Let go of it; the folder of an embedded store is free for others once nobody here has it open."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except ClickHouseError as error:
+            raise _translated(error, self.dsn) from error
+
+
+def open_store(dsn: str, *, create: bool = False, read_only: bool = False) -> Store:
+    """Open the store at an address.
+
+    Args:
+        dsn: ``chdb:///absolute/path`` or ``clickhouse://user:password@host:8123/database``.
+        create: whether to make the folder and the database where there is none yet.
+        read_only: whether the engine is to refuse every statement that changes anything.
+
+    Raises:
+        ConfigurationError: the address cannot be read, or the embedded engine is not installed.
+        StoreError: there is no such store, or another process holds it.
+        UnreachableError: the server does not answer.
+    """
+    where = Dsn.parse(dsn)
+    client = _embedded_client(where, create) if where.kind == "chdb" else _server_client(where)
+    store = Store(client, where)
+    try:
+        known = store.query(
+            "SELECT count() FROM system.databases WHERE name = {name:String}", {"name": where.database}
+        ).rows[0][0]
+        if not known and create:
+            store.command(f"CREATE DATABASE IF NOT EXISTS {where.database}")
+        elif not known:
+            raise _missing(where, f"there is no database {where.database!r}")
+        client.database = where.database
+        if read_only:
+            # 2, not 1: a reader may still set what bounds its own queries; the engine refuses to take it back
+            client.set_client_setting("readonly", "2")
+    except BaseException:
+        client.close()
+        raise
+    return store
+
+
+def _embedded_client(where: Dsn, create: bool) -> Client:
+    holder = holder_of(where.path)
+    if holder is not None:
+        raise StoreError(
+            f"{where}: held by {holder}; an embedded store belongs to one process at a time, stop that one first"
+        )
+    if create:
+        try:
+            os.makedirs(where.path, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{where}: the folder cannot be made: {error.strerror}") from error
+    elif not os.path.isdir(os.path.join(where.path, "metadata")):
+        raise _missing(where, "there is no store")
+    if not os.access(where.path, os.W_OK | os.X_OK):
+        raise StoreError(f"{where}: the folder is not writable, and the engine needs it to be, even to read")
+    try:
+        return clickhouse_connect.get_client(interface="chdb", path=where.path, tz_mode="schema")
+    except ImportError as error:
+        raise ConfigurationError(
+            f"{where}: the embedded engine is not installed; pip install 'otel-coverage[embedded]'"
+        ) from error
+    except ClickHouseError as error:
+        raise StoreError(f"{where}: {_first_line(error)}") from error
+
+
+def _server_client(where: Dsn) -> Client:
+    try:
+        return clickhouse_connect.get_client(
+            interface="https" if where.tls else "http",
+            host=where.host,
+            port=where.port,
+            username=where.username or None,
+            password=where.password,
+            tz_mode="schema",
+            autogenerate_session_id=False,  # a session answers one thread at a time
+            generic_args=dict(where.options),
+        )
+    except ClickHouseError as error:
+        raise _translated(error, where) from error
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"{where}: {error}") from error
+
+
+def _missing(where: Dsn, what: str) -> StoreError:
+    return StoreError(f"{where}: {what}; `otel-coverage schema apply --store {where}` makes it")
+
+
+def _translated(error: ClickHouseError, where: Dsn) -> OtelCoverageError:
+    """The engine's exception in one line of ours."""
+    code, name = getattr(error, "code", None), getattr(error, "name", None)
+    if name in _UNKNOWN:
+        return _missing(where, _first_line(error))
+    if code is None and where.kind == "clickhouse" and "Error" in str(error) and "HTTPConnection" in str(error):
+        return UnreachableError(f"{where}: no answer; is ClickHouse up, and is this its HTTP port?")
+    return StoreError(f"{where}: {_first_line(error)}")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return _NOISE.sub("", lines[0]).strip()
