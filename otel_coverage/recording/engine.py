@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Protocol
 
+from otel_coverage.errors import ConfigurationError
 from otel_coverage.recording.current import CurrentRecording
 from otel_coverage.recording.recording import Recording
 from otel_coverage.settings import EngineChoice, Granularity
@@ -37,4 +39,13 @@ def open_engine(
     Raises:
         ConfigurationError: the engine asked for cannot run here (``monitoring`` before CPython 3.12).
     """
-    raise NotImplementedError
+    if choice == "coverage" or (choice == "auto" and sys.version_info < (3, 12)):
+        raise ConfigurationError("engine 'coverage' is not built yet")
+    if sys.version_info < (3, 12):
+        raise ConfigurationError(
+            f"engine 'monitoring' needs CPython 3.12 or later, this is {sys.version.split()[0]}; "
+            "set OTEL_COVERAGE_ENGINE=coverage"
+        )
+    from otel_coverage.recording.monitoring import MonitoringEngine
+
+    return MonitoringEngine(granularity, source, current)

@@ -1,0 +1,59 @@
+"""From code objects to names: symbols and paths of what a recording entered."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable
+from dataclasses import dataclass
+from types import CodeType
+
+from otel_coverage.recording.executed import Executed
+from otel_coverage.source import SourceTree
+from otel_coverage.symbols import Symbol, symbol_of
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a code object stands in the source tree.
+
+    Attributes:
+        reference: the code object.
+        path: its file's path; None outside the tree.
+        symbol: the function that entering it executes, if any.
+    """
+
+    reference: weakref.ref[CodeType]
+    path: str | None
+    symbol: Symbol | None
+
+
+class Resolver:
+    """Names code objects, each once: keyed by ``id()``, since hashing a code object walks its bytecode."""
+
+    def __init__(self, source: SourceTree) -> None:
+        self._source = source
+        self._places: dict[int, Place] = {}
+
+    def resolve(self, entered: Iterable[tuple[CodeType, Iterable[int]]]) -> Executed:
+        """The functions entered, and the lines by file."""
+        functions: set[Symbol] = set()
+        lines: dict[str, set[int]] = {}
+        for code, numbers in entered:
+            place = self._places.get(id(code))
+            if place is None or place.reference() is not code:
+                place = self._place(code)
+            if place.symbol is not None:
+                functions.add(place.symbol)
+            if place.path is not None:
+                lines.setdefault(place.path, set()).update(numbers)
+        for numbers in lines.values():
+            numbers.discard(0)
+        return Executed(frozenset(functions), {path: frozenset(ran) for path, ran in lines.items() if ran})
+
+    def _place(self, code: CodeType) -> Place:
+        identity = id(code)
+        file = self._source.locate(code.co_filename)
+        reference = weakref.ref(code, lambda _: self._places.pop(identity, None))
+        place = Place(reference, None, None) if file is None else Place(reference, file.path, symbol_of(code, file))
+        self._places[identity] = place
+        return place
