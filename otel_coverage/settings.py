@@ -18,7 +18,7 @@ ENVIRONMENT_PREFIX = "OTEL_COVERAGE_"
 PYPROJECT_TABLE = "tool.otel_coverage"
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"", "0", "false", "no", "off"})
+_FALSE = frozenset({"0", "false", "no", "off"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,9 @@ class Settings:
         folder: str | os.PathLike[str] = ".",
         **arguments: object,
     ) -> Settings:
-        """Settings from arguments (those that are not None), then environment, then ``pyproject.toml`` in ``folder``.
+        """Settings from arguments (those given), then environment, then ``pyproject.toml`` in ``folder``.
+
+        An argument that is None or an empty tuple counts as not given, as click hands over an option that was not used.
 
         Raises:
             ConfigurationError: an unknown name or a value that the setting cannot take; it says where that value stood.
@@ -69,7 +71,7 @@ class Settings:
         for origin, candidates in (
             (f"[{PYPROJECT_TABLE}] in pyproject.toml", _from_pyproject(Path(folder))),
             ("the environment", _from_environment(environ, names)),
-            ("the arguments", {name: value for name, value in arguments.items() if value is not None}),
+            ("the arguments", {name: value for name, value in arguments.items() if value not in (None, ())}),
         ):
             for name, value in candidates.items():
                 if name not in names or (name == "enabled" and origin.startswith("[")):
@@ -81,8 +83,9 @@ class Settings:
 
 
 def _from_environment(environ: Mapping[str, str], names: set[str]) -> dict[str, object]:
-    found = {name: environ.get(ENVIRONMENT_PREFIX + name.upper()) for name in names}
-    return {name: value for name, value in found.items() if value is not None}
+    """The variables that are set; an empty one is not, as OpenTelemetry's specification has it."""
+    found = {name: environ.get(ENVIRONMENT_PREFIX + name.upper(), "") for name in names}
+    return {name: value for name, value in found.items() if value.strip()}
 
 
 def _from_pyproject(folder: Path) -> dict[str, object]:
@@ -91,12 +94,13 @@ def _from_pyproject(folder: Path) -> dict[str, object]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         return {}
-    if PYPROJECT_TABLE not in text:
-        return {}
+    if "otel_coverage" not in text:
+        return {}  # whatever else is wrong with the file is not for us to report
     try:
-        table = tomllib.loads(text).get("tool", {}).get("otel_coverage", {})
+        tools = tomllib.loads(text).get("tool", {})
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: {error}") from error
+    table = tools.get("otel_coverage", {}) if isinstance(tools, dict) else tools
     if not isinstance(table, dict):
         raise ConfigurationError(f"{path}: {PYPROJECT_TABLE} is no table")
     return cast("dict[str, object]", table)
@@ -110,12 +114,14 @@ def _checked(name: str, value: object, origin: str) -> object:
             raise ConfigurationError(f"{where}: {value!r} is neither 1 nor 0")
         return text in _TRUE
     if name == "source":
-        parts = value.replace("\n", ",").split(",") if isinstance(value, str) else value
-        if not isinstance(parts, list | tuple) or not all(isinstance(part, str) for part in parts):
+        entries = [value] if isinstance(value, str) else value
+        if not isinstance(entries, list | tuple) or not all(isinstance(entry, str) for entry in entries):
             raise ConfigurationError(f"{where}: a list of packages or folders is wanted, not {value!r}")
-        return tuple(part.strip() for part in parts if part.strip())
+        parts = (part.strip() for entry in entries for part in entry.replace("\n", ",").split(","))
+        return tuple(part for part in parts if part)
     if not isinstance(value, str):
-        raise ConfigurationError(f"{where}: text is wanted, not {value!r}")
+        shown = "what stands there" if name == "token" else repr(value)
+        raise ConfigurationError(f"{where}: text is wanted, not {shown}")
     if name in ("granularity", "engine"):
         choices = get_args(Granularity if name == "granularity" else EngineChoice)
         if value not in choices:

@@ -7,18 +7,21 @@ file imported, in a container or a checkout, get the same name.
 from __future__ import annotations
 
 import importlib.machinery
+import linecache
 import os
+import re
 import sys
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import coverage
 from coverage.files import GlobMatcher, prep_patterns
 
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.symbols import definitions
+
+_DEFINITION = re.compile(r"\s*(?P<decorator>@)|\s*(?:async\s+)?def\s+(?P<name>\w+)")
 
 
 @dataclass(frozen=True)
@@ -35,13 +38,19 @@ class SourceFile:
     path: str
     module: str
 
-    @cached_property
-    def definitions(self) -> frozenset[tuple[str, int]]:
-        """What the file defines with ``def``; empty where the source is gone or unreadable to this interpreter."""
-        try:
-            return definitions(Path(self.filename).read_bytes())
-        except (OSError, SyntaxError, ValueError):
-            return frozenset()
+    def defines(self, name: str, line: int) -> bool:
+        """Whether the source defines the function ``name`` with a ``def`` or a first decorator that stands on ``line``.
+
+        True where the source is gone or unreadable: functions are far more frequent than what is asked to be told apart
+        from them (see :mod:`otel_coverage.symbols`).
+        """
+        text = linecache.getline(self.filename, line)
+        found = _DEFINITION.match(text)
+        if found is None:
+            return not text
+        if found["decorator"]:
+            return name != "__annotate__"  # the scope of a decorated function's annotations stands on the same line
+        return unicodedata.normalize("NFKC", found["name"]) == name
 
 
 @dataclass(frozen=True)
@@ -64,14 +73,23 @@ class SourceTree:
         source: folders, files, or importable package names; empty for the working directory.
         include: glob patterns, as in a coverage.py configuration; empty for all.
         omit: glob patterns, as in a coverage.py configuration.
+        rcfile: the coverage.py configuration that says which lines count; None for coverage.py's defaults.
 
     Raises:
         ConfigurationError: an entry of ``source`` is neither a folder or file nor an importable package.
     """
 
-    def __init__(self, source: Iterable[str] = (), *, include: Iterable[str] = (), omit: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        source: Iterable[str] = (),
+        *,
+        include: Iterable[str] = (),
+        omit: Iterable[str] = (),
+        rcfile: str | None = None,
+    ) -> None:
         entries = tuple(source) or (".",)
         self.roots = tuple(_root_of(entry) for entry in entries)
+        self.rcfile = rcfile
         include, omit = tuple(include), tuple(omit)
         self._include = GlobMatcher(prep_patterns(include), "include") if include else None
         self._omit = GlobMatcher(prep_patterns(omit), "omit") if omit else None
@@ -81,6 +99,8 @@ class SourceTree:
     @classmethod
     def from_rcfile(cls, source: Iterable[str] = (), rcfile: str | None = None) -> SourceTree:
         """The tree that a coverage.py configuration file describes; ``source``, where given, overrides the file's.
+
+        As in coverage.py, a source, wherever it was given, switches the file's ``include`` off.
 
         Raises:
             ConfigurationError: the file cannot be read as a coverage.py configuration.
@@ -94,14 +114,19 @@ class SourceTree:
         except coverage.CoverageException as error:
             raise ConfigurationError(f"{rcfile}: {error}") from error
 
-        def patterns(option: str) -> list[str]:
-            value = config.get_option(option)
+        def values(option: str) -> list[str]:
+            try:
+                value = config.get_option(option)
+            except coverage.CoverageException:  # an option that this coverage.py does not have yet
+                return []
             return [str(item) for item in value] if isinstance(value, list) else []
 
+        source = tuple(source) or (*values("run:source"), *values("run:source_pkgs"), *values("run:source_dirs"))
         return cls(
-            tuple(source) or [*patterns("run:source"), *patterns("run:source_pkgs"), *patterns("run:source_dirs")],
-            include=patterns("run:include"),
-            omit=patterns("run:omit"),
+            source,
+            include=() if source else values("run:include"),
+            omit=values("run:omit"),
+            rcfile=os.path.abspath(rcfile),
         )
 
     def locate(self, filename: str) -> SourceFile | None:
@@ -136,11 +161,8 @@ class SourceTree:
             return None
         real = os.path.realpath(filename)
         for root in self.roots:
-            if real != root.folder and not real.startswith(root.folder.rstrip(os.sep) + os.sep):
+            if not _is_own(real, root.folder):
                 continue
-            below = os.path.relpath(os.path.dirname(real), root.folder) if real != root.folder else "."
-            if any(_is_foreign_folder(part) for part in below.split(os.sep) if part != "."):
-                return None
             if self._include is not None and not self._include.match(real):
                 return None
             if self._omit is not None and self._omit.match(real):
@@ -210,14 +232,29 @@ def _python_files(folder: str) -> Iterator[str]:
         yield folder
         return
     for here, folders, names in os.walk(folder):
-        folders[:] = [
-            name
-            for name in folders
-            if not _is_foreign_folder(name) and not os.path.exists(os.path.join(here, name, "pyvenv.cfg"))
-        ]
+        folders[:] = [name for name in folders if not _is_foreign(os.path.join(here, name))]
         yield from (os.path.join(here, name) for name in names if name.endswith((".py", ".pyw")))
 
 
-def _is_foreign_folder(name: str) -> bool:
-    """Folders below a source root whose files are never the application's own."""
-    return name in ("site-packages", "dist-packages", "__pycache__", "node_modules") or name.startswith(".")
+def _is_own(filename: str, root: str) -> bool:
+    """Whether the file lies below ``root``, in no foreign folder on the way, or is ``root`` itself."""
+    if filename == root:
+        return True
+    if not filename.startswith(root.rstrip(os.sep) + os.sep):
+        return False
+    folder = os.path.dirname(filename)
+    while folder != root:
+        if _is_foreign(folder):
+            return False
+        folder = os.path.dirname(folder)
+    return True
+
+
+def _is_foreign(folder: str) -> bool:
+    """Folders below a source root whose files are never the application's own: installed, hidden or generated ones."""
+    name = os.path.basename(folder)
+    return (
+        name in ("site-packages", "dist-packages", "__pycache__", "node_modules")
+        or name.startswith(".")
+        or os.path.exists(os.path.join(folder, "pyvenv.cfg"))
+    )

@@ -7,14 +7,25 @@ what ran and what the source tree holds are named by the same rule.
 
 from __future__ import annotations
 
-import ast
+import sys
 from dataclasses import dataclass
-from inspect import CO_NESTED, CO_OPTIMIZED
+from inspect import (
+    CO_ASYNC_GENERATOR,
+    CO_COROUTINE,
+    CO_GENERATOR,
+    CO_ITERABLE_COROUTINE,
+    CO_OPTIMIZED,
+    CO_VARARGS,
+    CO_VARKEYWORDS,
+)
 from types import CodeType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from otel_coverage.source import SourceFile
+
+_RESUME_SIZE = 2  # bytes of the instruction that every function begins with; it stands on the line of the ``def``
+_NEVER_HIDDEN = CO_VARARGS | CO_VARKEYWORDS | CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,8 +51,8 @@ class Symbol:
         Raises:
             ValueError: the text is not of the form ``module:qualname@line``.
         """
-        module, colon, rest = text.partition(":")
-        qualname, at, line = rest.rpartition("@")
+        name, at, line = text.rpartition("@")
+        module, colon, qualname = name.rpartition(":")  # a folder's name may hold both, a qualname neither
         if not (module and colon and qualname and at and line.isascii() and line.isdigit()):
             raise ValueError(f"not a symbol (module:qualname@line): {text!r}")
         return cls(module, qualname, int(line))
@@ -62,30 +73,22 @@ def is_function(code: CodeType, file: SourceFile) -> bool:
     """Whether the source defines ``code`` with ``def`` or ``async def``."""
     if not code.co_flags & CO_OPTIMIZED or code.co_name.startswith("<"):
         return False  # class and module bodies are not optimized; <lambda>, <genexpr>, <generic parameters of f>
-    if _may_be_hidden_scope(code):
-        return (code.co_name, code.co_firstlineno) in file.definitions
-    return True
+    return not _may_be_hidden_scope(code) or file.defines(code.co_name, code.co_firstlineno)
 
 
 def _may_be_hidden_scope(code: CodeType) -> bool:
-    """Whether ``code`` has the shape of a lazily evaluated annotation scope, which carries an ordinary name.
+    """Whether ``code`` has the shape of a lazily evaluated scope, which carries an ordinary name.
 
-    The value of ``type X = ...`` is a code object named X, a TypeVar's bound one named T: nested, without arguments up
-    to 3.13, with one positional-only ``format`` since. Functions can have that shape too, so the source decides.
+    The value of ``type X = ...`` is a code object named X, a TypeVar's bound one named T, a function's annotations one
+    named ``__annotate__``. From 3.14 on they take one positional-only ``format``; before, they take no arguments and
+    return on their own first line, as a function does only when its body stands on the ``def`` line. Functions can
+    have that shape too, so the source decides about these few.
     """
+    if sys.version_info < (3, 12) or code.co_flags & _NEVER_HIDDEN or code.co_kwonlyargcount:
+        return False
     if code.co_posonlyargcount == code.co_argcount == 1:
         return code.co_varnames[0] in ("format", ".format")
-    return code.co_argcount == 0 and bool(code.co_flags & CO_NESTED)
-
-
-def definitions(source: str | bytes) -> frozenset[tuple[str, int]]:
-    """(name, line of the first decorator or ``def``) of each function that ``source`` defines.
-
-    Raises:
-        SyntaxError: the source is no Python of this interpreter's version.
-    """
-    return frozenset(
-        (node.name, min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)]))
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    )
+    if code.co_argcount or sys.version_info >= (3, 14):
+        return False
+    on_first_line = sum(end - start for start, end, line in code.co_lines() if line == code.co_firstlineno)
+    return on_first_line > _RESUME_SIZE

@@ -24,6 +24,8 @@ COMMANDS = {
     "schema": "Create or show the tables and views.",
 }
 
+_INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
+
 
 class LazyGroup(click.Group):
     """Imports a command when it is needed, so that ``run`` does not pay for what ``report`` imports."""
@@ -44,10 +46,12 @@ class LazyGroup(click.Group):
         try:
             module = importlib.import_module(f"otel_coverage.cli.{cmd_name}")
         except ModuleNotFoundError as error:
-            if error.name is None or error.name.startswith("otel_coverage."):
+            if error.name is None or error.name.partition(".")[0] == "otel_coverage":
                 raise
+            if ctx.resilient_parsing:  # completing a command line: the name is all that is known
+                return click.Command(cmd_name, help=COMMANDS[cmd_name])
             raise click.UsageError(
-                f"'{cmd_name}' needs the module {error.name!r}, which is not installed; "
+                f"{cmd_name!r} needs the module {error.name!r}, which is not installed; "
                 "pip install 'otel-coverage[embedded,playback,report]' brings it"
             ) from error
         return cast("click.Command", module.command)
@@ -69,9 +73,23 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Entry point of the console script: errors of ours are one line, exit code 2, no traceback."""
+    """Entry point of the console script: an error that the user can mend is one line on stderr, without a traceback."""
     try:
-        cli.main(prog_name="otel-coverage")
-    except OtelCoverageError as error:
-        click.echo(f"otel-coverage: {error}", err=True)
-        sys.exit(error.exit_code)
+        code = cli.main(prog_name="otel-coverage", standalone_mode=False)
+    except (click.ClickException, OtelCoverageError) as error:
+        sys.exit(_tell(error))
+    except click.Abort:
+        sys.exit(_INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell(error: click.ClickException | OtelCoverageError) -> int:
+    """Show the error; its exit code."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return error.exit_code
+    message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f"; see {context.command_path} --help" if context is not None else ""
+    click.echo(f"otel-coverage: {' '.join(message.split()).rstrip('.')}{hint}", err=True)
+    return error.exit_code

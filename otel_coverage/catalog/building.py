@@ -1,0 +1,60 @@
+"""Building a catalog, file by file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from otel_coverage.catalog.catalog import Catalog, CatalogError, CatalogFile, CatalogSymbol
+from otel_coverage.catalog.definitions import ParsedFile
+from otel_coverage.catalog.statements import StatementReader
+from otel_coverage.source import SourceFile, SourceTree
+
+
+def build(tree: SourceTree, *, on_file: Callable[[SourceFile], object] | None = None) -> Catalog:
+    """All symbols of a source tree, without importing or running any of it.
+
+    A file that cannot be read is named among the errors, and so is one whose module has the name of another file's:
+    both would stand under the same names. The rest goes on.
+
+    Args:
+        tree: the files; its ``rcfile`` says which lines count.
+        on_file: called with each file before it is read.
+
+    Raises:
+        ConfigurationError: the tree holds no file, or coverage.py cannot use its configuration.
+    """
+    symbols: dict[str, CatalogSymbol] = {}
+    files: dict[str, CatalogFile] = {}
+    errors: list[CatalogError] = []
+    paths: dict[str, str] = {}  # of modules
+    with StatementReader(tree.rcfile) as reader:
+        for file in tree.files():
+            if on_file is not None:
+                on_file(file)
+            namesake = paths.setdefault(file.module, file.filename)
+            if namesake != file.filename:
+                message = f"{namesake} is the module {file.module} already; give the two different import roots"
+                errors.append(CatalogError(file.path, 1, message))
+                continue
+            try:
+                parsed = ParsedFile.parse(file)
+                statements = reader.read(file.filename)
+                symbols.update({symbol.id: symbol for symbol in parsed.symbols(statements)})
+            except (SyntaxError, ValueError, RecursionError, MemoryError, OSError) as error:
+                errors.append(_error_in(file, error))
+                continue
+            lines = sorted(statements.executable), sorted(statements.excluded)
+            files[file.path] = CatalogFile(file.path, file.module, tuple(lines[0]), tuple(lines[1]))
+    return Catalog(
+        symbols=tuple(
+            sorted(symbols.values(), key=lambda symbol: (symbol.symbol.module, symbol.symbol.line, symbol.id))
+        ),
+        files=tuple(files[path] for path in sorted(files)),
+        errors=tuple(sorted(errors, key=lambda error: (error.file, error.line))),
+    )
+
+
+def _error_in(file: SourceFile, error: Exception) -> CatalogError:
+    if isinstance(error, SyntaxError):
+        return CatalogError(file.path, error.lineno or 1, str(error.msg))
+    return CatalogError(file.path, 1, " ".join(f"{type(error).__name__}: {error}".split()))

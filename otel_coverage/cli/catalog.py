@@ -1,0 +1,143 @@
+"""``otel-coverage catalog``: what the source tree defines, without running it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from otel_coverage import catalog as catalogs
+from otel_coverage.catalog import Catalog
+from otel_coverage.cli.identity import chosen_namespace, chosen_revision
+from otel_coverage.errors import ConfigurationError
+from otel_coverage.reporting.documents import json_text, write_text
+from otel_coverage.settings import Settings
+from otel_coverage.source import SourceFile, SourceTree
+
+_source = click.option(
+    "--source",
+    multiple=True,
+    metavar="PACKAGE|FOLDER",
+    help="The application's packages or folders; may be repeated. [OTEL_COVERAGE_SOURCE; else the working directory]",
+)
+_rcfile = click.option(
+    "--rcfile", metavar="FILE", help="A coverage.py configuration: source, omit, exclude_lines. [OTEL_COVERAGE_RCFILE]"
+)
+_revision = click.option(
+    "--revision", metavar="REV", help="The revision's name. [OTEL_RESOURCE_ATTRIBUTES' vcs.ref.head.revision, else git]"
+)
+
+
+@click.group(name="catalog")
+def command() -> None:
+    """Find all functions and classes of a source tree, without running it."""
+
+
+@command.command()
+@_source
+@_rcfile
+@_revision
+@click.option("--format", "shape", type=click.Choice(["json", "table"]), help="[table on a terminal, else json]")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write there instead of to stdout.")
+@click.option("--strict", is_flag=True, help="Exit with 1 when a file could not be read.")
+def build(
+    source: tuple[str, ...], rcfile: str | None, revision: str | None, shape: str | None, out: Path | None, strict: bool
+) -> None:
+    """Print the catalog of a source tree.
+
+    \b
+    Examples:
+      otel-coverage catalog build --source shop
+      otel-coverage catalog build --source src --out symbols.json --strict
+    """
+    tree = _tree(source, rcfile)
+    catalog = _build(tree)
+    shape = shape or ("table" if out is None and sys.stdout.isatty() else "json")
+    revision = chosen_revision(revision, tree)
+    text = json_text(catalogs.catalog_document(catalog, revision)) if shape == "json" else _table(catalog)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        try:
+            write_text(out, text)
+        except OSError as error:
+            raise ConfigurationError(f"{out}: cannot be written: {error.strerror}") from error
+    _tell_errors(catalog)
+    if strict and catalog.errors:
+        sys.exit(1)
+
+
+@command.command()
+@_source
+@_rcfile
+@_revision
+@click.option(
+    "--store", "dsn", envvar="OTEL_COVERAGE_STORE", required=True, metavar="DSN", help="[OTEL_COVERAGE_STORE]"
+)
+@click.option("--namespace", metavar="NAME", help="[OTEL_RESOURCE_ATTRIBUTES' service.namespace, else empty]")
+@click.option("--strict", is_flag=True, help="When a file could not be read, push nothing and exit with 1.")
+def push(
+    source: tuple[str, ...],
+    rcfile: str | None,
+    revision: str | None,
+    dsn: str,
+    namespace: str | None,
+    strict: bool,
+) -> None:
+    """Make the source tree's catalog the one that the store has of this revision.
+
+    Whatever the store knew of the revision before is replaced. Where the traced application runs from an image without
+    git, give it and this command the same OTEL_RESOURCE_ATTRIBUTES=vcs.ref.head.revision=REV.
+
+    \b
+    Example:
+      otel-coverage catalog push --source shop --store chdb:///var/lib/coverage
+    """
+    from otel_coverage.store import open_store
+
+    tree = _tree(source, rcfile)
+    revision = chosen_revision(revision, tree)
+    if revision is None:
+        raise ConfigurationError("the source is in no git work tree: --revision REV says which revision this is")
+    catalog = _build(tree)
+    _tell_errors(catalog)
+    if strict and catalog.errors:
+        click.echo("nothing pushed", err=True)
+        sys.exit(1)
+    with open_store(dsn) as store:
+        count = catalogs.push(store, catalog, revision, chosen_namespace(namespace))
+    click.echo(f"pushed {count} symbols of revision {revision}")
+
+
+def _tree(source: tuple[str, ...], rcfile: str | None) -> SourceTree:
+    settings = Settings.load(source=source, rcfile=rcfile)
+    return SourceTree.from_rcfile(settings.source, settings.rcfile)
+
+
+def _build(tree: SourceTree) -> Catalog:
+    if not sys.stderr.isatty():
+        return catalogs.build(tree)
+    with click.progressbar(length=sum(1 for _ in tree.files()), label="reading", file=sys.stderr) as bar:
+
+        def advance(file: SourceFile) -> None:
+            bar.update(1)
+
+        return catalogs.build(tree, on_file=advance)
+
+
+def _tell_errors(catalog: Catalog) -> None:
+    for error in catalog.errors:
+        click.echo(f"{error} (left out)", err=True)
+
+
+def _table(catalog: Catalog) -> str:
+    width = max((len(entry.id) for entry in catalog.symbols), default=0)
+    rows = "".join(
+        f"{entry.kind:8}  {entry.id:{width}}  {entry.file}:{entry.symbol.line}-{entry.end_line}"
+        f"{'  excluded' if entry.excluded else ''}\n"
+        for entry in catalog.symbols
+    )
+    functions = sum(entry.kind == "function" for entry in catalog.symbols)
+    classes = len(catalog.symbols) - functions
+    return f"{rows}{functions} functions, {classes} classes in {len(catalog.files)} files\n"
