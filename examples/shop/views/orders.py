@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
-from flask import Blueprint, Response, g, request, stream_with_context
+from flask import Blueprint, Response, current_app, g, request
 
 from shop import database, queueing
 from shop.orders import Item, OrderBook
@@ -64,14 +65,15 @@ def cancel(number: int) -> dict[str, Any]:
 @pages.get("/runs/<run>/orders.csv")
 def export() -> Response:
     """All orders, sent while they are read."""
-    book = _book()
+    path, run = current_app.config["SHOP"].database, g.run
 
     def lines() -> Iterator[str]:
-        yield "number,status,total\r\n"
-        for each in book.each():
-            yield _line(each.number, each.status, each.total())
+        with closing(database.connect(path)) as connection:  # the request's own is closed before this is sent
+            yield "number,status,total\r\n"
+            for each in OrderBook(connection, run).each():
+                yield _line(each.number, each.status, each.total())
 
-    return Response(stream_with_context(lines()), mimetype="text/csv")
+    return Response(lines(), mimetype="text/csv")
 
 
 def _line(*fields: object) -> str:

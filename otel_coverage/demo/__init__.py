@@ -1,0 +1,1 @@
+"""The main job on an example: everything started, played, reported on and stopped again by one command."""
