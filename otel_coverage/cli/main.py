@@ -9,7 +9,7 @@ from typing import cast
 import click
 
 from otel_coverage import __version__
-from otel_coverage.errors import OtelCoverageError
+from otel_coverage.errors import ConfigurationError, OtelCoverageError
 
 # command → what the list of commands says of it; its module in this folder has the same name and holds ``command``
 COMMANDS = {
@@ -40,20 +40,15 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command; one that lacks an extra says which."""
+        """Import the command."""
         if cmd_name not in COMMANDS:
             return None
         try:
             module = importlib.import_module(f"otel_coverage.cli.{cmd_name}")
-        except ModuleNotFoundError as error:
-            if error.name is None or error.name.partition(".")[0] == "otel_coverage":
-                raise
-            if ctx.resilient_parsing:  # completing a command line: the name is all that is known
+        except ModuleNotFoundError:
+            if ctx.resilient_parsing:  # completing a command line: of a command that lacks an extra, the name is known
                 return click.Command(cmd_name, help=COMMANDS[cmd_name])
-            raise click.UsageError(
-                f"{cmd_name!r} needs the module {error.name!r}, which is not installed; "
-                "pip install 'otel-coverage[embedded,playback,report]' brings it"
-            ) from error
+            raise
         return cast("click.Command", module.command)
 
 
@@ -78,6 +73,13 @@ def main() -> None:
         code = cli.main(prog_name="otel-coverage", standalone_mode=False)
     except (click.ClickException, OtelCoverageError) as error:
         sys.exit(_tell(error))
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "otel_coverage":
+            raise
+        needed = f"the module {error.name!r}, which this command needs, is not installed"
+        sys.exit(
+            _tell(ConfigurationError(f"{needed}; pip install 'otel-coverage[embedded,playback,report]' brings it"))
+        )
     except click.Abort:
         sys.exit(_INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)

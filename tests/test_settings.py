@@ -1,0 +1,121 @@
+"""Settings: from arguments, then environment, then pyproject.toml."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from otel_coverage.errors import ConfigurationError
+from otel_coverage.settings import Settings
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.otel_coverage]\nsource = ["from_file"]\nengine = "coverage"\nrun_id = "file"\n'
+    )
+    return tmp_path
+
+
+def test_nothing_set_records_nothing(tmp_path: Path) -> None:
+    assert Settings.load(environ={}, folder=tmp_path) == Settings(
+        enabled=False, source=(), granularity="line", engine="auto", rcfile=None, token=None, run_id=None
+    )
+
+
+def test_every_setting_has_its_variable(tmp_path: Path) -> None:
+    environ = {
+        "OTEL_COVERAGE_ENABLED": "1",
+        "OTEL_COVERAGE_SOURCE": "shop, jobs",
+        "OTEL_COVERAGE_GRANULARITY": "function",
+        "OTEL_COVERAGE_ENGINE": "monitoring",
+        "OTEL_COVERAGE_RCFILE": ".coveragerc",
+        "OTEL_COVERAGE_TOKEN": "secret",
+        "OTEL_COVERAGE_RUN_ID": "nightly-1",
+    }
+    assert Settings.load(environ=environ, folder=tmp_path) == Settings(
+        enabled=True,
+        source=("shop", "jobs"),
+        granularity="function",
+        engine="monitoring",
+        rcfile=".coveragerc",
+        token="secret",
+        run_id="nightly-1",
+    )
+
+
+def test_arguments_win_over_the_environment_and_that_over_the_file(folder: Path) -> None:
+    environ = {"OTEL_COVERAGE_SOURCE": "from_environment", "OTEL_COVERAGE_RUN_ID": "environment"}
+    settings = Settings.load(environ=environ, folder=folder, source=("from_argument",))
+    assert (settings.source, settings.run_id, settings.engine) == (("from_argument",), "environment", "coverage")
+
+
+def test_an_option_that_was_not_used_and_an_empty_variable_are_not_set(folder: Path) -> None:
+    environ = {"OTEL_COVERAGE_SOURCE": "", "OTEL_COVERAGE_ENGINE": " ", "OTEL_COVERAGE_ENABLED": ""}
+    settings = Settings.load(environ=environ, folder=folder, source=(), rcfile=None)
+    assert settings == Settings(source=("from_file",), engine="coverage", run_id="file")
+
+
+def test_a_source_may_list_several_with_commas_or_lines() -> None:
+    wanted = ("a", "b", "c")
+    for source in ("a,b,c", "a\n b\nc\n", ["a", "b", "c"], ("a,b", "c")):
+        assert Settings.load(environ={}, folder="/nowhere", source=source).source == wanted
+
+
+@pytest.mark.parametrize("value", ["1", "true", "YES", "on"])
+def test_recording_is_switched_on_by_any_yes(value: str) -> None:
+    assert Settings.load(environ={"OTEL_COVERAGE_ENABLED": value}, folder="/nowhere").enabled
+
+
+@pytest.mark.parametrize("value", ["0", "False", "no", "off"])
+def test_recording_is_switched_off_by_any_no(value: str) -> None:
+    assert not Settings.load(environ={"OTEL_COVERAGE_ENABLED": value}, folder="/nowhere").enabled
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"OTEL_COVERAGE_ENABLED": "maybe"}, "enabled in the environment: 'maybe' is neither 1 nor 0"),
+        ({"OTEL_COVERAGE_ENGINE": "magic"}, "engine in the environment: 'magic' is none of auto, monitoring, coverage"),
+        ({"OTEL_COVERAGE_GRANULARITY": "word"}, "granularity in the environment: 'word' is none of line, function"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_told_with_where_it_stood(environ: dict[str, str], message: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        Settings.load(environ=environ, folder="/nowhere")
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("[tool.otel_coverage]\nsources = []\n", "unknown setting 'sources'"),
+        ("[tool.otel_coverage]\nenabled = true\n", "unknown setting 'enabled'"),
+        ("[tool.otel_coverage]\nsource = 3\n", "a list of packages or folders is wanted, not 3"),
+        ("[tool.otel_coverage]\nrun_id = 3\n", "text is wanted, not 3"),
+        ("[tool.otel_coverage\n", "pyproject.toml"),
+        ("[tool]\notel_coverage = 3\n", "is no table"),
+        ("tool = 3 # otel_coverage\n", "is no table"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_told(tmp_path: Path, table: str, message: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(table)
+    with pytest.raises(ConfigurationError) as error:
+        Settings.load(environ={}, folder=tmp_path)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_wrong_with_somebody_elses_pyproject_is_not_our_error(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[project\n")
+    assert Settings.load(environ={}, folder=tmp_path) == Settings()
+
+
+def test_the_token_is_never_shown(tmp_path: Path) -> None:
+    assert "secret" not in repr(Settings(token="secret"))
+    assert "token=None" in repr(Settings())
+    (tmp_path / "pyproject.toml").write_text("[tool.otel_coverage]\ntoken = 424242\n")
+    with pytest.raises(ConfigurationError) as error:
+        Settings.load(environ={}, folder=tmp_path)
+    assert "424242" not in str(error.value)
