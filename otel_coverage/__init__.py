@@ -1,5 +1,45 @@
-"""Which Python functions each recorded workflow executes, inside the tracing pipeline that you already run."""
+"""Which Python functions each recorded workflow executes, inside the tracing pipeline that you already run.
+
+In code: :func:`instrument` for a Flask application with its jobs, or :class:`CoverageSpanProcessor` on a tracer
+provider of one's own. Without code: ``otel-coverage run -- COMMAND``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from otel_coverage.instrumentation.wiring import instrument, uninstrument
+    from otel_coverage.instrumentation.wsgi import CoverageMiddleware
+    from otel_coverage.settings import Settings
+    from otel_coverage.tracing.processor import CoverageSpanProcessor
+    from otel_coverage.tracing.provider import flush
+
+__all__ = [
+    "CoverageMiddleware",
+    "CoverageSpanProcessor",
+    "Settings",
+    "__version__",
+    "flush",
+    "instrument",
+    "uninstrument",
+]
+
+# imported when asked for: reports and collectors need no Flask, applications no more than they use
+_HOMES = {
+    "CoverageMiddleware": "otel_coverage.instrumentation.wsgi",
+    "CoverageSpanProcessor": "otel_coverage.tracing.processor",
+    "Settings": "otel_coverage.settings",
+    "flush": "otel_coverage.tracing.provider",
+    "instrument": "otel_coverage.instrumentation.wiring",
+    "uninstrument": "otel_coverage.instrumentation.wiring",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -1,0 +1,97 @@
+"""``otel-coverage run``."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+
+import click
+
+from otel_coverage.errors import ConfigurationError
+from otel_coverage.settings import ENVIRONMENT_PREFIX, Settings
+from otel_coverage.source import SourceTree
+
+RUN = "OTEL_COVERAGE_RUN"
+
+
+@click.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
+@click.option("--source", multiple=True, metavar="WHAT", help="Package or folder of the application; repeatable.")
+@click.option("--granularity", type=click.Choice(["line", "function"]), help="What to record.")
+@click.option("--engine", type=click.Choice(["auto", "monitoring", "coverage"]), help="What to record with.")
+@click.option("--rcfile", metavar="FILE", help="A coverage.py configuration.")
+@click.argument("command_line", nargs=-1, required=True, metavar="COMMAND [ARGUMENT]...")
+def command(
+    source: tuple[str, ...],
+    granularity: str | None,
+    engine: str | None,
+    rcfile: str | None,
+    command_line: tuple[str, ...],
+) -> None:
+    """Run COMMAND with tracing switched on, and recording where OTEL_COVERAGE_ENABLED=1.
+
+    Spans go where the standard OTEL_* variables say, by default to localhost:4317 (OTLP/gRPC). Options override the
+    OTEL_COVERAGE_* variables of the same names.
+
+    \b
+    Examples:
+      OTEL_COVERAGE_ENABLED=1 otel-coverage run --source shop -- gunicorn shop:app
+      OTEL_COVERAGE_ENABLED=1 otel-coverage run --source shop -- rq worker
+    """
+    settings = Settings.load(source=source or None, granularity=granularity, engine=engine, rcfile=rcfile)
+    program = shutil.which(command_line[0])
+    if program is None:
+        raise ConfigurationError(f"{command_line[0]}: no such command; what follows 'run --' must be on PATH")
+    if settings.enabled:
+        check(settings)
+    else:
+        click.echo("otel-coverage: recording is off; OTEL_COVERAGE_ENABLED=1 switches it on", err=True)
+    environ = {
+        **os.environ,
+        **{ENVIRONMENT_PREFIX + name.upper(): value for name, value in _as_environment(settings).items()},
+        RUN: "1",
+        "PYTHONPATH": _python_path(),
+    }
+    os.execve(program, command_line, environ)  # noqa: S606
+
+
+def check(settings: Settings) -> None:
+    """Find what would otherwise be found at the first traced request.
+
+    Raises:
+        ConfigurationError: a setting cannot be used, or no file is the application's own.
+    """
+    from otel_coverage.recording import open_engine
+    from otel_coverage.tracing.context import current_recording
+    from otel_coverage.tracing.provider import exporter_makers
+
+    tree = SourceTree.from_rcfile(settings.source, settings.rcfile)
+    next(tree.files())
+    open_engine(settings.engine, settings.granularity, tree, current_recording()).close()
+    exporter_makers()
+
+
+def _as_environment(settings: Settings) -> dict[str, str]:
+    """What the command, and the processes that it starts, wherever they run, are to record."""
+    values = {
+        "source": ",".join(_anywhere(entry) for entry in settings.source or (".",)),
+        "granularity": settings.granularity,
+        "engine": settings.engine,
+    }
+    return values if settings.rcfile is None else {**values, "rcfile": _anywhere(settings.rcfile)}
+
+
+def _anywhere(entry: str) -> str:
+    """A path that exists here, made absolute; a package's name as it is."""
+    return str(Path(entry).resolve()) if Path(entry).exists() else entry
+
+
+def _python_path() -> str:
+    """PYTHONPATH with the folder in front whose sitecustomize starts OpenTelemetry's auto-instrumentation."""
+    spec = find_spec("opentelemetry.instrumentation.auto_instrumentation")
+    if spec is None or spec.origin is None:
+        raise ConfigurationError("opentelemetry-instrumentation is not installed; pip install otel-coverage brings it")
+    folder = str(Path(spec.origin).parent)
+    others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != folder]
+    return os.pathsep.join([folder, *others])

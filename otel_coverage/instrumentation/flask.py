@@ -1,0 +1,97 @@
+"""Flask: OpenTelemetry's instrumentation makes the spans; around it, whole applications are wrapped at their class."""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import flask
+from opentelemetry.instrumentation.flask import FlaskInstrumentor
+from opentelemetry.trace import TracerProvider
+
+from otel_coverage.instrumentation.admission import BAGGAGE, HEADER
+from otel_coverage.instrumentation.wsgi import serve
+from otel_coverage.tracing.recorder import Recorder
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
+
+_wrapped: tuple[Any, Callable[..., Iterable[bytes]]] | None = None
+_recorder: Recorder | None = None
+_all = False
+_apps: weakref.WeakSet[flask.Flask] = weakref.WeakSet()
+_spans_by_us: weakref.WeakSet[flask.Flask] = weakref.WeakSet()
+
+
+def record_app(app: flask.Flask, recorder: Recorder) -> None:
+    """Record what traced requests to ``app`` execute, whatever wraps its ``wsgi_app`` before or after this call."""
+    _apps.add(app)
+    _wrap(recorder)
+
+
+def record_all_apps(recorder: Recorder) -> None:
+    """The same for every application of this process, those to come included."""
+    global _all
+    _all = True
+    _wrap(recorder)
+
+
+def make_spans(app: flask.Flask, provider: TracerProvider) -> None:
+    """Have OpenTelemetry make ``app``'s SERVER spans, unless it does already."""
+    if not getattr(app, "_is_instrumented_by_opentelemetry", False):
+        FlaskInstrumentor.instrument_app(app, tracer_provider=provider)  # type: ignore[no-untyped-call]
+        _spans_by_us.add(app)
+
+
+def release_app(app: flask.Flask) -> None:
+    """Undo :func:`record_app` and :func:`make_spans`."""
+    _apps.discard(app)
+    if app in _spans_by_us:
+        _spans_by_us.discard(app)
+        FlaskInstrumentor.uninstrument_app(app)  # type: ignore[no-untyped-call]
+    if not _apps and not _all:
+        _unwrap()
+
+
+def release_all_apps() -> None:
+    """Undo all of it."""
+    global _all
+    _all = False
+    for app in list(_apps):
+        release_app(app)
+    _unwrap()
+
+
+def _wrap(recorder: Recorder) -> None:
+    # On the class, not on an app's wsgi_app: so it stays outermost, around middlewares that the application adds later,
+    # and whoever makes applications, when and how often, needs no hook. flask.Flask may be OpenTelemetry's subclass of
+    # itself by now, and applications may be instances of either.
+    global _recorder, _wrapped
+    _recorder = recorder
+    if _wrapped is None:
+        owner: Any = next(base for base in flask.Flask.__mro__ if "__call__" in vars(base))
+        _wrapped = owner, owner.__call__
+        owner.__call__ = _recorded(owner.__call__)
+
+
+def _unwrap() -> None:
+    global _recorder, _wrapped
+    if _wrapped is not None:
+        owner, original = _wrapped
+        owner.__call__ = original
+    _recorder = _wrapped = None
+
+
+def _recorded(original: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+    @functools.wraps(original)
+    def __call__(app: flask.Flask, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:  # noqa: N807
+        if HEADER not in environ and BAGGAGE not in environ:
+            return original(app, environ, start_response)
+        recorder = _recorder if _all or app in _apps else None
+        if recorder is None:
+            return original(app, environ, start_response)
+        return serve(functools.partial(original, app), recorder, environ, start_response)
+
+    return __call__

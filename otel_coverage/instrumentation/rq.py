@@ -1,0 +1,174 @@
+"""RQ: a PRODUCER span where a job is made, a CONSUMER span around its execution, and the context between them.
+
+Every version of RQ, and rq-scheduler, makes jobs in ``Job.create``; workers of every class execute them in
+``perform_job``, queues with ``is_async=False`` in ``run_sync``. The context travels in ``job.meta``, under one key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import Context
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, TracerProvider
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import AttributeValue
+
+from otel_coverage import __version__
+from otel_coverage.instrumentation.patch import Patches
+from otel_coverage.tracing.context import playback_of, with_entry, without_playback
+from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.provider import flush
+from otel_coverage.tracing.recorder import Recorder
+
+META_KEY = "otel_coverage"
+FLUSH_SECONDS = 15.0  # longer than the OTLP exporter's default deadline of 10 s, so that its own verdict is heard
+
+_propagators = (TraceContextTextMapPropagator(), W3CBaggagePropagator())
+
+
+class RQInstrumentor(BaseInstrumentor):  # type: ignore[misc]
+    """Instruments ``rq``; works without a recorder, too, and then makes plain spans.
+
+    ``instrument()`` takes ``tracer_provider`` and ``recorder``, both optional.
+    """
+
+    def instrumentation_dependencies(self) -> Collection[str]:
+        """The versions that this was written for."""
+        return ("rq >= 1.16",)
+
+    def _instrument(self, **kwargs: Any) -> None:
+        import rq.job
+        import rq.queue
+        import rq.worker
+
+        provider: TracerProvider | None = kwargs.get("tracer_provider")
+        tracer = trace.get_tracer("otel_coverage.rq", __version__, provider)
+        hooks = _Hooks(tracer, kwargs.get("recorder"))
+        self._patches = Patches()
+        self._patches.wrap(rq.job.Job, "create", hooks.create)
+        self._patches.wrap(rq.job.Job, "perform", hooks.perform)
+        self._patches.wrap(rq.queue.Queue, "run_sync", hooks.run_sync)
+        self._patches.wrap(rq.worker.Worker, "perform_job", hooks.perform_job)
+
+    def _uninstrument(self, **kwargs: Any) -> None:
+        self._patches.undo()
+
+
+class _Hooks:
+    """The wrappers. What fails in them is counted; the job is made, or done, all the same."""
+
+    def __init__(self, tracer: Tracer, recorder: Recorder | None) -> None:
+        self._tracer = tracer
+        self._recorder = recorder
+
+    def create(self, create: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """``Job.create``: the job carries the context of the span that made it."""
+        queue = kwargs.get("origin") or "default"
+        with self._tracer.start_as_current_span(f"enqueue {queue}", kind=SpanKind.PRODUCER) as span:
+            job = create(*args, **kwargs)
+            try:
+                span.set_attributes(_attributes(job, "enqueue", "create"))
+                carrier: dict[str, str] = {}
+                for propagator in _propagators:
+                    propagator.inject(carrier)
+                job.meta = {**job.meta, META_KEY: carrier}  # a new one: callers share theirs between jobs
+            except Exception as error:
+                notices.failed("marking a job", error)
+            return job
+
+    def perform(self, perform: Callable[..., Any], job: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """``Job.perform``: RQ swallows what a job raises, so it is noted here."""
+        try:
+            return perform(*args, **kwargs)
+        except BaseException as error:
+            span = trace.get_current_span()
+            span.record_exception(error)
+            span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+            raise
+
+    def run_sync(self, run: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """``Queue.run_sync``: the job with its callbacks, in the process, and the context, that enqueued it."""
+        job = args[0] if args else kwargs["job"]
+        with self._consumed(job, otel_context.get_current()):
+            return run(*args, **kwargs)
+
+    def perform_job(
+        self, perform: Callable[..., Any], worker: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """``Worker.perform_job``: the job with its callbacks and what follows from it."""
+        job = args[0] if args else kwargs["job"]
+        try:
+            with self._consumed(job, Context()) as span:
+                done = perform(*args, **kwargs)
+                if done is False and span is not None:
+                    span.set_status(StatusCode.ERROR)
+                return done
+        finally:
+            if worker.is_horse:  # it leaves by os._exit, which runs nothing at exit
+                flush(FLUSH_SECONDS)
+
+    @contextmanager
+    def _consumed(self, job: Any, outside: Context) -> Iterator[Span | None]:
+        """The job's context: a CONSUMER span below the span that made it, and a recording where it is traced."""
+        entry = span = token = None
+        recorder = self._recorder
+        try:
+            context = _extracted(job, outside)
+            playback = None
+            if recorder is not None:
+                playback = playback_of(context, recorder.settings)
+                if playback is None:
+                    context = without_playback(context)
+            if recorder is not None and playback is not None:
+                entry = recorder.open(playback, SpanKind.CONSUMER)
+                context = with_entry(context, entry, recorder.settings)
+            token = otel_context.attach(context)
+            span = self._tracer.start_span(
+                f"process {job.origin}", kind=SpanKind.CONSUMER, attributes=_attributes(job, "process", "process")
+            )
+            inside = otel_context.attach(trace.set_span_in_context(span))
+        except Exception as error:
+            notices.failed("beginning a job", error)
+        try:
+            yield span
+        finally:
+            if span is not None:
+                otel_context.detach(inside)
+                span.end()
+            if token is not None:
+                otel_context.detach(token)
+            if recorder is not None and entry is not None:
+                recorder.close(entry)
+
+
+def _extracted(job: Any, context: Context) -> Context:
+    carrier = job.meta.get(META_KEY) if isinstance(job.meta, dict) else None
+    if isinstance(carrier, dict):
+        for propagator in _propagators:
+            context = propagator.extract(carrier, context)
+    return context
+
+
+def _attributes(job: Any, name: str, kind: str) -> dict[str, AttributeValue]:
+    """OpenTelemetry's messaging conventions; RQ is not among the systems that they know."""
+    return {
+        "messaging.system": "rq",
+        "messaging.operation.name": name,
+        "messaging.operation.type": kind,
+        "messaging.destination.name": job.origin or "default",
+        "messaging.message.id": job.id,
+        "messaging.rq.function": _function(job),
+    }
+
+
+def _function(job: Any) -> str:
+    try:
+        return job.func_name or ""
+    except Exception:  # a job that cannot be read: RQ says so where it fails it
+        return ""

@@ -1,0 +1,138 @@
+"""Switching tracing and recording on in this process, in code or without, and off again."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import wrapt
+from opentelemetry.instrumentation.threading import ThreadingInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_coverage.errors import ConfigurationError
+from otel_coverage.settings import Settings
+from otel_coverage.tracing import provider as providers
+from otel_coverage.tracing import recorder as recorders
+from otel_coverage.tracing.context import current_recording
+from otel_coverage.tracing.recorder import Recorder
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+_threads_by_us = False
+_jobs: tuple[TracerProvider, Recorder | None] | None = None
+_jobs_hooked = False
+
+
+def instrument(
+    app: Flask | None = None, *, tracer_provider: TracerProvider | None = None, **settings: Any
+) -> Flask | None:
+    """Trace and record a Flask application, and the jobs that it enqueues or that a worker in this process performs.
+
+    Does nothing unless recording is enabled (``OTEL_COVERAGE_ENABLED=1``). Doing it twice changes nothing.
+
+    Args:
+        app: the application; None for all of this process, those to come included, whose spans OpenTelemetry's own
+            auto-instrumentation has to make then.
+        tracer_provider: makes the spans; by default OpenTelemetry's global one, or where none is configured one made
+            from the standard ``OTEL_*`` variables.
+        settings: what overrides environment and pyproject.toml, see :class:`~otel_coverage.settings.Settings`.
+
+    Returns:
+        ``app``.
+
+    Raises:
+        ConfigurationError: a setting cannot be used, or the process records with other settings already.
+    """
+    loaded = Settings.load(**settings)
+    if loaded.enabled:
+        wire(loaded, app, tracer_provider)
+    return app
+
+
+def wire(
+    settings: Settings, app: Flask | None = None, tracer_provider: TracerProvider | None = None, *, auto: bool = False
+) -> None:
+    """Hook everything in, recording only where ``settings`` enable it.
+
+    Args:
+        settings: what to record.
+        app: one application, or None for all.
+        tracer_provider: makes the spans.
+        auto: OpenTelemetry's auto-instrumentation runs, and makes Flask's spans and carries contexts into threads.
+    """
+    recorder: Recorder | None = None
+    if settings.enabled:
+        current_recording()  # raises where nothing could be recorded
+        recorder = recorders.install(settings)
+    provider = providers.equip(settings, tracer_provider)
+    _hook_jobs(provider, recorder)
+    if not auto:
+        _carry_into_threads()
+    if app is not None or recorder is not None:
+        from otel_coverage.instrumentation import flask
+
+        if app is not None:
+            flask.make_spans(app, provider)
+        if recorder is not None and app is not None:
+            flask.record_app(app, recorder)
+        elif recorder is not None:
+            flask.record_all_apps(recorder)
+
+
+def uninstrument(app: Flask | None = None) -> None:
+    """Undo :func:`instrument`: for ``app`` alone, or for the whole process, the recorder included."""
+    global _threads_by_us
+    from otel_coverage.instrumentation import flask
+
+    if app is not None:
+        flask.release_app(app)
+        return
+    flask.release_all_apps()
+    _release_jobs()
+    if _threads_by_us:
+        ThreadingInstrumentor().uninstrument()
+        _threads_by_us = False
+    recorders.uninstall()
+    providers.forget()
+
+
+def _carry_into_threads() -> None:
+    global _threads_by_us
+    instrumentor = ThreadingInstrumentor()
+    if not instrumentor.is_instrumented_by_opentelemetry:
+        instrumentor.instrument()
+        _threads_by_us = True
+
+
+def _hook_jobs(provider: TracerProvider, recorder: Recorder | None) -> None:
+    """Now where RQ is imported already, else when it is: an application that has no jobs does not pay for it."""
+    global _jobs, _jobs_hooked
+    if _jobs is not None:
+        if recorder is not None and _jobs[1] is not recorder:
+            raise ConfigurationError("jobs are traced in this process already, without recording; instrument it once")
+        return
+    _jobs = provider, recorder
+    if not _jobs_hooked:
+        _jobs_hooked = True
+        wrapt.register_post_import_hook(_rq_is_imported, "rq")
+    elif "rq" in sys.modules:
+        _rq_is_imported(sys.modules["rq"])
+
+
+def _rq_is_imported(_: Any) -> None:
+    from otel_coverage.instrumentation.rq import RQInstrumentor
+
+    instrumentor = RQInstrumentor()
+    if _jobs is not None and not instrumentor.is_instrumented_by_opentelemetry:
+        instrumentor.instrument(tracer_provider=_jobs[0], recorder=_jobs[1])
+
+
+def _release_jobs() -> None:
+    global _jobs
+    _jobs = None
+    if "rq" in sys.modules:
+        from otel_coverage.instrumentation.rq import RQInstrumentor
+
+        if RQInstrumentor().is_instrumented_by_opentelemetry:
+            RQInstrumentor().uninstrument()

@@ -1,0 +1,166 @@
+"""Around a WSGI application: who is let in, and a recording that spans the call, its body and ``close()``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextvars import Token
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind
+
+from otel_coverage import __version__
+from otel_coverage.instrumentation.admission import BAGGAGE, HEADER, admit
+from otel_coverage.tracing.context import awaiting_span, entry_of, with_entry
+from otel_coverage.tracing.entry import Entry
+from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.recorder import Recorder
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication
+
+
+class CoverageMiddleware:
+    """Records what traced requests execute, in any WSGI application. It belongs outermost.
+
+    The SERVER span is made by whoever instruments the application inside; where nobody does, by the middleware.
+
+    Args:
+        application: what is to be recorded.
+        recorder: the process's recorder.
+    """
+
+    def __init__(self, application: WSGIApplication, recorder: Recorder) -> None:
+        self._application = application
+        self._recorder = recorder
+
+    def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        """Answer the request; one that names no playback costs two look-ups."""
+        if HEADER not in environ and BAGGAGE not in environ:
+            return self._application(environ, start_response)
+        return serve(self._application, self._recorder, environ, start_response)
+
+
+def serve(
+    application: WSGIApplication, recorder: Recorder, environ: dict[str, Any], start_response: StartResponse
+) -> Iterable[bytes]:
+    """Let ``application`` answer a request that may name a playback."""
+    try:
+        playback = admit(environ, recorder.settings)
+        context = otel_context.get_current()
+        around = entry_of(context)
+        if playback is None or (around is not None and around.playback == playback):
+            request = None  # untraced, or inside of a request that is recorded already
+        else:
+            request = _Request(recorder.open(playback, SpanKind.SERVER), context, recorder, environ)
+    except Exception as error:
+        notices.failed("admitting a request", error)
+        request = None
+    if request is None:
+        return application(environ, start_response)
+    request.enter()
+    try:
+        body = application(environ, start_response)
+    except BaseException:
+        request.leave()
+        request.close()
+        raise
+    request.leave()
+    return _Body(body, request)
+
+
+class _Request:
+    """A traced request: its context, entered for as long as code of the application runs."""
+
+    def __init__(self, entry: Entry, context: Context, recorder: Recorder, environ: dict[str, Any]) -> None:
+        self._entry = entry
+        self._outside = context
+        self._context = with_entry(context, entry, recorder.settings)
+        self._recorder = recorder
+        self._environ = environ
+        self._tokens: tuple[Token[Context], Token[Entry | None]] | None = None
+
+    def enter(self) -> None:
+        self._tokens = otel_context.attach(self._context), awaiting_span.set(self._entry)
+
+    def leave(self) -> None:
+        """Back to the context outside, from whatever the application left attached; it is there again when entered."""
+        self._context = otel_context.get_current()
+        if self._tokens is not None:
+            attached, awaiting = self._tokens
+            self._tokens = None
+            otel_context.detach(attached)
+            awaiting_span.reset(awaiting)
+
+    def close(self) -> None:
+        """End the recording. Closing twice is fine."""
+        try:
+            if self._entry.awaits(SpanKind.SERVER):
+                self._make_span()
+        except Exception as error:
+            notices.failed("making a request's span", error)
+        self._recorder.close(self._entry)
+
+    def _make_span(self) -> None:
+        """Nobody made a SERVER span: its URL is excluded, or a function answered before the span would have begun."""
+        remote = propagate.extract(self._environ, Context(), _getter)
+        parent = self._outside if trace.get_current_span(self._outside).get_span_context().is_valid else remote
+        method = str(self._environ.get("REQUEST_METHOD", "HTTP"))
+        span = trace.get_tracer("otel_coverage", __version__).start_span(
+            method,
+            with_entry(parent, self._entry, self._recorder.settings),
+            SpanKind.SERVER,
+            {"http.request.method": method, "url.path": str(self._environ.get("PATH_INFO", ""))},
+            start_time=self._entry.opened,
+        )
+        span.end()
+
+
+class _Body:
+    """The response's body, produced in the request's context, where the recording is."""
+
+    def __init__(self, body: Iterable[bytes], request: _Request) -> None:
+        self._body = body
+        self._iterator: Iterator[bytes] | None = None
+        self._request = request
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        self._request.enter()
+        try:
+            if self._iterator is None:
+                self._iterator = iter(self._body)
+            return next(self._iterator)
+        finally:
+            self._request.leave()
+
+    def close(self) -> None:
+        self._request.enter()
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._request.leave()
+            self._request.close()
+
+    def __del__(self) -> None:
+        self._request.close()  # a server that forgets close() leaves no recording open
+
+
+class _Getter:
+    """Reads headers from a WSGI environ."""
+
+    def get(self, carrier: dict[str, Any], key: str) -> list[str] | None:
+        value = carrier.get("HTTP_" + key.upper().replace("-", "_"))
+        return None if value is None else [value]
+
+    def keys(self, carrier: dict[str, Any]) -> list[str]:
+        return [name[5:].replace("_", "-").lower() for name in carrier if name.startswith("HTTP_")]
+
+
+_getter: Any = _Getter()

@@ -1,0 +1,110 @@
+"""Names and encoding of what stands on a span."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from otel_coverage.recording import Executed
+
+FUNCTIONS = "coverage.functions"
+LINES = "coverage.lines"
+FUNCTION_COUNT = "coverage.function_count"
+LINE_COUNT = "coverage.line_count"
+GRANULARITY = "coverage.granularity"
+ENGINE = "coverage.engine"
+ROLE = "coverage.role"
+COMPLETE = "coverage.complete"
+INCOMPLETE_REASON = "coverage.incomplete_reason"
+
+PART = "coverage.part"  # the name of the spans that hold what their parent could not
+
+LONGEST_ELEMENT = 64 * 1024
+_ELEMENT_OVERHEAD = 12  # tags and lengths of one string in an array, as protobuf writes them
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Elements that stand on one span together.
+
+    Attributes:
+        functions: symbols, sorted.
+        lines: ``path:ranges`` for each file, sorted by path.
+        line_count: how many lines those ranges hold.
+        size: at most so many bytes, encoded.
+        too_long: elements that no span takes, because its provider cuts values at a length.
+    """
+
+    functions: list[str] = field(default_factory=list)
+    lines: list[str] = field(default_factory=list)
+    line_count: int = 0
+    size: int = 0
+    too_long: int = 0
+
+
+def chunks(executed: Executed, budget: int, longest: int | None = None) -> list[Chunk]:
+    """Encode what was executed, in as many chunks as the budget asks for; at least one, which may be empty.
+
+    Args:
+        executed: functions and lines.
+        budget: bytes that a chunk may have.
+        longest: characters that an element may have; None for no limit.
+    """
+    limit = min(longest or LONGEST_ELEMENT, LONGEST_ELEMENT, max(budget // 4, 1))
+    found = [Chunk()]
+
+    def room_for(text: str) -> Chunk:
+        size = len(text.encode()) + _ELEMENT_OVERHEAD
+        if found[-1].size + size > budget and found[-1].size:
+            found.append(Chunk())
+        found[-1].size += size
+        return found[-1]
+
+    for symbol in sorted(encodable(symbol.id) for symbol in executed.functions):
+        if len(symbol) <= (longest or len(symbol)):
+            room_for(symbol).functions.append(symbol)
+        else:
+            found[0].too_long += 1
+    for path in sorted(executed.lines):
+        for element, count in line_elements(encodable(path), executed.lines[path], limit):
+            if len(element) <= (longest or len(element)):
+                chunk = room_for(element)
+                chunk.lines.append(element)
+                chunk.line_count += count
+            else:
+                found[0].too_long += 1
+    return found
+
+
+def line_elements(path: str, numbers: Iterable[int], longest: int) -> Iterator[tuple[str, int]]:
+    """``path:ranges`` and how many lines it holds; more than one where it would be longer than ``longest``."""
+    element, count = "", 0
+    for first, last in ranges(numbers):
+        text = str(first) if first == last else f"{first}-{last}"
+        if element and len(element) + 1 + len(text) > longest:
+            yield element, count
+            element, count = "", 0
+        element = f"{element},{text}" if element else f"{path}:{text}"
+        count += last - first + 1
+    if element:
+        yield element, count
+
+
+def ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Runs of consecutive numbers, first and last of each, in order."""
+    first = last = None
+    for number in sorted(numbers):
+        if first is None or last is None:
+            first = last = number
+        elif number == last + 1:
+            last = number
+        else:
+            yield first, last
+            first = last = number
+    if first is not None and last is not None:
+        yield first, last
+
+
+def encodable(text: str) -> str:
+    """``text`` as UTF-8 can hold it: one surrogate from an undecodable file name would fail the whole export."""
+    return text.encode("utf-8", "backslashreplace").decode()

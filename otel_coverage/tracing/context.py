@@ -1,0 +1,98 @@
+"""Where a traced context keeps its playback and its recording: in OpenTelemetry's own context.
+
+So whatever carries the trace (threads, tasks, other processes' messages) carries them too.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, cast
+
+from opentelemetry import baggage
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
+from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
+
+from otel_coverage.errors import ConfigurationError
+from otel_coverage.recording import CurrentRecording
+from otel_coverage.tracing.playback import PREFIX, PROFILE, RUN_ID, SIGNATURE, Playback, is_run_id, is_slug
+from otel_coverage.tracing.trust import sign, verify
+
+if TYPE_CHECKING:
+    from otel_coverage.settings import Settings
+    from otel_coverage.tracing.entry import Entry
+
+RECORDING = "otel_coverage.recording"
+ENTRY = "otel_coverage.entry"
+
+# The entry whose span has yet to start. Flask's instrumentation starts that span in a context made from the request's
+# headers alone, where nothing of what the WSGI wrapper put into the context is left; this variable outlives that.
+awaiting_span: ContextVar[Entry | None] = ContextVar("otel_coverage_awaiting_span", default=None)
+
+
+def current_recording() -> CurrentRecording:
+    """Where an engine finds the running code's recording.
+
+    Raises:
+        ConfigurationError: OpenTelemetry runs on a context that is not its own ContextVar.
+    """
+    runtime = otel_context._RUNTIME_CONTEXT
+    variable = getattr(runtime, "_current_context", None)
+    if not isinstance(runtime, ContextVarsRuntimeContext) or not isinstance(variable, ContextVar):
+        raise ConfigurationError(
+            f"OTEL_PYTHON_CONTEXT chose {type(runtime).__name__}; coverage is recorded only on OpenTelemetry's own "
+            "contextvars_context: unset the variable"
+        )
+    return CurrentRecording(variable, RECORDING)
+
+
+def playback_of(context: Context, settings: Settings) -> Playback | None:
+    """The playback that the baggage names; None without one, for a malformed one, and for one nobody vouches for."""
+    profile = baggage.get_baggage(PROFILE, context)
+    if not isinstance(profile, str) or not is_slug(profile):
+        return None
+    run_id = baggage.get_baggage(RUN_ID, context)
+    if not isinstance(run_id, str) or not is_run_id(run_id):
+        run_id = ""
+    if settings.token is not None:
+        signature = baggage.get_baggage(SIGNATURE, context)
+        if not isinstance(signature, str) or not verify(settings.token, profile, run_id, signature):
+            return None
+    return Playback(profile, run_id or settings.run_id or "")
+
+
+def baggage_entries(playback: Playback, settings: Settings) -> dict[str, str]:
+    """What the baggage holds of a playback."""
+    entries = {PROFILE: playback.profile}
+    if playback.run_id:
+        entries[RUN_ID] = playback.run_id
+    if settings.token is not None:
+        entries[SIGNATURE] = sign(settings.token, playback.profile, playback.run_id)
+    return entries
+
+
+def with_playback(context: Context, playback: Playback, settings: Settings) -> Context:
+    """``context`` with the playback, and no other, in its baggage."""
+    context = without_playback(context)
+    for name, value in baggage_entries(playback, settings).items():
+        context = baggage.set_baggage(name, value, context)
+    return context
+
+
+def without_playback(context: Context) -> Context:
+    """``context`` without anything of a playback in its baggage."""
+    for name in [name for name in baggage.get_all(context) if name.startswith(PREFIX)]:
+        context = baggage.remove_baggage(name, context)
+    return context
+
+
+def entry_of(context: Context) -> Entry | None:
+    """The open entry that code running in ``context`` is recorded in."""
+    entry = cast("Entry | None", context.get(ENTRY))
+    return entry if entry is not None and entry.is_open else None
+
+
+def with_entry(context: Context, entry: Entry, settings: Settings) -> Context:
+    """``context`` in which code is recorded in ``entry``, with its playback in the baggage."""
+    context = otel_context.set_value(ENTRY, entry, with_playback(context, entry.playback, settings))
+    return otel_context.set_value(RECORDING, entry.recording, context)

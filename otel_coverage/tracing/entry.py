@@ -1,0 +1,89 @@
+"""A recording on its way to spans: the entry span, what it was told already, and what is left for parts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from time import time_ns
+
+from opentelemetry.trace import Span, SpanContext, SpanKind
+
+from otel_coverage.recording import Executed, Recording
+from otel_coverage.tracing.playback import Playback
+
+ROLES = {SpanKind.SERVER: "server", SpanKind.CONSUMER: "consumer", SpanKind.INTERNAL: "process"}
+
+
+class Entry:
+    """What one request, job or process executes, from its first hook to its last.
+
+    Made by :class:`~otel_coverage.tracing.recorder.Recorder`; its entry span finds it, or is found, later.
+
+    Args:
+        playback: whose work this is.
+        kind: the kind of span that will be the entry span.
+        recording: the open recording, or None where none could be opened.
+        failure: why none could be opened.
+
+    Attributes:
+        longest_element: characters that the entry span's provider lets a value have; None for no limit.
+        told_reason: the reason for incompleteness that a span was told last.
+    """
+
+    def __init__(self, playback: Playback, kind: SpanKind, recording: Recording | None, failure: str | None) -> None:
+        self.playback = playback
+        self.kind = kind
+        self.recording = recording
+        self.opened = time_ns()
+        self.is_open = True
+        self.span_context: SpanContext | None = None
+        self.longest_element: int | None = None
+        self.told_reason: str | None = None
+        self._write_rest: Callable[[Entry], None] | None = None
+        self._failure = failure
+        self._taken = Executed()
+        self._lock = threading.Lock()
+
+    @property
+    def role(self) -> str:
+        """The ``coverage.role`` of the entry span."""
+        return ROLES[self.kind]
+
+    @property
+    def incomplete_reason(self) -> str | None:
+        """Why something that belongs here is known to be missing; None while nothing is."""
+        return self._failure if self.recording is None else self.recording.incomplete_reason
+
+    def awaits(self, kind: SpanKind) -> bool:
+        """Whether a span of that ``kind``, starting now, is the entry span."""
+        return self.is_open and self.span_context is None and kind is self.kind
+
+    def claim(self, span: Span, write_rest: Callable[[Entry], None]) -> None:
+        """Make ``span`` the entry span.
+
+        Args:
+            span: it will be told what ran until it ends.
+            write_rest: called at :meth:`close`, to write what ran after that.
+        """
+        self.span_context, self._write_rest = span.get_span_context(), write_rest
+
+    def take(self) -> Executed:
+        """What ran since the last time somebody took it."""
+        if self.recording is None:
+            return Executed()
+        with self._lock:
+            executed = self.recording.executed()
+            new = executed - self._taken
+            self._taken = executed
+        return new
+
+    def close(self, end: Callable[[Recording], None]) -> None:
+        """End the recording with ``end`` and write what nobody was told yet. Closing twice is fine."""
+        with self._lock:
+            if not self.is_open:
+                return
+            self.is_open = False
+        if self.recording is not None:
+            end(self.recording)
+        if self._write_rest is not None:
+            self._write_rest(self)

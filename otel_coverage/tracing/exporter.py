@@ -1,0 +1,151 @@
+"""Around the standard exporter: batches that a receiver takes, and a truthful account of what became of them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+
+from otel_coverage.tracing.notices import logger, notices
+from otel_coverage.tracing.sizes import span_size
+
+# OTLP/gRPC receivers refuse messages over 4 MiB unless told otherwise; the margin is for the message around the spans
+MESSAGE_BYTES = 4 * 1024 * 1024 - 64 * 1024
+
+
+@dataclass(slots=True)
+class Delivery:
+    """What became of the spans that ended in this process."""
+
+    ended: int = 0
+    delivered: int = 0
+    refused: int = 0
+
+
+class BoundedSpanExporter(SpanExporter):
+    """Exports in messages of bounded size, through an exporter that is made when it is needed first.
+
+    A channel that was made before a fork is left to the parent: a child makes its own.
+
+    Args:
+        make: makes the exporter that sends.
+        message_bytes: no message is larger, unless one span alone is.
+    """
+
+    def __init__(self, make: Callable[[], SpanExporter], *, message_bytes: int = MESSAGE_BYTES) -> None:
+        self._make = make
+        self._message_bytes = message_bytes
+        self._exporter: SpanExporter | None = None
+        self._inherited: SpanExporter | None = None
+        self._lock = threading.Lock()
+        self.delivery = Delivery()
+        os.register_at_fork(after_in_child=self._after_fork)
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Send, and count what was and was not accepted."""
+        results = [self._send(batch) for batch in self._batches(spans)]
+        return SpanExportResult.SUCCESS if all(results) else SpanExportResult.FAILURE
+
+    def shutdown(self) -> None:
+        """Close the connection; say once more what was lost."""
+        if self._exporter is not None:
+            self._exporter.shutdown()
+        if self.delivery.refused:
+            logger.warning("coverage: %d spans of this process were lost", self.delivery.refused)
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Nothing is held back here."""
+        return True
+
+    def count_ended(self) -> None:
+        """One more span is to be delivered."""
+        with self._lock:
+            self.delivery.ended += 1
+
+    def _batches(self, spans: Sequence[ReadableSpan]) -> Iterator[list[ReadableSpan]]:
+        batch: list[ReadableSpan] = []
+        total = 0
+        for span in spans:
+            size = span_size(span)
+            if batch and total + size > self._message_bytes:
+                yield batch
+                batch, total = [], 0
+            batch.append(span)
+            total += size
+        if batch:
+            yield batch
+
+    def _send(self, batch: list[ReadableSpan]) -> bool:
+        error: Exception | None = None
+        accepted = False
+        try:
+            if self._exporter is None:
+                self._exporter = self._make()
+            accepted = self._exporter.export(batch) is SpanExportResult.SUCCESS
+        except Exception as raised:  # the SDK would log it and forget the spans
+            error = raised
+        with self._lock:
+            if accepted:
+                self.delivery.delivered += len(batch)
+            else:
+                self.delivery.refused += len(batch)
+        if not accepted:
+            notices.add(
+                "lost_spans",
+                "coverage: %d spans were not delivered (%s): is the collector up? Their coverage is missing",
+                len(batch),
+                error or _where(),
+                count=len(batch),
+            )
+        return accepted
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._inherited, self._exporter = self._exporter, None  # kept: to drop it would close the parent's connection
+        self.delivery = Delivery()
+
+
+class CountingSpanProcessor(BatchSpanProcessor):
+    """The SDK's batch processor, with the exporter told of every span that it is going to be sent.
+
+    Args:
+        exporter: receives the batches.
+    """
+
+    def __init__(self, exporter: BoundedSpanExporter) -> None:
+        super().__init__(exporter)
+        self._delivery = exporter
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Queue a sampled span."""
+        if span.context is not None and span.context.trace_flags.sampled:
+            self._delivery.count_ended()
+        super().on_end(span)
+
+    def flush(self, timeout: float) -> bool:
+        """Send what waits.
+
+        Args:
+            timeout: seconds; the SDK's ``force_flush`` knows no limit of its own.
+
+        Returns:
+            Whether every span that had ended by now was accepted by the receiver, those of earlier flushes included.
+        """
+        target = self._delivery.delivery.ended
+        flushing = threading.Thread(target=self.force_flush, name="otel-coverage-flush", daemon=True)
+        flushing.start()
+        flushing.join(timeout)
+        delivery = self._delivery.delivery
+        missing = target - delivery.delivered - delivery.refused
+        if missing > 0:
+            notices.add("lost_spans", "coverage: %d spans were not delivered in time", missing, count=missing)
+        return missing <= 0 and delivery.refused == 0
+
+
+def _where() -> str:
+    endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    return endpoint or "http://localhost:4317"

@@ -1,0 +1,108 @@
+"""The process's one recorder: opens the engine at the first traced request, and recordings from then on."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+from opentelemetry.trace import SpanKind
+
+from otel_coverage.errors import ConfigurationError
+from otel_coverage.recording import Engine, Recording, open_engine
+from otel_coverage.settings import Settings
+from otel_coverage.source import SourceTree
+from otel_coverage.tracing.context import current_recording
+from otel_coverage.tracing.entry import Entry
+from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.playback import Playback
+
+
+class Recorder:
+    """Opens and closes entries. Nothing is hooked into the interpreter before the first one opens.
+
+    Args:
+        settings: what to record, and for whom.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._folder = os.getcwd()
+        self._engine: Engine | None = None
+        self._lock = threading.Lock()
+        os.register_at_fork(after_in_child=self._after_fork)
+
+    def open(self, playback: Playback, kind: SpanKind) -> Entry:
+        """Begin to record. Never raises: an entry without a recording says on its span why it has none."""
+        try:
+            recording, failure = self._open_engine().begin(), None
+        except Exception as error:
+            notices.failed("opening a recording", error)
+            recording, failure = None, f"no recording could be opened: {error}"
+        return Entry(playback, kind, recording, failure)
+
+    def close(self, entry: Entry) -> None:
+        """End the entry's recording and write what is left of it. Never raises; closing twice is fine."""
+        try:
+            entry.close(self._end)
+        except Exception as error:
+            notices.failed("closing a recording", error)
+
+    def shutdown(self) -> None:
+        """Give everything back to the interpreter. The next entry would open the engine anew."""
+        with self._lock:
+            engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close()
+
+    def _open_engine(self) -> Engine:
+        engine = self._engine
+        if engine is None:
+            with self._lock:
+                engine = self._engine
+                if engine is None:
+                    tree = SourceTree.from_rcfile(self.settings.source or (self._folder,), self.settings.rcfile)
+                    engine = self._engine = open_engine(
+                        self.settings.engine, self.settings.granularity, tree, current_recording()
+                    )
+        return engine
+
+    def _end(self, recording: Recording) -> None:
+        engine = self._engine
+        if engine is not None:
+            engine.end(recording)
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()
+
+
+_installed: Recorder | None = None
+
+
+def install(settings: Settings) -> Recorder:
+    """The process's recorder, made with ``settings`` if there is none yet.
+
+    Raises:
+        ConfigurationError: there is one with other settings.
+    """
+    global _installed
+    if _installed is None:
+        _installed = Recorder(settings)
+    elif _installed.settings != settings:
+        raise ConfigurationError(
+            f"this process records with {_installed.settings!r} already, it cannot with {settings!r}, too; "
+            "instrument it once"
+        )
+    return _installed
+
+
+def installed() -> Recorder | None:
+    """The process's recorder, or None where nothing is recorded."""
+    return _installed
+
+
+def uninstall() -> None:
+    """Shut the process's recorder down and forget it."""
+    global _installed
+    recorder, _installed = _installed, None
+    if recorder is not None:
+        recorder.shutdown()
