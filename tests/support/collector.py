@@ -1,0 +1,152 @@
+"""A real OTLP/gRPC receiver, in this process: what arrives can be looked at."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
+    TraceServiceServicer,
+    add_TraceServiceServicer_to_server,
+)
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+PATIENCE = 60.0  # seconds until a test gives up waiting for what should have arrived long ago
+
+
+@dataclass(frozen=True)
+class ReceivedSpan:
+    """One span, as it arrived."""
+
+    name: str
+    kind: str
+    trace_id: str
+    span_id: str
+    parent_id: str
+    attributes: dict[str, Any]
+    resource: dict[str, Any]
+    scope: str
+    status: str
+    events: tuple[str, ...]
+
+    @property
+    def role(self) -> str | None:
+        """Its coverage.role."""
+        return self.attributes.get("coverage.role")
+
+    @property
+    def functions(self) -> frozenset[str]:
+        """Its symbols, without their lines, so that a test can name them."""
+        return frozenset(symbol.rpartition("@")[0] for symbol in self.attributes.get("coverage.functions", ()))
+
+
+class Collector(TraceServiceServicer):
+    """Keeps what it receives.
+
+    Args:
+        largest_message: bytes; None for gRPC's default of 4 MiB.
+    """
+
+    def __init__(self, largest_message: int | None = None) -> None:
+        self._arrived = threading.Condition()
+        self._spans: list[ReceivedSpan] = []
+        self.message_sizes: list[int] = []
+        options = [] if largest_message is None else [("grpc.max_receive_message_length", largest_message)]
+        self._server = grpc.server(ThreadPoolExecutor(max_workers=4), options=options)
+        add_TraceServiceServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]
+        self.endpoint = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._server.start()
+
+    def stop(self) -> None:
+        """Stop listening, at once."""
+        self._server.stop(None).wait()
+
+    def Export(self, request: ExportTraceServiceRequest, context: Any) -> ExportTraceServiceResponse:  # noqa: N802
+        """What an exporter calls."""
+        spans = [
+            _received(span, _attributes(group.resource.attributes), scope.scope.name)
+            for group in request.resource_spans
+            for scope in group.scope_spans
+            for span in scope.spans
+        ]
+        with self._arrived:
+            self.message_sizes.append(request.ByteSize())
+            self._spans += spans
+            self._arrived.notify_all()
+        return ExportTraceServiceResponse()
+
+    @property
+    def spans(self) -> list[ReceivedSpan]:
+        """What arrived until now."""
+        with self._arrived:
+            return list(self._spans)
+
+    def clear(self) -> None:
+        """Forget what arrived."""
+        with self._arrived:
+            self._spans.clear()
+
+    def wait_for(self, enough: Callable[[list[ReceivedSpan]], object]) -> list[ReceivedSpan]:
+        """What arrived, as soon as ``enough`` says that it is."""
+        with self._arrived:
+            if not self._arrived.wait_for(lambda: enough(self._spans), PATIENCE):
+                names = [(span.name, span.role) for span in self._spans]
+                raise AssertionError(f"still missing after {PATIENCE} s; arrived: {names}")
+            return list(self._spans)
+
+
+@contextmanager
+def running_collector(largest_message: int | None = None) -> Iterator[Collector]:
+    """A collector on a free port of the loopback interface."""
+    collector = Collector(largest_message)
+    collector.start()
+    try:
+        yield collector
+    finally:
+        collector.stop()
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """A collector on a free port of the loopback interface."""
+    with running_collector() as running:
+        yield running
+
+
+def _received(span: Any, resource: dict[str, Any], scope: str) -> ReceivedSpan:
+    return ReceivedSpan(
+        name=span.name,
+        kind=span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),
+        trace_id=span.trace_id.hex(),
+        span_id=span.span_id.hex(),
+        parent_id=span.parent_span_id.hex(),
+        attributes=_attributes(span.attributes),
+        resource=resource,
+        scope=scope,
+        status=span.status.StatusCode.Name(span.status.code).removeprefix("STATUS_CODE_"),
+        events=tuple(event.name for event in span.events),
+    )
+
+
+def _attributes(pairs: Any) -> dict[str, Any]:
+    return {pair.key: _value(pair.value) for pair in pairs if isinstance(pair, KeyValue)}
+
+
+def _value(value: AnyValue) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_value(item) for item in value.array_value.values]
+    return getattr(value, kind) if kind else None

