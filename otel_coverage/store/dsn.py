@@ -63,7 +63,7 @@ class Dsn:
         scheme, separator, rest = text.partition("://")
         if not separator or scheme not in ("chdb", "clickhouse", "clickhouses"):
             shown = scheme if separator else "it has no scheme"
-            raise ConfigurationError(f"no store's address ({shown}): write {_FORMS}")
+            raise ConfigurationError(f"not the address of a store ({shown}): write {_FORMS}")
         return _embedded(rest) if scheme == "chdb" else _server(text, tls=scheme == "clickhouses")
 
 
@@ -86,9 +86,9 @@ def _server(text: str, *, tls: bool) -> Dsn:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise ConfigurationError(f"no store's address ({error}): write {_FORMS}") from error
+        raise ConfigurationError(f"not the address of a store ({error}): write {_FORMS}") from error
     if not parts.hostname:
-        raise ConfigurationError(f"no store's address (it names no host): write {_FORMS}")
+        raise ConfigurationError(f"not the address of a store (it names no host): write {_FORMS}")
     options = dict(parse_qsl(parts.query))
     tls = tls or options.pop("secure", "").lower() in ("1", "true", "yes")
     database = unquote(parts.path.strip("/")) or options.pop("database", DEFAULT_DATABASE)

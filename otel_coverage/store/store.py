@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,9 @@ from otel_coverage.store.result import Result
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+
+# it logs what it raises
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
 _UNKNOWN = frozenset({"UNKNOWN_TABLE", "UNKNOWN_DATABASE"})
 _NOISE = re.compile(r"^(?:HTTPDriver[^:]*: |Received ClickHouse exception, )*(?:Code: \d+\. )?(?:DB::Exception: )?")
@@ -182,7 +186,9 @@ def _translated(error: ClickHouseError, where: Dsn) -> OtelCoverageError:
     """The engine's exception in one line of ours."""
     code, name = getattr(error, "code", None), getattr(error, "name", None)
     if name in _UNKNOWN:
-        return _missing(where, _first_line(error))
+        return StoreError(
+            f"{where}: {_first_line(error)}; has the schema been applied? `otel-coverage schema apply --store {where}`"
+        )
     if code is None and where.kind == "clickhouse" and "Error" in str(error) and "HTTPConnection" in str(error):
         return UnreachableError(f"{where}: no answer; is ClickHouse up, and is this its HTTP port?")
     return StoreError(f"{where}: {_first_line(error)}")

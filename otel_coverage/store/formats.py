@@ -1,0 +1,87 @@
+"""A query's result as text: for a pipe, a spreadsheet, a terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from otel_coverage.store.result import Result
+
+
+def as_json(result: Result) -> str:
+    """An array with one object for each row, a line each."""
+    if not result.rows:
+        return "[]\n"
+    lines = (json.dumps(plain(record), ensure_ascii=False, allow_nan=False) for record in result.records())
+    return "[\n" + ",\n".join(lines) + "\n]\n"
+
+
+def as_csv(result: Result) -> str:
+    """A header and a line for each row; what is no plain value is JSON."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(result.columns)
+    writer.writerows([_cell(value) for value in row] for row in result.rows)
+    return text.getvalue()
+
+
+def as_table(result: Result, width: int | None = None) -> str:
+    """Columns that line up; ``width`` is the terminal's, None for as wide as it takes."""
+    if not result.rows:
+        return "no rows\n"
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in result.columns:
+        table.add_column(Text(_printable(column)), overflow="fold")
+    for row in result.rows:
+        table.add_row(*(Text(_printable(_cell(value))) for value in row))
+    text = io.StringIO()
+    Console(file=text, width=width or 100_000, color_system=None).print(table)
+    return "".join(line.rstrip() + "\n" for line in text.getvalue().splitlines())
+
+
+FORMATS: Mapping[str, Callable[[Result], str]] = {"table": as_table, "json": as_json, "csv": as_csv}
+
+
+def plain(value: Any) -> Any:
+    """A value of which JSON has a like: times become ISO 8601 in UTC, what is no number null, the rest its text."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case datetime():
+            aware = value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
+            return aware.isoformat().replace("+00:00", "Z")
+        case date():
+            return value.isoformat()
+        case bytes():
+            return value.decode("utf-8", "backslashreplace")
+        case dict():
+            return {str(key): plain(item) for key, item in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [plain(item) for item in value]
+        case _:
+            return str(value)
+
+
+def _cell(value: Any) -> str:
+    value = plain(value)
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _printable(text: str) -> str:
+    """Without what would move a terminal's cursor or break a row."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+    )
