@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.playback import Outcome, Player, Profile, jobs, read
-from otel_coverage.playback.delivery import open_delivery
+from otel_coverage.playback.delivery import Delivery
 from otel_coverage.playback.jobs import JobStatus
 from otel_coverage.playback.playing import checked_base_url, fresh_run_id, play_all
 from otel_coverage.settings import Settings
@@ -78,39 +78,34 @@ def run(
         for left_out in profile.left_out:
             click.echo(f"otel-coverage: {profile.origin}: {left_out}; left out", err=True)
     base_url = checked_base_url(base_url)
-    logging.getLogger("opentelemetry").addHandler(logging.NullHandler())  # what fails is said below, in a line
-    provider, delivery = open_delivery()
-    player = Player(
-        base_url, run_id, provider.get_tracer("otel_coverage.playback"), settings, JobStatus(job_status, job_timeout)
-    )
+    for name in ("opentelemetry", "otel_coverage"):
+        logging.getLogger(name).addHandler(logging.NullHandler())  # what matters of it is said below, in a line
+    delivery = Delivery.open()
+    tracer = delivery.provider.get_tracer("otel_coverage.playback")
+    player = Player(base_url, run_id, tracer, settings, JobStatus(job_status, job_timeout))
     try:
-        show = _on_terminal if sys.stdout.isatty() else _in_pipe
-        outcomes = show(player, profiles, concurrency)
+        outcomes = list((_on_terminal if sys.stdout.isatty() else _in_pipe)(player, profiles, concurrency))
     finally:
-        provider.shutdown()
-    if delivery.lost:
-        click.echo(
-            f"otel-coverage: {delivery.lost} spans of the playback itself did not reach the collector, so run {run_id} "
-            "will look incomplete; check OTEL_EXPORTER_OTLP_ENDPOINT, or set OTEL_TRACES_EXPORTER=none",
-            err=True,
-        )
-    if delivery.lost or not all(outcome.passed for outcome in outcomes):
+        lost = delivery.close()
+        if lost:
+            click.echo(
+                f"otel-coverage: {lost} spans of the playback itself did not reach the collector, so run {run_id} will "
+                "look incomplete; check OTEL_EXPORTER_OTLP_ENDPOINT, or set OTEL_TRACES_EXPORTER=none",
+                err=True,
+            )
+    if lost or not all(outcome.passed for outcome in outcomes):
         sys.exit(1)
 
 
-def _in_pipe(player: Player, profiles: list[Profile], concurrency: int) -> list[Outcome]:
-    outcomes = []
+def _in_pipe(player: Player, profiles: list[Profile], concurrency: int) -> Iterator[Outcome]:
     for outcome in play_all(player, profiles, concurrency):
         click.echo(json.dumps(outcome.as_json()))
-        outcomes.append(outcome)
-    return outcomes
+        yield outcome
 
 
-def _on_terminal(player: Player, profiles: list[Profile], concurrency: int) -> list[Outcome]:
-    console = Console()
+def _on_terminal(player: Player, profiles: list[Profile], concurrency: int) -> Iterator[Outcome]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    outcomes = []
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(*columns, transient=True) as progress:
         task = progress.add_task(f"run {player.run_id}", total=sum(len(profile.steps) for profile in profiles))
         for outcome in play_all(player, profiles, concurrency, lambda profile: progress.advance(task)):
             mark = "[green]passed[/]" if outcome.passed else "[red]failed[/]"
@@ -119,5 +114,4 @@ def _on_terminal(player: Player, profiles: list[Profile], concurrency: int) -> l
             )
             if outcome.failure:
                 progress.console.print(f"        {outcome.failure}", markup=False, highlight=False)
-            outcomes.append(outcome)
-    return outcomes
+            yield outcome

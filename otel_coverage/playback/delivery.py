@@ -2,82 +2,44 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace import TracerProvider
+
+from otel_coverage.tracing.exporter import BoundedSpanExporter, CountingSpanProcessor
+from otel_coverage.tracing.provider import exporter_makers
 
 SERVICE = "otel-coverage-playback"
 
 
-class Delivery(SpanProcessor):
-    """Counts the spans that ended against those that a collector acknowledged.
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A provider for the playback's spans, and the account of what became of them."""
 
-    The SDK's own answers cannot be relied on: its ``force_flush`` says yes after a failed export, too.
-    """
+    provider: TracerProvider
+    exporters: tuple[BoundedSpanExporter, ...]
 
-    def __init__(self, exporter: SpanExporter | None) -> None:
-        self._counting = _CountingExporter(exporter) if exporter is not None else None
-        self._batches = BatchSpanProcessor(self._counting) if self._counting is not None else None
-        self._ended = 0
+    @classmethod
+    def open(cls) -> Delivery:
+        """Send where the standard ``OTEL_*`` variables say.
 
-    @property
-    def lost(self) -> int:
-        """Spans that ended and were not acknowledged; zero where none are to be sent at all."""
-        return self._ended - self._counting.delivered if self._counting is not None else 0
+        Raises:
+            ConfigurationError: they name an exporter that is not installed.
+        """
+        exporters = tuple(BoundedSpanExporter(make) for make in exporter_makers().values())
+        named = SERVICE_NAME in OTELResourceDetector().detect().attributes
+        resource = Resource.create({} if named else {SERVICE_NAME: SERVICE})
+        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        for exporter in exporters:
+            provider.add_span_processor(CountingSpanProcessor(exporter))
+        return cls(provider, exporters)
 
-    def on_start(self, span: Span, parent_context: object = None) -> None:
-        """Nothing to do yet."""
+    def close(self) -> int:
+        """Send what is left.
 
-    def on_end(self, span: ReadableSpan) -> None:
-        """Hand the span on."""
-        if self._batches is not None and span.context is not None and span.context.trace_flags.sampled:
-            self._ended += 1
-            self._batches.on_end(span)
-
-    def shutdown(self) -> None:
-        """Send what is left."""
-        if self._batches is not None:
-            self._batches.force_flush()
-            self._batches.shutdown()  # type: ignore[no-untyped-call]
-
-    def force_flush(self, timeout_millis: int = 30_000) -> bool:
-        """Send what is there; True once all of it has arrived."""
-        if self._batches is not None:
-            self._batches.force_flush(timeout_millis)
-        return self.lost == 0
-
-
-def open_delivery() -> tuple[TracerProvider, Delivery]:
-    """A provider for the playback's spans, sent where the standard ``OTEL_*`` variables say."""
-    delivery = Delivery(_exporter())
-    named = OTELResourceDetector().detect().attributes
-    resource = Resource.create({} if SERVICE_NAME in named else {SERVICE_NAME: SERVICE})
-    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(delivery)
-    return provider, delivery
-
-
-def _exporter() -> SpanExporter | None:
-    if os.environ.get("OTEL_TRACES_EXPORTER", "otlp").strip().lower() == "none":
-        return None
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-
-    return OTLPSpanExporter()
-
-
-class _CountingExporter(SpanExporter):
-    def __init__(self, exporter: SpanExporter) -> None:
-        self._exporter = exporter
-        self.delivered = 0
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        result = self._exporter.export(spans)
-        if result is SpanExportResult.SUCCESS:
-            self.delivered += len(spans)
-        return result
-
-    def shutdown(self) -> None:
-        self._exporter.shutdown()
+        Returns:
+            How many spans ended that no receiver has acknowledged.
+        """
+        self.provider.shutdown()
+        return sum(exporter.delivery.ended - exporter.delivery.delivered for exporter in self.exporters)

@@ -37,7 +37,7 @@ def checked_base_url(text: str) -> str:
         raise ConfigurationError(f"base URL {text!r}: an address like http://127.0.0.1:8000 is wanted")
     try:
         socket.create_connection((url.host, url.port or (443 if url.scheme == "https" else 80)), timeout=10).close()
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         raise UnreachableError(
             f"{text}: nobody answers ({error}); start the application, or mend --base-url"
         ) from error
