@@ -28,10 +28,10 @@ from __future__ import annotations
 import sys
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from functools import partial
-from itertools import starmap
+from itertools import batched, starmap
 from opcode import opmap
 from operator import call
 from types import CodeType
@@ -45,8 +45,10 @@ _TOGGLE_COST = 4.0
 _RESTART_COST = 0.6
 
 _CLEAN = -1
+_DISABLE = sys.monitoring.DISABLE
 _RESUME = opmap["RESUME"]
 _RESUME_PLACE = 3  # the bits of RESUME's argument that say where it stands; 0: at the start
+_NOTHING_RUNS = -1
 
 
 class Watched:
@@ -57,7 +59,8 @@ class Watched:
         entered: bits of the recordings that entered the code.
         lines: for each line, bits of the recordings that ran it.
         dirty: the epoch in which a line was switched off; the code is dirty while that epoch lasts.
-        entry_lines: for each offset at which the code starts or resumes, the line that this stands for, 0 for none.
+        entry_lines: for each offset at which the code starts or resumes, the line that this stands for, 0 for none; for
+            each offset at which an exception was thrown in, the same under the offset's complement.
     """
 
     __slots__ = ("dirty", "entered", "entry_lines", "lines", "reference")
@@ -79,6 +82,7 @@ class Callbacks:
         variable: holds the recording that runs, or a mapping with the recording under ``key``.
         key: the recording's key in that mapping.
         is_wanted: whether the file of that name belongs to the application.
+        alone: the tool discovers too, by global start events: local events cannot arm starts anew, restarts have to.
     """
 
     def __init__(
@@ -89,6 +93,7 @@ class Callbacks:
         variable: ContextVar[Any],
         key: str | None,
         is_wanted: Callable[[str], bool],
+        alone: bool = False,
     ) -> None:
         self._tool = tool
         self._events = events
@@ -96,6 +101,7 @@ class Callbacks:
         self._get = variable.get
         self._key = key
         self._is_wanted = is_wanted
+        self._alone = alone
         self._wanted: dict[str, bool] = {}
         self._watched: dict[int, Watched] = {}
         self._off: dict[int, Watched] = {}  # code with a start that is switched off
@@ -108,21 +114,26 @@ class Callbacks:
 
     # --- what the interpreter calls
 
-    def on_start(self, code: CodeType, offset: int) -> object:
-        """Local PY_START and PY_RESUME."""
+    def on_start(self, code: CodeType, place: int) -> object:
+        """PY_START and PY_RESUME: local, or, where one tool does everything, global.
+
+        Args:
+            code: what starts or resumes.
+            place: the offset of the instruction that it starts at; or, from :meth:`on_throw`, an offset's complement.
+        """
+        identity = id(code)
+        if identity not in self._watched and not self._discover(code):
+            return _DISABLE
+        watched = self._watched[identity]
+        line = 0
+        if self._by_line:
+            known = watched.entry_lines
+            line = known[place] if place in known else _find_entry_line(known, code, place)
         found = self._get(None)
         key = self._key
         if key is not None and found is not None:
             found = found[key] if key in found else None
         mark = NO_MARK if found is None else found.mark
-        identity = id(code)
-        if identity not in self._watched:
-            return None
-        watched = self._watched[identity]
-        line = 0
-        if self._by_line:
-            known = watched.entry_lines
-            line = known[offset] if offset in known else self._find_entry_line(watched, code, offset)
         while mark.bit & ~watched.entered and watched.dirty == self._epoch:
             self._rearm(watched, code)
         # one step from here on
@@ -140,7 +151,7 @@ class Callbacks:
         if self._active & ~seen:
             return None
         self._off[identity] = watched
-        return sys.monitoring.DISABLE
+        return _DISABLE
 
     def on_line(self, code: CodeType, line: int) -> object:
         """Local LINE."""
@@ -162,19 +173,22 @@ class Callbacks:
         if self._active & entered & ~ran:
             return None
         watched.dirty = self._epoch
-        return sys.monitoring.DISABLE
+        return _DISABLE
 
     def on_discovery(self, code: CodeType, offset: int) -> object:
         """Global PY_START and PY_RESUME of the discovering tool: once for each place where code starts."""
         self._started += 1
-        if self._watch(code):
+        if self._discover(code):
             self.on_start(code, offset)
-        return sys.monitoring.DISABLE
+        return _DISABLE
 
     def on_throw(self, code: CodeType, offset: int, exception: BaseException) -> None:
-        """Global PY_THROW, a resumption by an exception. Up to 3.14 it must not answer DISABLE."""
-        if self._watch(code):
-            self.on_start(code, offset)
+        """Global PY_THROW: a resumption by an exception. Up to 3.14 it must not answer DISABLE."""
+        if self._discover(code):
+            known = self._watched[id(code)].entry_lines
+            line = known[~offset] if ~offset in known else _find_thrown_line(known, code, offset)
+            if line != _NOTHING_RUNS:
+                self.on_start(code, ~offset)
 
     # --- what the engine calls, under its lock
 
@@ -242,7 +256,7 @@ class Callbacks:
 
     # --- arming
 
-    def _watch(self, code: CodeType) -> bool:
+    def _discover(self, code: CodeType) -> bool:
         """Switch the local events of the application's code on; False for everybody else's."""
         filename = code.co_filename
         wanted = self._wanted[filename] if filename in self._wanted else self._look_up(filename)
@@ -278,22 +292,22 @@ class Callbacks:
         )
 
     def _arm_all(self) -> None:
-        """Arm all code whose start is switched off, the cheaper way."""
+        """Arm all code whose start is switched off, the cheaper way.
+
+        Raises:
+            OverflowError: only a restart could do it, and the interpreter has run out of numbers for restarts.
+        """
         off = self._off
         if not off:
             return
         running = max(self._started, self._started_before)
-        if self._can_restart and len(off) * _TOGGLE_COST > running * _RESTART_COST:
+        if self._alone or (self._can_restart and len(off) * _TOGGLE_COST > running * _RESTART_COST):
             try:
-                _at_once(
-                    (
-                        (sys.monitoring.restart_events,),
-                        (setattr, self, "_epoch", self._epoch + 1),
-                        (off.clear,),
-                    )
-                )
+                _at_once(((sys.monitoring.restart_events,), (setattr, self, "_epoch", self._epoch + 1), (off.clear,)))
             except OverflowError:
-                self._can_restart = False  # the interpreter has run out of versions to tell restarts apart by
+                if self._alone:
+                    raise
+                self._can_restart = False
             else:
                 self._started_before, self._started = running, 0
                 return
@@ -303,23 +317,52 @@ class Callbacks:
                 self._rearm(watched, code)
             off.pop(identity, None)
 
-    def _find_entry_line(self, watched: Watched, code: CodeType, offset: int) -> int:
-        """The line that starting or resuming at ``offset`` runs without any LINE event having to tell.
 
-        A body on the ``def`` line has no LINE event of its own on 3.13 and later, and what follows a ``yield`` on its
-        line has none anywhere.
-        """
-        line = _line_at(code, offset)
-        instruction = code.co_code[offset : offset + 2]
-        if instruction[0] == _RESUME and not instruction[1] & _RESUME_PLACE and _line_at(code, offset + 2) != line:
-            line = 0
-        watched.entry_lines[offset] = line
-        return line
+def _find_entry_line(known: dict[int, int], code: CodeType, offset: int) -> int:
+    """The line that starting or resuming at ``offset`` runs, where no LINE event has to tell of it.
+
+    A body on the ``def`` line has no LINE event of its own on 3.13 and later, and what follows a ``yield`` on its line
+    has none anywhere.
+    """
+    line = _line_at(code, offset)
+    instruction = code.co_code[offset : offset + 2]
+    if instruction[0] == _RESUME and not instruction[1] & _RESUME_PLACE and _line_at(code, offset + 2) != line:
+        line = 0
+    known[offset] = line
+    return line
+
+
+def _find_thrown_line(known: dict[int, int], code: CodeType, offset: int) -> int:
+    """The line at which an exception thrown in at ``offset`` is met, if anything of the code then runs.
+
+    Every generator has a handler for its whole body, on no line, which only looks at StopIteration: where that is the
+    only one, the exception passes and nothing runs.
+    """
+    runs = any(start <= offset < end and _line_at(code, target) for start, end, target in exception_ranges(code))
+    line = known[~offset] = _line_at(code, offset) if runs else _NOTHING_RUNS
+    return line
 
 
 def _line_at(code: CodeType, offset: int) -> int:
     """The line of the instruction at ``offset``, 0 for none."""
     return next((line or 0 for start, end, line in code.co_lines() if start <= offset < end), 0)
+
+
+def exception_ranges(code: CodeType) -> Iterator[tuple[int, int, int]]:
+    """Start and end of each range of offsets that has an exception handler, and the handler's offset.
+
+    The table holds for each range start, length, handler and depth, counted in instructions, as numbers of six bits a
+    byte, highest first, all bytes but a number's last with bit 6 set.
+    """
+    numbers: list[int] = []
+    number = 0
+    for byte in code.co_exceptiontable:
+        number = number << 6 | byte & 0x3F
+        if not byte & 0x40:
+            numbers.append(number)
+            number = 0
+    for start, length, target, _depth in batched(numbers, 4):
+        yield start * 2, (start + length) * 2, target * 2
 
 
 def _at_once(calls: Iterable[tuple[Any, ...]]) -> None:

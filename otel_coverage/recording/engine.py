@@ -37,15 +37,25 @@ def open_engine(
     """The engine that serves ``choice`` on this interpreter; nothing is hooked before its first ``begin``.
 
     Raises:
-        ConfigurationError: the engine asked for cannot run here (``monitoring`` before CPython 3.12).
+        ConfigurationError: the engine asked for cannot run here (``monitoring`` before 3.12, any without the GIL).
     """
-    if choice == "coverage" or (choice == "auto" and sys.version_info < (3, 12)):
-        raise ConfigurationError("engine 'coverage' is not built yet")
-    if sys.version_info < (3, 12):
+    from otel_coverage.recording.coverage import CoverageEngine
+
+    version = sys.version.split()[0]
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
         raise ConfigurationError(
-            f"engine 'monitoring' needs CPython 3.12 or later, this is {sys.version.split()[0]}; "
-            "set OTEL_COVERAGE_ENGINE=coverage"
+            f"no engine is exact without the GIL, which is off in this CPython {version}; set PYTHON_GIL=1"
         )
+    if sys.version_info < (3, 12):
+        if choice == "monitoring":
+            raise ConfigurationError(
+                f"engine 'monitoring' needs CPython 3.12 or later, this is {version}; set OTEL_COVERAGE_ENGINE=coverage"
+            )
+        return CoverageEngine(granularity, source, current)
+    if choice == "coverage":
+        return CoverageEngine(granularity, source, current)
+
     from otel_coverage.recording.monitoring import MonitoringEngine
 
-    return MonitoringEngine(granularity, source, current)
+    fallback = CoverageEngine(granularity, source, current) if choice == "auto" else None
+    return MonitoringEngine(granularity, source, current, fallback)

@@ -7,16 +7,16 @@ switches off wherever it was seen once. Library code is never left instrumented.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
-import weakref
 from types import CodeType
 from typing import ClassVar
 
 from otel_coverage.recording.callbacks import Callbacks
 from otel_coverage.recording.current import CurrentRecording
+from otel_coverage.recording.engine import Engine
 from otel_coverage.recording.executed import Executed
+from otel_coverage.recording.forks import forget_in_children
 from otel_coverage.recording.mark import NO_MARK, Mark
 from otel_coverage.recording.recording import Recording
 from otel_coverage.recording.resolving import Resolver
@@ -32,7 +32,6 @@ _TOOL_IDS = (4, 3, 5, 2, 0, 1)
 _EVENTS = tuple(getattr(sys.monitoring.events, name) for name in ("PY_START", "PY_RESUME", "PY_THROW", "LINE"))
 
 _log = logging.getLogger(__name__)
-_engines: weakref.WeakSet[MonitoringEngine] = weakref.WeakSet()
 
 
 class MonitoringRecording(Recording):
@@ -56,17 +55,24 @@ class MonitoringEngine:
 
     name = "monitoring"
 
-    def __init__(self, granularity: Granularity, source: SourceTree, current: CurrentRecording) -> None:
+    def __init__(
+        self,
+        granularity: Granularity,
+        source: SourceTree,
+        current: CurrentRecording,
+        fallback: Engine | None = None,
+    ) -> None:
         self.granularity: Granularity = granularity
         self._source = source
         self._current = current
+        self._fallback = fallback
         self._resolver = Resolver(source)
         self._lock = threading.RLock()  # reentrant: a signal handler may begin a recording amid another's beginning
-        self._tools: tuple[int, int] | None = None
+        self._tools: tuple[int, ...] = ()
         self._callbacks: Callbacks | None = None
         self._open: set[MonitoringRecording] = set()
-        self._refused = False
-        _engines.add(self)
+        self._said_why = False
+        forget_in_children(self)
 
     def begin(self) -> Recording:
         """Open a recording. From here on, code that finds it through :class:`CurrentRecording` is recorded in it."""
@@ -74,16 +80,20 @@ class MonitoringEngine:
             if self._callbacks is None:
                 self._register()
             if self._callbacks is None:
-                recording = MonitoringRecording(self, NO_MARK)
-                recording.incomplete_reason = "no two tool ids of sys.monitoring are free"
-                return recording
-            recording = MonitoringRecording(self, self._callbacks.join())
+                return self._begin_elsewhere("no tool id of sys.monitoring is free")
+            try:
+                mark = self._callbacks.join()
+            except OverflowError:
+                return self._begin_elsewhere("sys.monitoring has run out of restarts, and only one tool id was free")
+            recording = MonitoringRecording(self, mark)
             self._open.add(recording)
             return recording
 
     def end(self, recording: Recording) -> None:
         """Close a recording; what it executed stays readable. Ending twice is fine."""
         if not isinstance(recording, MonitoringRecording):
+            if self._fallback is not None:
+                self._fallback.end(recording)
             return
         with self._lock:
             if self._callbacks is not None and recording in self._open:
@@ -93,18 +103,27 @@ class MonitoringEngine:
     def close(self) -> None:
         """Give back both tool ids and all callbacks. Open recordings end."""
         with self._lock:
+            if self._fallback is not None:
+                self._fallback.close()
             callbacks, tools = self._callbacks, self._tools
-            if callbacks is None or tools is None:
+            if callbacks is None:
                 return
             for recording in list(self._open):
                 self.end(recording)
-            self._callbacks = self._tools = None
-            sys.monitoring.set_events(tools[1], 0)
+            self._callbacks, self._tools = None, ()
+            sys.monitoring.set_events(tools[-1], 0)
             callbacks.disarm()
             for tool in tools:
                 for event in _EVENTS:
                     sys.monitoring.register_callback(tool, event, None)
                 sys.monitoring.free_tool_id(tool)
+
+    def after_fork_in_child(self) -> None:
+        """The parent's recordings are none of the child's, and whoever held the lock is not here."""
+        self._lock = threading.RLock()
+        opened, self._open = self._open, set()
+        if self._callbacks is not None:
+            self._callbacks.reset(recording.mark for recording in opened)
 
     def _executed(self, recording: MonitoringRecording) -> Executed:
         with self._lock:
@@ -116,48 +135,47 @@ class MonitoringEngine:
             return recording._executed
 
     def _register(self) -> None:
-        """Take two tool ids and switch discovery on; nothing where there are none."""
+        """Take tool ids and switch discovery on; nothing where there are none.
+
+        Two ids are wanted. With one, the tool that records also discovers, by global start events, which only
+        restart_events() arms anew: as exact, at a higher price.
+        """
         monitoring = sys.monitoring
         events = monitoring.events
-        free = [tool for tool in _TOOL_IDS if monitoring.get_tool(tool) is None]
-        if len(free) < 2:
-            if not self._refused:
-                self._refused = True
-                holders = ", ".join(f"{tool}: {monitoring.get_tool(tool)}" for tool in sorted(_TOOL_IDS))
-                _log.error("nothing is recorded: no two tool ids of sys.monitoring are free (%s)", holders)
+        tools = tuple(tool for tool in _TOOL_IDS if monitoring.get_tool(tool) is None)[:2]
+        if not tools:
             return
-        recorder, discovery = free[:2]
-        monitoring.use_tool_id(recorder, RECORDER)
-        monitoring.use_tool_id(discovery, DISCOVERY)
-        wanted = events.PY_START | events.PY_RESUME | (events.LINE if self.granularity == "line" else 0)
+        for tool, name in zip(tools, (RECORDER, DISCOVERY), strict=False):
+            monitoring.use_tool_id(tool, name)
+        recorder, discovery = tools[0], tools[-1]
+        alone = recorder == discovery
+        starts = events.PY_START | events.PY_RESUME
         callbacks = Callbacks(
             tool=recorder,
-            events=wanted,
+            events=(0 if alone else starts) | (events.LINE if self.granularity == "line" else 0),
             variable=self._current.variable,
             key=self._current.key,
-            is_wanted=lambda filename: self._source.locate(filename) is not None,
+            is_wanted=self._is_wanted,
+            alone=alone,
         )
-        monitoring.register_callback(recorder, events.PY_START, callbacks.on_start)
-        monitoring.register_callback(recorder, events.PY_RESUME, callbacks.on_start)
+        for start in (events.PY_START, events.PY_RESUME):
+            monitoring.register_callback(discovery, start, callbacks.on_discovery)
+            monitoring.register_callback(recorder, start, callbacks.on_start)
         monitoring.register_callback(recorder, events.LINE, callbacks.on_line)
-        monitoring.register_callback(discovery, events.PY_START, callbacks.on_discovery)
-        monitoring.register_callback(discovery, events.PY_RESUME, callbacks.on_discovery)
         monitoring.register_callback(discovery, events.PY_THROW, callbacks.on_throw)
-        monitoring.set_events(discovery, events.PY_START | events.PY_RESUME | events.PY_THROW)
-        self._tools, self._callbacks = (recorder, discovery), callbacks
+        monitoring.set_events(discovery, starts | events.PY_THROW)
+        self._tools, self._callbacks = tools, callbacks
 
-    def _after_fork_in_child(self) -> None:
-        """The parent's recordings are none of the child's, and whoever held the lock is not here."""
-        self._lock = threading.RLock()
-        opened, self._open = self._open, set()
-        if self._callbacks is not None:
-            self._callbacks.reset(recording.mark for recording in opened)
+    def _begin_elsewhere(self, reason: str) -> Recording:
+        """A recording of the other engine, where there is one, or an empty one; incomplete either way."""
+        if not self._said_why:
+            self._said_why = True
+            held = ", ".join(f"{tool}: {sys.monitoring.get_tool(tool)}" for tool in sorted(_TOOL_IDS))
+            served = "records nothing" if self._fallback is None else f"leaves it to engine {self._fallback.name!r}"
+            _log.error("engine 'monitoring' %s: %s (%s)", served, reason, held)
+        recording = MonitoringRecording(self, NO_MARK) if self._fallback is None else self._fallback.begin()
+        recording.incomplete_reason = reason
+        return recording
 
-
-def _after_fork_in_child() -> None:
-    for engine in list(_engines):
-        engine._after_fork_in_child()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    def _is_wanted(self, filename: str) -> bool:
+        return self._source.locate(filename) is not None

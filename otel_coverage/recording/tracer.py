@@ -1,0 +1,152 @@
+"""coverage.py's C tracer on one thread, which writes for the recording that was begun there last."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from coverage.tracer import CFileDisposition, CTracer
+
+from otel_coverage.source import SourceTree
+
+Data = dict[str, set[int]]
+
+
+class Traced(Protocol):
+    """What a tracer writes for: packed arcs for each file name, as coverage.py's tracer keeps them."""
+
+    data: Data
+
+
+class Tracer(CTracer):
+    """coverage.py's tracer; a class of our own tells our trace function from other people's."""
+
+
+class Files:
+    """Which files the tracers trace, in the terms of coverage.py: asked once for each file name."""
+
+    def __init__(self, source: SourceTree) -> None:
+        self._source = source
+        self.dispositions: dict[str, CFileDisposition] = {}
+
+    def should_trace(self, filename: str, _frame: object) -> CFileDisposition:
+        """What the tracer asks when it meets a file name for the first time."""
+        return _disposition(filename, self._source.locate(filename) is not None)
+
+
+class ThreadTracer:
+    """The recordings that trace one thread; the innermost gets what is entered from now on.
+
+    A frame stays with the recording in which it was entered.
+    """
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._thread = threading.get_ident()
+        self._stack: list[Traced] = []
+        self._kept: list[Data] = []  # the tracer writes where frames on its stack began, for as long as they run
+        self._tracer: Tracer | None = None
+
+    @property
+    def innermost(self) -> Traced | None:
+        """Who gets what is entered now."""
+        return self._stack[-1] if self._stack else None
+
+    def push(self, traced: Traced) -> bool:
+        """Trace this thread for a recording; False where somebody else's trace function is in the way."""
+        if self._tracer is None:
+            trace = sys.gettrace()
+            if trace is not None and not isinstance(trace, Tracer):
+                return False
+            self._tracer = _new_tracer(self._files.should_trace, self._files.dispositions, traced.data)
+            self._tracer.start()
+        self._tracer.data = cast(Any, traced.data)
+        self._kept.append(traced.data)
+        self._stack.append(traced)
+        return True
+
+    def remove(self, traced: Traced) -> bool:
+        """Trace for a recording no more, from any thread; False where somebody took our trace function away."""
+        if traced not in self._stack or self._tracer is None:
+            return True
+        self._stack.remove(traced)
+        here = threading.get_ident() == self._thread
+        undisturbed = not here or cast(object, sys.gettrace()) is self._tracer
+        if self._stack:
+            self._tracer.data = cast(Any, self._stack[-1].data)
+        else:
+            self._tracer.stop()
+            if here and undisturbed:
+                sys.settrace(None)  # another thread's takes itself away at its next event
+            self._tracer = None
+            self._kept = []
+        return undisturbed
+
+
+def unpack(data: Data) -> list[tuple[str, set[tuple[int, int]]]]:
+    """The arcs of each file, while tracers on other threads may go on writing."""
+    copies = [(filename, arcs.copy()) for filename, arcs in list(data.items())]  # each copied by one C call
+    if not copies:
+        return []
+    width = _width()
+    mask = (1 << width) - 1
+    return [
+        (filename, {_signed(arc & mask, arc >> width & mask, arc >> 2 * width) for arc in arcs})
+        for filename, arcs in copies
+    ]
+
+
+def _signed(before: int, after: int, signs: int) -> tuple[int, int]:
+    return (-before if signs & 1 else before, -after if signs & 2 else after)
+
+
+@functools.cache
+def _width() -> int:
+    """How many bits the tracer gives to each line number of an arc: 20 or 28, by the version of coverage.py.
+
+    Found from the arc that enters a function: the only one here that has a sign, which is its highest bit.
+    """
+    data: Data = {}
+
+    def entered() -> None:
+        pass
+
+    def probe() -> None:
+        tracer = _new_tracer(lambda filename, _frame: _disposition(filename, True), {}, data)
+        tracer.start()
+        entered()
+        tracer.stop()
+        sys.settrace(None)
+
+    thread = threading.Thread(target=probe)
+    thread.start()
+    thread.join()
+    return (max(arc for arcs in data.values() for arc in arcs).bit_length() - 1) // 2
+
+
+def _disposition(filename: str, trace: bool) -> CFileDisposition:
+    disposition = CFileDisposition()
+    disposition.original_filename = disposition.canonical_filename = disposition.source_filename = filename
+    disposition.trace = trace
+    disposition.reason = ""
+    disposition.file_tracer = None
+    disposition.has_dynamic_filename = False
+    return disposition
+
+
+def _new_tracer(
+    should_trace: Callable[[str, object], CFileDisposition], cache: dict[str, CFileDisposition], data: Data
+) -> Tracer:
+    tracer = Tracer()
+    tracer.trace_arcs = True
+    tracer.data = cast(Any, data)
+    tracer.should_trace = should_trace
+    tracer.should_trace_cache = cache
+    tracer.lock_data = tracer.unlock_data = bool  # called without arguments; the interpreter's lock is enough
+    tracer.file_tracers = {}
+    tracer.should_start_context = tracer.switch_context = tracer.concur_id_func = None
+    tracer.check_include = tracer.disable_plugin = tracer.warn = None
+    return tracer
