@@ -89,13 +89,13 @@ class Supervisor:
     """Starts processes, each in a group of its own, and stops them all in reverse order.
 
     Args:
-        logs: folder for the processes' logs.
+        folder: where they run and leave their logs.
     """
 
-    def __init__(self, logs: Path) -> None:
-        self.logs = logs
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.children: list[Child] = []
-        logs.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> Self:
         return self
@@ -107,13 +107,13 @@ class Supervisor:
             for child in reversed(self.children):
                 self.stop(child)
 
-    def start(self, name: str, command: Sequence[str], env: Mapping[str, str], cwd: Path | None = None) -> Child:
+    def start(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> Child:
         """Start a process; its output goes to ``<name>.log``.
 
         Raises:
             ProcessError: there is no such program.
         """
-        path = self.logs / f"{name}.log"
+        path = self.folder / f"{name}.log"
         with _undisturbed(), path.open("wb") as log:
             try:
                 process = subprocess.Popen(
@@ -122,7 +122,7 @@ class Supervisor:
                     stdout=log,
                     stderr=subprocess.STDOUT,
                     env=dict(env),
-                    cwd=cwd,
+                    cwd=self.folder,
                     start_new_session=True,
                     preexec_fn=_die_with_parent,
                 )

@@ -1,0 +1,61 @@
+"""``otel-coverage demo``: the whole road, on an example application."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from otel_coverage.demo.demo import Demo
+from otel_coverage.demo.example import Example
+from otel_coverage.demo.processes import ProcessError, ended_by_signals
+from otel_coverage.demo.progress import Progress
+from otel_coverage.demo.summary import summary
+from otel_coverage.errors import ConfigurationError
+from otel_coverage.playback.playing import fresh_run_id
+
+
+@click.command
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("artifacts"),
+    show_default=True,
+    help="Folder for the report.",
+)
+@click.option("--profile", "slugs", metavar="SLUG", multiple=True, help="Play this one; repeatable.  [default: all]")
+@click.option(
+    "--concurrency", type=click.IntRange(1), default=1, show_default=True, help="Profiles played at the same time."
+)
+@click.option("--keep-store", is_flag=True, help="Keep the spans in a folder beside the report's, to query them.")
+@click.option("--verbose", is_flag=True, help="Say which commands are run.")
+def command(out: Path, slugs: tuple[str, ...], concurrency: int, keep_store: bool, verbose: bool) -> None:
+    """Play the example application's profiles and report which functions each of them executes.
+
+    Starts a Redis, our collector with an embedded ClickHouse, the example under gunicorn and an RQ worker, all on free
+    loopback ports; stops them again, also on Ctrl-C.
+
+    \b
+    Examples:
+      otel-coverage demo
+      otel-coverage demo --profile checkout --profile refund --keep-store
+    """
+    example = Example.find()
+    recordings = example.recordings(slugs)
+    out = out.resolve()
+    if out.exists() and not out.is_dir():
+        raise ConfigurationError(f"{out}: not a folder; --out names one for the report")
+    store = out.with_name(f"{out.name}-store-{fresh_run_id()}") if keep_store else None
+    progress = Progress(Console(), verbose=verbose)
+    try:
+        with ended_by_signals():
+            Demo(example, recordings, out, concurrency, store).run(progress)
+    except ProcessError as error:
+        if error.tail:
+            click.echo(error.tail, err=True)
+        raise
+    progress.say("")
+    progress.console.print(summary(out))
+    if store is not None:
+        progress.say(f"The spans are kept: otel-coverage query leaderboard --store chdb://{store}")

@@ -1,0 +1,215 @@
+"""The main job: an application and its worker traced, profiles played through them, a report on what was executed."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from otel_coverage.demo.example import Example
+from otel_coverage.demo.jobs import wait_until_done
+from otel_coverage.demo.processes import Child, ProcessError, Supervisor
+from otel_coverage.demo.progress import Progress
+from otel_coverage.demo.redis import start_redis
+from otel_coverage.playback.playing import fresh_run_id
+
+THREADS = 8
+
+_STARTED = 60.0
+_PLAYED = 300.0
+_FOREIGN = ("OTEL_", "RQ_", "SHOP_", "REDIS_URL", "GUNICORN_", "COVERAGE_")
+_OURS = ("OTEL_COVERAGE_ENGINE", "OTEL_COVERAGE_GRANULARITY")
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What is to be played, and where the report goes.
+
+    Attributes:
+        example: the application and its profiles.
+        recordings: folders of the profiles to play.
+        out: folder for the report.
+        concurrency: how many profiles are played at the same time.
+        store: folder that is to keep the spans; None to forget them.
+    """
+
+    example: Example
+    recordings: Sequence[Path]
+    out: Path
+    concurrency: int = 1
+    store: Path | None = None
+
+    def run(self, progress: Progress) -> str:
+        """Start everything, play, wait, stop everything, and write the report.
+
+        Returns:
+            The run's id.
+
+        Raises:
+            ProcessError: something went wrong; it says what, and how its log ends.
+        """
+        run_id = fresh_run_id()
+        with TemporaryDirectory(prefix="otel-coverage-demo-") as temporary:
+            folder = Path(temporary)
+            store = f"chdb://{self.store or folder / 'store'}"
+            with Supervisor(folder) as supervisor:
+                stage = _Stage(self, supervisor, progress, folder, store)
+                with progress.step("Reading the example's source for its catalog"):
+                    stage.push_catalog()
+                stage.play(run_id)
+                with progress.step(f"Writing the report to {self.out}"):
+                    stage.report()
+        return run_id
+
+
+class _Stage:
+    """The demo while it runs."""
+
+    def __init__(self, demo: Demo, supervisor: Supervisor, progress: Progress, folder: Path, store: str) -> None:
+        self.demo = demo
+        self.supervisor = supervisor
+        self.progress = progress
+        self.folder = folder
+        self.store = store
+        self.source = str(demo.example.source)
+        self.revision = demo.example.revision
+        self.env = _environment(demo.example)
+
+    def push_catalog(self) -> None:
+        """Tell the store what there is to be executed; before the collector takes the store for itself."""
+        self._ours("schema", "schema", "apply", "--store", self.store)
+        self._ours(
+            *("catalog", "catalog", "push", "--store", self.store, "--source", self.source, "--revision", self.revision)
+        )
+
+    def play(self, run_id: str) -> None:
+        """Everything that happens while the application is up."""
+        with self.progress.step("Starting Redis, the collector, gunicorn and the RQ worker"):
+            redis, redis_url = start_redis(self.supervisor, self.folder, self.env)
+            collector, endpoint = self._start_collector()
+            app = {**self.env, "REDIS_URL": redis_url, "SHOP_DATABASE": str(self.folder / "shop.sqlite3")}
+            web, base_url = self._start_web(self._traced(app, endpoint, "shop-web"))
+            worker = self._start_worker(self._traced(app, endpoint, "shop-worker"), redis_url)
+        with self.progress.step(f"Playing {len(self.demo.recordings)} profiles"):
+            self._playback(run_id, base_url, endpoint)
+        with self.progress.step("Waiting for the jobs that are left"), _log_of(worker):
+            count = wait_until_done(redis_url, _PLAYED, self.supervisor.check)
+        self.progress.detail(f"{count} jobs")
+        with self.progress.step("Stopping them again"):
+            for child in (worker, web, collector, redis):
+                self._stop(child)
+
+    def report(self) -> None:
+        """Read the store, write the artifacts."""
+        command = ("report", "--store", self.store, "--out", str(self.demo.out), "--source", self.source)
+        self._ours("report", *command)
+
+    def _start_collector(self) -> tuple[Child, str]:
+        command = [*_OTEL_COVERAGE, "collect", "--store", self.store, "--grpc-endpoint", "127.0.0.1:0"]
+        child = self._start("collector", command, self.env)
+        return child, "http://" + child.wait_for(r"^listening on (\S+) \(OTLP/gRPC\)", _STARTED)[1]
+
+    def _start_web(self, env: Mapping[str, str]) -> tuple[Child, str]:
+        gunicorn = ["gunicorn", "--bind", "127.0.0.1:0", "--worker-class", "gthread", "--threads", str(THREADS)]
+        command = [*_OTEL_COVERAGE, "run", "--", *gunicorn, *_without_control_socket(), "shop.app:create_app()"]
+        child = self._start("gunicorn", command, env)
+        address = child.wait_for(r"Listening at: (http://\S+)", _STARTED)[1]
+        child.wait_for(r"Booting worker", _STARTED)
+        return child, address
+
+    def _start_worker(self, env: Mapping[str, str], redis_url: str) -> Child:
+        child = self._start("worker", [*_OTEL_COVERAGE, "run", "--", "rq", "worker", "--url", redis_url, "shop"], env)
+        child.wait_for(r"Listening on", _STARTED)
+        return child
+
+    def _playback(self, run_id: str, base_url: str, endpoint: str) -> None:
+        recordings = map(str, self.demo.recordings)
+        options = ["--base-url", base_url, "--run-id", run_id, "--concurrency", str(self.demo.concurrency)]
+        env = {**self.env, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
+        child = self._start("playback", [*_OTEL_COVERAGE, "playback", "run", *recordings, *options], env)
+        told = 0
+        for _ in self.supervisor.while_running(child, _PLAYED):
+            told = self._tell(child, told)
+        self._tell(child, told)
+        if child.process.returncode:
+            raise ProcessError("not every profile passed", child.tail())
+
+    def _tell(self, playback: Child, told: int) -> int:
+        """Say which profiles were played since the last time."""
+        outcomes = list(_json_lines(playback.log.read_text(encoding="utf-8", errors="replace")))
+        for outcome in outcomes[told:]:
+            self.progress.say(
+                f"  {outcome['outcome']}  {outcome['profile']}: {outcome['requests']} requests, {outcome['jobs']} jobs"
+            )
+        return len(outcomes)
+
+    def _traced(self, env: Mapping[str, str], endpoint: str, service: str) -> dict[str, str]:
+        return {
+            **env,
+            "OTEL_COVERAGE_ENABLED": "1",
+            "OTEL_COVERAGE_SOURCE": self.source,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
+            "OTEL_RESOURCE_ATTRIBUTES": f"vcs.ref.head.revision={self.revision},service.version={self.revision}",
+            "OTEL_SERVICE_NAME": service,
+        }
+
+    def _ours(self, name: str, *arguments: str) -> None:
+        """One of our own commands, to its end."""
+        command = [*_OTEL_COVERAGE, *arguments]
+        self.progress.detail(" ".join(command))
+        self.supervisor.run(name, command, self.env, _PLAYED)
+
+    def _start(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> Child:
+        self.progress.detail(" ".join(command))
+        return self.supervisor.start(name, command, env)
+
+    def _stop(self, child: Child) -> None:
+        child.check()
+        code = self.supervisor.stop(child)
+        if code:
+            raise ProcessError(f"{child.name} ended with exit code {code} when it was told to stop", child.tail())
+
+
+_OTEL_COVERAGE = (sys.executable, "-m", "otel_coverage")
+
+
+def _environment(example: Example) -> dict[str, str]:
+    """Ours, without what was meant for other applications, and with the example to be imported."""
+    scripts = sysconfig.get_path("scripts")
+    kept = {name: value for name, value in os.environ.items() if name in _OURS or not name.startswith(_FOREIGN)}
+    return {
+        **kept,
+        "PATH": os.pathsep.join([scripts, kept.get("PATH", os.defpath)]),
+        "PYTHONPATH": str(example.folder),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _without_control_socket() -> list[str]:
+    """Newer gunicorns open a socket in the home folder, where only one of them has room."""
+    settings = importlib.import_module("gunicorn.config").KNOWN_SETTINGS
+    return ["--no-control-socket"] if any("--no-control-socket" in (each.cli or ()) for each in settings) else []
+
+
+def _json_lines(text: str) -> Iterator[dict[str, Any]]:
+    for line in text.splitlines():
+        if line.startswith("{") and line.endswith("}"):
+            yield json.loads(line)
+
+
+@contextmanager
+def _log_of(child: Child) -> Iterator[None]:
+    """Have what goes wrong told with the end of the log that says why."""
+    try:
+        yield
+    except ProcessError as error:
+        error.tail = error.tail or child.tail()
+        raise
