@@ -6,7 +6,12 @@ import sys
 
 import pytest
 
-pytest_plugins = ["tests.support.store"]
+pytest_plugins = [
+    "tests.support.collector",
+    "tests.support.redis",
+    "tests.support.store",
+    "tests.support.traced",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

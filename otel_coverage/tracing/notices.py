@@ -42,6 +42,12 @@ class Notices:
         """Count a failure of ours; the application goes on."""
         self.add("failures", "coverage: %s failed, the application goes on", doing, error=error)
 
+    def clear(self) -> None:
+        """Begin to count, and to log, anew."""
+        with self._lock:
+            self.counts.clear()
+            self._said.clear()
+
     def _after_fork(self) -> None:
         self._lock = threading.Lock()
 

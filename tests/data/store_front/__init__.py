@@ -1,0 +1,1 @@
+from store_front.web import create_app

@@ -1,0 +1,37 @@
+import os
+
+from store_front import goods
+
+
+def pack(what):
+    total = goods.price(what)
+    follow_up("ship", total)
+    return total
+
+
+def follow_up(name, *arguments):
+    from rq import Queue, get_current_job
+
+    current = get_current_job()
+    if current is not None:
+        Queue(connection=current.connection).enqueue(f"store_front.jobs.{name}", *arguments)
+
+
+def ship(total):
+    return label(total)
+
+
+def label(total):
+    return f"paid {total}"
+
+
+def fail():
+    raise ValueError(os.environ.get("WHY", "no reason"))
+
+
+def succeeded(job, connection, result):
+    pass
+
+
+def failed(job, connection, *error):
+    pass

@@ -1,0 +1,84 @@
+import os
+import threading
+
+from flask import Blueprint, Flask, Response, request, stream_with_context
+
+from store_front import goods
+
+pages = Blueprint("pages", __name__)
+
+
+def create_app():
+    app = Flask(__name__)
+    app.register_blueprint(pages)
+    app.before_request(before)
+    app.teardown_appcontext(torn_down)
+    app.wsgi_app = Middleware(app.wsgi_app)
+    return app
+
+
+class Middleware:
+    def __init__(self, wsgi_app):
+        self.wsgi_app = wsgi_app
+
+    def __call__(self, environ, start_response):
+        return self.wsgi_app(environ, start_response)
+
+
+def before():
+    if "closed" in request.args:
+        return closed()
+
+
+def closed():
+    return "closed", 503
+
+
+def torn_down(error):
+    goods.put_back()
+
+
+@pages.get("/goods")
+def list_goods():
+    return ", ".join(goods.names())
+
+
+@pages.get("/price")
+def price():
+    return str(goods.price("apple"))
+
+
+@pages.get("/broken")
+def broken():
+    raise LookupError("nothing here")
+
+
+@pages.get("/stream")
+def stream():
+    return Response(stream_with_context(goods.one_by_one()))
+
+
+@pages.get("/lazy")
+def lazy():
+    response = Response(goods.one_by_one())
+    response.call_on_close(goods.on_close)
+    return response
+
+
+@pages.get("/thread")
+def thread():
+    other = threading.Thread(target=goods.in_a_thread)
+    other.start()
+    other.join()
+    return "done"
+
+
+@pages.get("/order")
+def order():
+    from redis import Redis
+    from rq import Queue
+
+    from store_front import jobs
+
+    queue = Queue(connection=Redis.from_url(os.environ["REDIS_URL"]))
+    return queue.enqueue(jobs.pack, request.args.get("what", "apple")).id

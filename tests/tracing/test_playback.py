@@ -1,0 +1,92 @@
+"""Slugs, run ids, and who vouches for them."""
+
+from __future__ import annotations
+
+import pytest
+from opentelemetry import baggage
+from opentelemetry.context import Context
+
+from otel_coverage.settings import Settings
+from otel_coverage.tracing.context import baggage_entries, playback_of, with_playback, without_playback
+from otel_coverage.tracing.playback import Playback, is_run_id, is_slug
+from otel_coverage.tracing.trust import is_token, sign, verify
+
+
+@pytest.mark.parametrize("text", ["a", "0", "us-small-wbt-daymet-rap-wepp", "a.b_c-d", "a" * 128])
+def test_a_slug_is_lower_case_letters_digits_and_three_signs(text: str) -> None:
+    assert is_slug(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "A", "-a", ".a", "_a", "a" * 129, "a b", "a\n", "a/b", "é", "a;b", "'; DROP TABLE x", "<script>", "٣", "a\0"],
+)
+def test_nothing_else_is_a_slug(text: str) -> None:
+    assert not is_slug(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"), [("2026-11-22T03:00Z", True), ("", False), ("a b", False), ("x" * 129, False)]
+)
+def test_a_run_id_is_printable_and_short(text: str, fits: bool) -> None:
+    assert is_run_id(text) is fits
+
+
+def test_a_signature_is_hmac_sha256_of_profile_and_run() -> None:
+    # python3 -c "import hmac; print(hmac.new(b'secret', b'checkout\\nrun-1', 'sha256').hexdigest())"
+    assert sign("secret", "checkout", "run-1") == "d3d8da0df84475c66a2ea5548128439d4710f886c3dccbe12e99ac78500afce7"
+
+
+def test_a_signature_vouches_for_its_own_profile_and_run_only() -> None:
+    signature = sign("secret", "checkout", "run-1")
+    assert verify("secret", "checkout", "run-1", signature)
+    assert not verify("secret", "checkout", "run-2", signature)
+    assert not verify("secret", "refund", "run-1", signature)
+    assert not verify("other", "checkout", "run-1", signature)
+    assert not verify("secret", "checkout", "run-1", "")
+    assert not verify("secret", "checkout", "run-1", "é\udc80")
+
+
+def test_a_token_of_any_letters_is_compared_as_the_bytes_of_the_header() -> None:
+    assert is_token("gehëim", "gehëim".encode().decode("latin-1"))
+    assert not is_token("gehëim", "gehëim\udc80")
+    assert not is_token("secret", "secre")
+
+
+def test_what_is_put_into_a_context_is_found_there() -> None:
+    playback = Playback("checkout", "run-1")
+    for settings in (Settings(), Settings(token="secret")):
+        assert playback_of(with_playback(Context(), playback, settings), settings) == playback
+
+
+def test_a_new_playback_takes_the_place_of_another() -> None:
+    context = with_playback(Context(), Playback("checkout", "run-1"), Settings(token="secret"))
+    context = with_playback(baggage.set_baggage("user", "7", context), Playback("refund"), Settings())
+    assert dict(baggage.get_all(context)) == {"user": "7", "playback.profile": "refund"}
+    assert dict(baggage.get_all(without_playback(context))) == {"user": "7"}
+
+
+def test_without_a_run_id_in_the_baggage_the_settings_name_the_run() -> None:
+    context = with_playback(Context(), Playback("checkout"), Settings())
+    assert playback_of(context, Settings(run_id="nightly")) == Playback("checkout", "nightly")
+
+
+def test_a_playback_that_nobody_vouches_for_is_none_where_a_token_is_set() -> None:
+    settings = Settings(token="secret")
+    unsigned = with_playback(Context(), Playback("checkout"), Settings())
+    forged = with_playback(Context(), Playback("checkout"), Settings(token="guess"))
+    assert playback_of(unsigned, settings) is None
+    assert playback_of(forged, settings) is None
+
+
+def test_a_malformed_slug_in_a_context_is_none() -> None:
+    assert playback_of(baggage.set_baggage("playback.profile", "<b>"), Settings()) is None
+
+
+def test_the_token_itself_is_not_in_the_baggage() -> None:
+    entries = baggage_entries(Playback("checkout", "run-1"), Settings(token="secret"))
+    assert entries == {
+        "playback.profile": "checkout",
+        "playback.run_id": "run-1",
+        "playback.sig": sign("secret", "checkout", "run-1"),
+    }
