@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from otel_coverage.source import SourceFile
 
-_RESUME_SIZE = 2  # bytes of the instruction that every function begins with; it stands on the line of the ``def``
+_RESUME_SIZE = 2  # bytes of the instruction that functions of 3.12 and 3.13 begin with, on the line of the ``def``
 _NEVER_HIDDEN = CO_VARARGS | CO_VARKEYWORDS | CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
 
 
@@ -80,15 +80,14 @@ def _may_be_hidden_scope(code: CodeType) -> bool:
     """Whether ``code`` has the shape of a lazily evaluated scope, which carries an ordinary name.
 
     The value of ``type X = ...`` is a code object named X, a TypeVar's bound one named T, a function's annotations one
-    named ``__annotate__``. From 3.14 on they take one positional-only ``format``; before, they take no arguments and
-    return on their own first line, as a function does only when its body stands on the ``def`` line. Functions can
-    have that shape too, so the source decides about these few.
+    named ``__annotate__``. Functions can have their shapes too, so the source decides about these few.
     """
-    if sys.version_info < (3, 12) or code.co_flags & _NEVER_HIDDEN or code.co_kwonlyargcount:
+    if sys.version_info >= (3, 14):
+        if code.co_posonlyargcount != 1:
+            return False
+        return code.co_varnames[0] == ".format" or (code.co_varnames[0], code.co_name) == ("format", "__annotate__")
+    if sys.version_info < (3, 12) or code.co_argcount or code.co_kwonlyargcount or code.co_flags & _NEVER_HIDDEN:
         return False
-    if code.co_posonlyargcount == code.co_argcount == 1:
-        return code.co_varnames[0] in ("format", ".format")
-    if code.co_argcount or sys.version_info >= (3, 14):
-        return False
+    # they return on their own first line, as a function does only when its body stands on the line of its def
     on_first_line = sum(end - start for start, end, line in code.co_lines() if line == code.co_firstlineno)
     return on_first_line > _RESUME_SIZE
