@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import otel_coverage
-
-_STATEMENT_END = re.compile(r";[ \t]*(?:\n|\Z)")
-_COMMENT = re.compile(r"^\s*--.*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -41,9 +37,20 @@ class SqlFile:
 
     @cached_property
     def statements(self) -> tuple[str, ...]:
-        """The statements one by one: a ``;`` at the end of a line ends each."""
-        parts = (part.strip() for part in _STATEMENT_END.split(self.text))
-        return tuple(part for part in parts if _COMMENT.sub("", part).strip())
+        """The statements one by one: a ``;`` that ends a line of code ends each."""
+        statements: list[str] = []
+        lines: list[str] = []
+        has_code = False
+        for line in self.text.splitlines():
+            lines.append(line)
+            code = "" if line.lstrip().startswith("--") else line.rstrip()
+            has_code = has_code or bool(code)
+            if code.endswith(";"):
+                statements.append("\n".join(lines).strip().removesuffix(";"))
+                lines, has_code = [], False
+        if has_code:
+            statements.append("\n".join(lines).strip())
+        return tuple(statements)
 
 
 def queries_folder() -> Path:

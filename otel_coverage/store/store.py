@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -79,7 +80,12 @@ class Store:
         if not rows:
             return
         with self._errors():
-            self._client.insert(table, rows, column_names=list(columns), database=self.database)
+            try:
+                self._client.insert(table, rows, column_names=list(columns), database=self.database)
+            except (TypeError, ValueError, OverflowError, struct.error) as error:
+                raise StoreError(
+                    f"{self.dsn}: {table}: a value does not fit its column: {_first_line(error)}"
+                ) from error
 
     def close(self) -> None:
         """Let go of it; the folder of an embedded store is free for others once nobody here has it open."""

@@ -2,7 +2,7 @@
 --
 -- The materialized view on otel_traces stands in other people's insert path, so it answers for any input: what is no
 -- JSON, no symbol or no range is left out, nothing is written out in full that the value only names (1-4000000000), no
--- function in it can throw. Counts that differ from what was read make the span incomplete, in 0007.
+-- function in it can throw. A count that differs from what was read makes the span incomplete, in 0007.
 CREATE TABLE IF NOT EXISTS coverage_intake (
     namespace LowCardinality(String),
     revision LowCardinality(String),
@@ -22,8 +22,8 @@ CREATE TABLE IF NOT EXISTS coverage_intake (
     granularity LowCardinality(String),
     declared_complete String COMMENT 'coverage.complete as it came: true, false or nothing',
     declared_reason String,
-    declared_functions UInt64,
-    declared_lines UInt64,
+    declared_functions String COMMENT 'coverage.function_count as it came',
+    declared_lines String COMMENT 'coverage.line_count as it came',
     functions Array(String) COMMENT 'well-formed ids, module:qualname@line, each once',
     files Array(Tuple(file String, ranges Array(Tuple(first UInt32, last UInt32))))
 ) ENGINE = Null;
@@ -61,8 +61,8 @@ SELECT
     SpanAttributes['coverage.granularity'] AS granularity,
     lower(SpanAttributes['coverage.complete']) AS declared_complete,
     SpanAttributes['coverage.incomplete_reason'] AS declared_reason,
-    toUInt64OrZero(SpanAttributes['coverage.function_count']) AS declared_functions,
-    toUInt64OrZero(SpanAttributes['coverage.line_count']) AS declared_lines,
+    SpanAttributes['coverage.function_count'] AS declared_functions,
+    SpanAttributes['coverage.line_count'] AS declared_lines,
     arrayDistinct(arrayFilter(text -> match(text, '^[^:]+:.+@[0-9]{1,9}$'), function_texts)) AS functions,
     -- no source file has a million lines: a range beyond is no range
     arrayFilter(file -> notEmpty(file.2), arrayMap(

@@ -8,10 +8,10 @@ SELECT
     multiIf(
         declared_complete NOT IN ('', 'true'), if(declared_reason = '', 'no reason given', declared_reason),
         role IN ('server', 'consumer', 'process') AND declared_complete = '', 'no coverage arrived on the span',
-        declared_functions != function_count,
-            concat(toString(function_count), ' of ', toString(declared_functions), ' functions arrived'),
-        declared_lines != line_count,
-            concat(toString(line_count), ' of ', toString(declared_lines), ' lines arrived'),
+        if(declared_functions = '', '0', declared_functions) != toString(function_count),
+            concat(toString(function_count), ' of ', leftUTF8(declared_functions, 20), ' functions arrived'),
+        if(declared_lines = '', '0', declared_lines) != toString(line_count),
+            concat(toString(line_count), ' of ', leftUTF8(declared_lines, 20), ' lines arrived'),
         ''
     ) AS incomplete_reason,
     toBool(incomplete_reason = '') AS complete

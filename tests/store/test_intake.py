@@ -1,0 +1,396 @@
+"""What is read out of a span on its way in, whatever stands on it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from otel_coverage.store import Store
+from tests.support.spans import Rendering, TracedSpan, array, insert_spans
+
+TABLES = ("coverage_spans", "coverage_functions", "coverage_lines")
+BOTH: list[Rendering] = ["otelcol", "rotel"]
+
+
+def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
+    """All rows of the coverage tables, merged, in order; sets of ranges as the lines that they hold."""
+    return {
+        "spans": store.query("SELECT * FROM coverage_spans FINAL ORDER BY ALL").rows,
+        "functions": store.query("SELECT * FROM coverage_functions FINAL ORDER BY ALL").rows,
+        "lines": store.query("SELECT * EXCEPT ranges, lines FROM coverage_lines FINAL ORDER BY ALL").rows,
+    }
+
+
+def clear(store: Store) -> None:
+    for table in ("otel_traces", *TABLES):
+        store.command(f"TRUNCATE TABLE {table}")
+
+
+def functions(store: Store) -> list[tuple[Any, ...]]:
+    return store.query("SELECT module, qualname, line FROM coverage_functions FINAL ORDER BY ALL").rows
+
+
+def lines(store: Store) -> dict[str, list[int]]:
+    return dict(store.query("SELECT file, lines FROM coverage_lines FINAL").rows)
+
+
+def completeness(store: Store) -> list[tuple[Any, ...]]:
+    return store.query("SELECT complete, incomplete_reason FROM coverage_spans FINAL").rows
+
+
+@pytest.mark.parametrize("rendering", BOTH)
+def test_functions_and_lines_are_read_from_either_rendering(store: Store, rendering: Rendering) -> None:
+    insert_spans(
+        store,
+        TracedSpan(
+            functions=["shop.orders:Order.total@42", "shop.orders:price.<locals>.rounded@7"],
+            lines=["shop/orders.py:40-44,47", "shop/__init__.py:1"],
+        ),
+        rendering=rendering,
+    )
+    assert functions(store) == [("shop.orders", "Order.total", 42), ("shop.orders", "price.<locals>.rounded", 7)]
+    assert lines(store) == {"shop/orders.py": [40, 41, 42, 43, 44, 47], "shop/__init__.py": [1]}
+    assert completeness(store) == [(True, "")]
+
+
+def test_a_spans_row_says_all_that_outlives_the_raw_span(store: Store) -> None:
+    insert_spans(
+        store,
+        TracedSpan(
+            parent="c1", namespace="acme", functions=["m:f@1", "m:g@2"], lines=["m.py:1-3"], second=60, outcome="passed"
+        ),
+    )
+    record = store.query("SELECT * FROM coverage_spans").records()[0]
+    assert record.pop("started").isoformat() == "2026-01-01T00:01:00+00:00"
+    assert record == {
+        "namespace": "acme",
+        "revision": "abc",
+        "profile": "checkout",
+        "run": "r1",
+        "trace": "t1",
+        "span": "s1",
+        "parent": "c1",
+        "name": "GET /",
+        "role": "server",
+        "service": "web",
+        "duration": 5_000_000,
+        "status": "ok",
+        "outcome": "passed",
+        "engine": "monitoring",
+        "granularity": "line",
+        "function_count": 2,
+        "line_count": 3,
+        "complete": True,
+        "incomplete_reason": "",
+    }
+
+
+def test_spans_of_untraced_contexts_leave_nothing(store: Store) -> None:
+    store.insert("otel_traces", ["TraceId", "SpanAttributes"], [["t1", {"http.method": "GET"}]])
+    assert everything(store) == {"spans": [], "functions": [], "lines": []}
+
+
+def test_a_span_without_revision_namespace_profile_and_run_is_kept(store: Store) -> None:
+    attributes = {"coverage.functions": '["m:f@1"]', "coverage.function_count": "1"}
+    store.insert("otel_traces", ["SpanAttributes"], [[attributes]])
+    assert store.query("SELECT namespace, revision, profile, run, module FROM coverage_functions").rows == [
+        ("", "", "", "", "m")
+    ]
+
+
+def test_a_slug_with_anything_in_it_is_data(store: Store) -> None:
+    slugs = [
+        "it's",
+        'x"; DROP TABLE coverage_spans; --',
+        "<script>alert(1)</script>",
+        "zwei\nZeilen",
+        "😀",
+        "[bold]",
+        "",
+    ]
+    each(store, {slug: TracedSpan(functions=["m:f@1"]) for slug in slugs})
+    assert store.query("SELECT profiles FROM symbol_profiles").rows == [(sorted(slugs),)]
+    for slug in slugs:
+        found = store.query("SELECT profile FROM coverage_matrix WHERE profile = {slug:String}", {"slug": slug}).rows
+        assert found == [(slug,)]
+
+
+def test_a_redelivered_batch_changes_no_set_no_time_and_no_exemplar(store: Store) -> None:
+    spans = [
+        TracedSpan(
+            id=f"s{number}", trace=f"t{number}", second=number, functions=[f"m:f@{number % 3}"], lines=["m.py:1-3"]
+        )
+        for number in range(1, 7)
+    ]
+    insert_spans(store, *spans)
+    before = everything(store)
+    assert len(before["functions"]) == 3
+    for again in (spans, spans[:2], list(reversed(spans))):
+        insert_spans(store, *again)
+    assert everything(store) == before
+
+
+def test_the_kind_of_a_span_is_never_looked_at(store: Store) -> None:
+    kinds = ["Server", "SPAN_KIND_SERVER", "client", "Internal", ""]
+    insert_spans(store, *(TracedSpan(id=kind, kind=kind, functions=["m:f@1"]) for kind in kinds))
+    assert store.query("SELECT DISTINCT role, complete FROM coverage_spans").rows == [("server", True)]
+
+
+def test_a_status_is_one_word_however_it_is_spelt(store: Store) -> None:
+    words = {"STATUS_CODE_ERROR": "error", "Error": "error", "ok": "ok", "STATUS_CODE_UNSET": "unset", "Unset": "unset"}
+    rows = [[code, {"playback.profile": code}, code] for code in words]
+    store.insert("otel_traces", ["SpanId", "SpanAttributes", "StatusCode"], rows)
+    assert dict(store.query("SELECT profile, status FROM coverage_spans").rows) == words
+
+
+def test_parts_add_up(store: Store) -> None:
+    insert_spans(
+        store,
+        TracedSpan(functions=["m:f@1"], lines=["m.py:1-2"]),
+        TracedSpan(id="p1", parent="s1", role="part", name="coverage.part", functions=["m:g@5"], lines=["m.py:2-6,9"]),
+    )
+    assert functions(store) == [("m", "f", 1), ("m", "g", 5)]
+    assert lines(store) == {"m.py": [1, 2, 3, 4, 5, 6, 9]}
+
+
+def each(store: Store, spans: dict[str, TracedSpan], rendering: Rendering = "otelcol") -> None:
+    """Insert spans that are told apart by their profile."""
+    insert_spans(store, *(span.but(profile=name) for name, span in spans.items()), rendering=rendering)
+
+
+@pytest.mark.parametrize("rendering", BOTH)
+def test_what_is_no_symbol_is_left_out_and_makes_the_span_incomplete(store: Store, rendering: Rendering) -> None:
+    no_line = ["m:f", "m:f@", "m:f@x", "m:f@-1", "m:f@1 ", "m:f@9999999999"]
+    texts = ["", "nonsense", "m", ":f@1", "m:@1", "@1", "f@1", *no_line]
+    each(store, {text: TracedSpan(functions=["m:f@1", text]) for text in texts}, rendering)
+    assert store.query("SELECT profile, groupArray(symbol) FROM coverage_matrix GROUP BY ALL ORDER BY ALL").rows == [
+        (text, ["m:f@1"]) for text in sorted(texts)
+    ]
+    assert store.query("SELECT count(), complete, incomplete_reason FROM coverage_spans GROUP BY ALL").rows == [
+        (len(texts), False, "1 of 2 functions arrived")
+    ]
+
+
+def test_a_symbol_is_taken_apart_as_the_recorder_puts_it_together(store: Store) -> None:
+    symbols = {
+        "m:f@0@12": ("m", "f@0", 12),
+        "m:a:b@3": ("m", "a:b", 3),
+        "my module-😀:f@3": ("my module-😀", "f", 3),
+        "m:f@999999999": ("m", "f", 999_999_999),
+        "m:f@007": ("m", "f", 7),
+    }
+    each(store, {symbol: TracedSpan(functions=[symbol]) for symbol in symbols})
+    found = store.query("SELECT profile, module, qualname, line FROM coverage_functions").rows
+    assert {row[0]: row[1:] for row in found} == symbols
+
+
+def test_lines_are_what_well_formed_ranges_name(store: Store) -> None:
+    wellformed = {
+        "C:/shop/orders.py:3": ("C:/shop/orders.py", [3]),
+        "a:1-2:7": ("a:1-2", [7]),
+        "zwei\nZeilen.py:1": ("zwei\nZeilen.py", [1]),
+        "m.py:3,1-2,2-4,4": ("m.py", [1, 2, 3, 4]),
+        "m.py:999999-1000000": ("m.py", [999_999, 1_000_000]),
+        "m.py:5,9-7,11": ("m.py", [5, 11]),
+    }
+    no_range = [
+        "1-1000001",
+        "1-4000000000",
+        "0",
+        "0-3",
+        "9-7",
+        "",
+        "1,",
+        ",1",
+        "1-",
+        "-1",
+        "1--2",
+        "1-2-3",
+        " 1",
+        "1e3",
+    ]
+    others = ["", ":3", "m.py", *(f"m.py:{text}" for text in no_range)]
+    spans = {text: TracedSpan(functions=[], lines=[text], line_count=7) for text in (*wellformed, *others)}
+    each(store, spans)
+    found = store.query("SELECT profile, file, lines FROM coverage_lines").rows
+    assert {row[0]: row[1:] for row in found} == wellformed
+
+
+def test_lines_that_did_not_arrive_make_the_span_incomplete(store: Store) -> None:
+    insert_spans(store, TracedSpan(functions=["m:f@1"], lines=["m.py:40-4"], line_count=5))
+    assert completeness(store) == [(False, "0 of 5 lines arrived")]
+
+
+def test_a_span_that_the_recorder_calls_incomplete_says_why(store: Store) -> None:
+    insert_spans(store, TracedSpan(functions=["m:f@1"], complete=False, reason="greenlets"))
+    assert completeness(store) == [(False, "greenlets")]
+
+
+def test_a_span_that_is_incomplete_without_a_reason_says_so(store: Store) -> None:
+    insert_spans(store, TracedSpan(functions=["m:f@1"], complete=False))
+    assert completeness(store) == [(False, "no reason given")]
+
+
+def test_an_entry_span_without_coverage_is_incomplete_and_others_need_none(store: Store) -> None:
+    roles = ["server", "consumer", "process", "client", "producer", ""]
+    each(store, {role: TracedSpan(role=role) for role in roles})
+    reasons = dict(store.query("SELECT role, incomplete_reason FROM coverage_spans").rows)
+    missing = "no coverage arrived on the span"
+    assert reasons == {"server": missing, "consumer": missing, "process": missing, "client": "", "producer": "", "": ""}
+
+
+def test_an_attribute_that_was_dropped_makes_the_span_incomplete(store: Store) -> None:
+    insert_spans(store, TracedSpan(functions=["m:f@1"], attributes={"coverage.functions": ""}))
+    assert completeness(store) == [(False, "0 of 1 functions arrived")]
+
+
+HUGE = 2_000_000
+BAD_JSON = {
+    "cut short": '["m:f@1","m:g@2',
+    "not an array": '"m:f@1"',
+    "a number": "17",
+    "nested": "[" * 3000 + "]" * 3000,
+    "an object without values": '{"a":["m:f@1"]}',
+    "values that are no array": '{"values":{"stringValue":"m:f@1"}}',
+    "values of other types": '{"values":[1,null,{"intValue":3},{"stringValue":null}]}',
+    "elements of other types": '[1,null,true,{"a":1},["m:f@1"],1e999]',
+    "half a surrogate": '["\\ud800"]',
+    "a null character": '["\\u0000:\\u0000@1"]',
+    "one huge string": json.dumps(["x" * HUGE]),
+    "one huge symbol": json.dumps([f"m:{'x' * HUGE}@1"]),
+    "very many": json.dumps([f"m:f{number}@1" for number in range(HUGE // 20)]),
+    "very many ranges": json.dumps(["m.py:" + ",".join(["1-1000000"] * (HUGE // 10))]),
+    "very many files": json.dumps([f"{number}:1-1000000" for number in range(HUGE // 40)]),
+    "very many commas": json.dumps(["m.py:" + "," * HUGE]),
+    "very many dashes": json.dumps(["m.py:" + "-" * HUGE]),
+    "very many colons": json.dumps([":" * HUGE]),
+    "very many digits": json.dumps(["m.py:" + "1" * HUGE]),
+}
+
+
+def test_no_value_however_wrong_or_large_fails_the_insert(store: Store) -> None:
+    for name, value in BAD_JSON.items():
+        garbage = {"coverage.functions": value, "coverage.lines": value, "coverage.function_count": value}
+        insert_spans(
+            store,
+            TracedSpan(id="bad", profile=name, functions=[], attributes=garbage),
+            TracedSpan(id="good", profile=name, functions=["m:good@1"]),
+        )
+    many = len(BAD_JSON)
+    assert store.query("SELECT count() FROM otel_traces").rows == [(2 * many,)]
+    assert store.query("SELECT span, complete, count() FROM coverage_spans GROUP BY ALL ORDER BY span").rows == [
+        ("bad", False, many),
+        ("good", True, many),
+    ]
+    assert store.query("SELECT length(profiles) FROM symbol_profiles WHERE symbol = 'm:good@1'").rows == [(many,)]
+    assert store.query("SELECT max(length(incomplete_reason)) < 100 FROM coverage_spans").rows == [(1,)]
+
+
+KEYS = [
+    "playback.profile",
+    "playback.run_id",
+    "playback.outcome",
+    "coverage.functions",
+    "coverage.lines",
+    "coverage.function_count",
+    "coverage.line_count",
+    "coverage.granularity",
+    "coverage.engine",
+    "coverage.role",
+    "coverage.complete",
+    "coverage.incomplete_reason",
+]
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["values", "stringValue", "x"]), inner),
+    max_leaves=8,
+)
+ELEMENTS = st.lists(
+    st.one_of(
+        st.from_regex(r"[a-z.:@<>]{0,6}[:@][0-9,\-]{0,12}", fullmatch=True),
+        st.from_regex(r"m:f@[0-9]{1,11}|m\.py:[0-9]{1,11}(-[0-9]{1,11})?", fullmatch=True),
+        st.text(max_size=12),
+    ),
+    max_size=5,
+)
+VALUES = st.one_of(
+    st.text(max_size=30),
+    ANY_JSON.map(json.dumps),
+    ELEMENTS.map(lambda values: array(values, "otelcol")),
+    ELEMENTS.map(lambda values: array(values, "rotel")),
+    st.integers().map(str),
+    st.sampled_from(["true", "false", "server", "part", "-1", "1e9", "18446744073709551616"]),
+).filter(lambda text: text.isascii() or max(text) < "\ud800" or max(text) > "\udfff")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(spans=st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES, min_size=1), min_size=1, max_size=12))
+def test_garbage_in_any_attribute_never_fails_the_insert(store: Store, spans: list[dict[str, str]]) -> None:
+    clear(store)
+    rows = [[str(number), attributes] for number, attributes in enumerate(spans)]
+    store.insert("otel_traces", ["SpanId", "SpanAttributes"], rows)
+    assert store.query("SELECT count() FROM otel_traces").rows == [(len(spans),)]
+    expected = sum(
+        bool(attributes.keys() & {"playback.profile", "coverage.functions", "coverage.lines"}) for attributes in spans
+    )
+    assert store.query("SELECT count() FROM coverage_spans").rows == [(expected,)]
+    everything(store)
+
+
+PATHS = st.sampled_from(["m.py", "a/b.py", "C:/x.py"])
+SYMBOLS = st.sampled_from([f"m:f.<locals>.g{number}@{number}" for number in range(1, 6)])
+RANGES = st.tuples(st.integers(1, 60), st.integers(0, 9)).map(lambda pair: (pair[0], pair[0] + pair[1]))
+FILES = st.dictionaries(PATHS, st.lists(RANGES, min_size=1, max_size=5), max_size=3)
+
+
+def elements(files: dict[str, list[tuple[int, int]]]) -> list[str]:
+    return [f"{path}:{','.join(f'{first}-{last}' for first, last in ranges)}" for path, ranges in files.items()]
+
+
+SPANS = st.lists(
+    st.builds(
+        TracedSpan,
+        id=st.sampled_from(["s1", "s2", "s3", "s4"]),
+        profile=st.sampled_from(["a", "b"]),
+        second=st.integers(0, 5),
+        functions=st.lists(SYMBOLS, max_size=4, unique=True),
+        lines=FILES.map(elements),
+    ),
+    min_size=1,
+    max_size=6,
+    unique_by=lambda span: (span.profile, span.id),
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(spans=SPANS, data=st.data())
+def test_rendering_order_batches_and_redelivery_do_not_matter(
+    store: Store, spans: list[TracedSpan], data: st.DataObject
+) -> None:
+    clear(store)
+    insert_spans(store, *spans, rendering="otelcol")
+    before = everything(store)
+    clear(store)
+    again = data.draw(st.permutations(spans + spans))
+    cut = data.draw(st.integers(0, len(again)))
+    insert_spans(store, *again[:cut], rendering="rotel")
+    insert_spans(store, *again[cut:], rendering="otelcol")
+    assert everything(store) == before
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(deliveries=st.lists(FILES, min_size=1, max_size=4))
+def test_the_lines_of_a_file_are_the_union_of_its_ranges(
+    store: Store, deliveries: list[dict[str, list[tuple[int, int]]]]
+) -> None:
+    clear(store)
+    expected: dict[str, set[int]] = {}
+    for number, files in enumerate(deliveries):
+        insert_spans(store, TracedSpan(id=f"s{number}", functions=[], lines=elements(files)))
+        for path, ranges in files.items():
+            expected.setdefault(path, set()).update(*(range(first, last + 1) for first, last in ranges))
+    assert lines(store) == {path: sorted(numbers) for path, numbers in expected.items()}

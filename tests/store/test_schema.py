@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from otel_coverage.store import Store, open_store, schema, sql
+from tests.support.spans import TracedSpan, insert_spans
+
+DESIGNED = {
+    "coverage_spans": "namespace, revision, profile, run, trace, span",
+    "coverage_functions": "namespace, revision, profile, run, service, module, qualname, line",
+    "coverage_lines": "namespace, revision, profile, run, service, file",
+    "code_symbols": "namespace, revision, module, qualname, line",
+}
+
+OLD_TRACES = """
+CREATE TABLE otel_traces (
+    Timestamp DateTime64(9) CODEC(Delta, ZSTD(1)),
+    TraceId String CODEC(ZSTD(1)),
+    SpanId String CODEC(ZSTD(1)),
+    ParentSpanId String CODEC(ZSTD(1)),
+    TraceState String CODEC(ZSTD(1)),
+    SpanName LowCardinality(String) CODEC(ZSTD(1)),
+    SpanKind LowCardinality(String) CODEC(ZSTD(1)),
+    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
+    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    SpanAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
+    Duration Int64 CODEC(ZSTD(1)),
+    StatusCode LowCardinality(String) CODEC(ZSTD(1)),
+    StatusMessage String CODEC(ZSTD(1))
+) ENGINE = MergeTree PARTITION BY toDate(Timestamp)
+ORDER BY (ServiceName, SpanName, toUnixTimestamp(Timestamp), TraceId)
+"""
+
+
+def test_applying_again_finds_nothing_to_do(empty_store_dsn: str) -> None:
+    with open_store(empty_store_dsn) as store:
+        applied = schema.apply(store)
+        assert applied == [file.title for file in schema.files()]
+        assert applied[0] == "schema/0001_otel_traces"
+        assert schema.apply(store) == []
+
+
+def test_every_statement_may_be_run_again(store: Store) -> None:
+    insert_spans(store, TracedSpan(functions=["shop:order@1"]))
+    for file in schema.files():
+        for statement in file.statements:
+            store.command(statement)
+    assert store.query("SELECT symbol FROM coverage_matrix").rows == [("shop:order@1",)]
+
+
+def test_the_tables_have_the_keys_of_the_contract(store: Store) -> None:
+    keys = store.query(
+        "SELECT name, sorting_key FROM system.tables"
+        " WHERE database = currentDatabase() AND name IN {names:Array(String)}",
+        {"names": list(DESIGNED)},
+    ).rows
+    assert dict(keys) == DESIGNED
+
+
+def test_a_table_that_a_collector_made_is_left_alone_and_read(empty_store_dsn: str) -> None:
+    with open_store(empty_store_dsn) as store:
+        store.command(OLD_TRACES)
+        before = store.query("SHOW CREATE TABLE otel_traces").rows
+        schema.apply(store)
+        assert store.query("SHOW CREATE TABLE otel_traces").rows == before
+        insert_spans(store, TracedSpan(functions=["shop:order@1"]))
+        assert store.query("SELECT symbol FROM coverage_matrix").rows == [("shop:order@1",)]
+
+
+def test_a_view_whose_file_changed_is_replaced(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("schema", "views"):
+        (tmp_path / folder).mkdir()
+        for file in sql.sql_files(folder):
+            (tmp_path / folder / f"{file.name}.sql").write_text(file.text, encoding="utf-8")
+    view = tmp_path / "views" / "0001_coverage_matrix.sql"
+    view.write_text("CREATE OR REPLACE VIEW coverage_matrix AS SELECT 1 AS changed;\n", encoding="utf-8")
+    monkeypatch.setattr(sql, "queries_folder", lambda: tmp_path)
+    assert schema.apply(store) == ["views/0001_coverage_matrix"]
+    assert store.query("SELECT * FROM coverage_matrix").columns == ("changed",)
+
+
+def test_what_show_prints_makes_the_same_schema(store: Store, empty_store_dsn: str) -> None:
+    script = sql.SqlFile("", "shown", schema.show())
+    shown = sql.SqlFile("", "files", "".join(file.text for file in schema.files()))
+    assert [_code(statement) for statement in script.statements] == [_code(statement) for statement in shown.statements]
+
+
+def test_a_statement_ends_at_a_semicolon_that_ends_a_line() -> None:
+    file = sql.SqlFile("views", "x", "-- what; it is;\nSELECT ';' AS a,\n  'b;c';\n\n-- nothing more;\n")
+    assert file.statements == ("-- what; it is;\nSELECT ';' AS a,\n  'b;c'",)
+
+
+def _code(statement: str) -> str:
+    return "\n".join(line for line in statement.splitlines() if not line.lstrip().startswith("--")).strip()
