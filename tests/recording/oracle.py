@@ -1,0 +1,108 @@
+"""What coverage.py finds when steps of a program run alone, in a process that never heard of us."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from otel_coverage.recording import Executed
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that a program does, under one context.
+
+    Attributes:
+        context: whose it is; empty for nobody's.
+        action: ``call`` a function, ``run`` a coroutine function in a loop of its own, ``make`` a generator or
+            coroutine and keep it in a slot, ``send`` to it, ``throw`` into it, or ``close`` it.
+        function: its name in the program's module.
+        arguments: for it.
+        slot: where a generator or coroutine is kept.
+    """
+
+    context: str
+    action: str = "call"
+    function: str = ""
+    arguments: tuple[int, ...] = ()
+    slot: int = 0
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What ran, in terms that both sides have: (path, qualname, first line), and (path, line)."""
+
+    functions: frozenset[tuple[str, str, int]] = frozenset()
+    lines: frozenset[tuple[str, int]] = frozenset()
+
+    @classmethod
+    def of(cls, executed: Executed) -> Ran:
+        """What a recording says that ran."""
+        return cls(
+            frozenset((_path(symbol.module), symbol.qualname, symbol.line) for symbol in executed.functions),
+            frozenset((path, number) for path, numbers in executed.lines.items() for number in numbers),
+        )
+
+    def __or__(self, other: Ran) -> Ran:
+        return Ran(self.functions | other.functions, self.lines | other.lines)
+
+    def difference(self, wanted: Ran) -> dict[str, object]:
+        """What is missing here, and what is too much; empty where nothing is."""
+        found = {
+            "missing functions": wanted.functions - self.functions,
+            "needless functions": self.functions - wanted.functions,
+            "missing lines": wanted.lines - self.lines,
+            "needless lines": self.lines - wanted.lines,
+        }
+        return {what: sorted(items) for what, items in found.items() if items}
+
+    def without_lines(self) -> Ran:
+        """The functions alone, as function granularity has it."""
+        return Ran(self.functions)
+
+
+class Oracle:
+    """A process of coverage.py's own, which answers tasks for as long as it is open."""
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("oracle_process.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        assert self._process.wait(10) == 0 or error is not None
+
+    def ask(self, folder: Path, module: str, steps: Iterable[Step]) -> Mapping[str, Ran]:
+        """What ran under each context when the steps were taken one after the other."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        task = {"folder": str(folder), "module": module, "steps": [asdict(step) for step in steps]}
+        self._process.stdin.write(json.dumps(task) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, "the oracle died; its traceback is on stderr"
+        return {
+            context: Ran(
+                frozenset((path, qualname, first) for path, qualname, first in answer["functions"]),
+                frozenset((path, number) for path, numbers in answer["lines"].items() for number in numbers),
+            )
+            for context, answer in json.loads(line).items()
+        }
+
+
+def _path(module: str) -> str:
+    return module.replace(".", "/") + ".py"

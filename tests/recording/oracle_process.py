@@ -1,0 +1,164 @@
+"""The other side of :mod:`tests.recording.oracle`: a process with coverage.py in it and nothing of ours.
+
+Reads tasks from stdin and writes answers to stdout, one JSON object a line. A task names a folder, a module file in
+it, and steps. The steps run one after the other, on one thread, each under the dynamic context that it names. Lines are
+those that coverage.py's C tracer finds in branch mode. Functions are those that its entry arcs name and, for bodies
+that were entered elsewhere and resumed here, those that ``sys.setprofile`` saw called and whose arcs went on inside.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import importlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from types import FrameType, ModuleType
+from typing import Any
+
+import coverage
+
+# What the programs raise on purpose.
+RAISED = (
+    ArithmeticError,
+    AssertionError,
+    ExceptionGroup,
+    LookupError,
+    RuntimeError,
+    StopAsyncIteration,
+    StopIteration,
+    ValueError,
+)
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+Arcs = list[tuple[int, int]]
+Seen = set[tuple[str, str, int]]
+
+
+def main() -> None:
+    for line in sys.stdin:
+        answer = run(json.loads(line))
+        assert not any(name.split(".")[0] == "otel_coverage" for name in sys.modules)
+        print(json.dumps(answer), flush=True)
+
+
+def run(task: dict[str, Any]) -> dict[str, object]:
+    folder = task["folder"]
+    cov = coverage.Coverage(
+        data_file=None, config_file=False, branch=True, include=[os.path.join(folder, "*")], messages=False
+    )
+    cov.set_option("run:core", "ctrace")
+    cov.set_option("run:disable_warnings", ["no-data-collected", "module-not-imported"])
+    sys.path.insert(0, folder)
+    importlib.invalidate_caches()
+    called: dict[str, Seen] = {}
+    try:
+        state = State(importlib.import_module(task["module"]))
+        cov.start()
+        for step in task["steps"]:
+            seen = called.setdefault(step["context"], set())
+            cov.switch_context(step["context"])
+            sys.setprofile(Profile(folder, seen))
+            state.take(step)
+            sys.setprofile(None)
+        cov.switch_context("")
+        cov.stop()
+        state.slots.clear()
+    finally:
+        sys.path.remove(folder)
+        for name, module in list(sys.modules.items()):
+            if (getattr(module, "__file__", None) or "").startswith(folder):
+                del sys.modules[name]
+    return {context: answer(cov.get_data(), context, folder, called[context]) for context in called}
+
+
+class Profile:
+    """Notes which code of the folder is entered or resumed."""
+
+    def __init__(self, folder: str, seen: Seen) -> None:
+        self.folder = folder
+        self.seen = seen
+
+    def __call__(self, frame: FrameType, event: str, _argument: object) -> None:
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(self.folder):
+            self.seen.add((code.co_filename, code.co_name, code.co_firstlineno))
+
+
+class State:
+    """A program under way: its module, and what steps leave for later steps, by slot."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.module = module
+        self.slots: dict[int, Any] = {}
+
+    def take(self, step: dict[str, Any]) -> None:
+        """Take one step, as :class:`tests.recording.oracle.Step` describes it, whatever it raises."""
+        action, slot = step["action"], step["slot"]
+        try:
+            if action == "call":
+                getattr(self.module, step["function"])(*step["arguments"])
+            elif action == "run":
+                asyncio.run(getattr(self.module, step["function"])(*step["arguments"]))
+            elif action == "make":
+                self.slots[slot] = getattr(self.module, step["function"])(*step["arguments"])
+            elif action == "send":
+                self.slots[slot].send(None)
+            elif action == "throw":
+                self.slots[slot].throw(KeyError("thrown"))
+            elif action == "close":
+                self.slots[slot].close()
+            else:
+                raise NotImplementedError(action)
+        except RAISED:
+            pass
+
+
+def answer(data: coverage.CoverageData, context: str, folder: str, called: Seen) -> dict[str, object]:
+    data.set_query_context(context)
+    functions: list[tuple[str, str, int]] = []
+    lines: dict[str, list[int]] = {}
+    for filename in data.measured_files():
+        arcs: Arcs = data.arcs(filename) or []
+        path = os.path.relpath(filename, folder)
+        numbers = sorted({number for arc in arcs for number in arc if number > 0})
+        if numbers:
+            lines[path] = numbers
+        resumed = {(name, first) for seen, name, first in called if seen == filename}
+        with open(filename, encoding="utf-8") as file:
+            tree = ast.parse(file.read())
+        for node, qualname, first in definitions(tree.body):
+            if is_entered(node, first, arcs) or ((node.name, first) in resumed and is_resumed(node, first, arcs)):
+                functions.append((path, qualname, first))
+    return {"functions": sorted(functions), "lines": lines}
+
+
+def is_entered(node: Function, first: int, arcs: Arcs) -> bool:
+    """Whether an entry arc goes to the function's own body: a lambda in its decorator may start on the same line."""
+    only_doc = len(node.body) == 1 and ast.get_docstring(node) is not None  # then all there is stands on the def line
+    inside = range((node if only_doc else node.body[0]).lineno, (node.end_lineno or 0) + 1)
+    return any(-before == first and after in inside for before, after in arcs)
+
+
+def is_resumed(node: Function, first: int, arcs: Arcs) -> bool:
+    """Whether the body went on from one of its lines; ``close()`` calls a generator without any of it running."""
+    inside = range(node.lineno, (node.end_lineno or 0) + 1)
+    return any(before in inside and (after in inside or after == -first) for before, after in arcs)
+
+
+def definitions(nodes: Iterable[ast.AST], prefix: str = "") -> Iterator[tuple[Function, str, int]]:
+    """Each ``def`` of a file: node, qualified name, first line with its decorators."""
+    for node in nodes:
+        if isinstance(node, Function):
+            yield node, prefix + node.name, min([node.lineno, *(item.lineno for item in node.decorator_list)])
+            yield from definitions(node.body, f"{prefix}{node.name}.<locals>.")
+        elif isinstance(node, ast.ClassDef):
+            yield from definitions(node.body, f"{prefix}{node.name}.")
+        else:
+            yield from definitions(ast.iter_child_nodes(node), prefix)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,216 @@
+"""Requests beside each other on threads: each recording holds what its own request ran, and nothing else."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from otel_coverage.settings import EngineChoice, Granularity
+from tests.recording.oracle import Oracle, Ran, Step
+from tests.recording.recorder import ENGINES, Recorder, attempt, forget, imported
+
+SHOP = Path(__file__).parent.parent / "data" / "programs" / "shop.py"
+KINDS = ("browse", "order", "report", "stream", "manage", "fail")
+THREADS = 8
+
+
+@pytest.fixture(autouse=True)
+def _switching_all_the_time() -> Iterator[None]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[ModuleType]:
+    shutil.copy(SHOP, tmp_path)
+    shutil.copy(SHOP, tmp_path / "late.py")
+    with imported(tmp_path, "shop") as module:
+        yield module
+
+
+@pytest.fixture
+def wanted(shop: ModuleType, oracle: Oracle, tmp_path: Path) -> dict[str, Ran]:
+    alone = oracle.ask(tmp_path, "shop", [Step(kind, "call", kind, (3,)) for kind in KINDS])
+    assert len({ran.functions for ran in alone.values()}) == len(KINDS)
+    return dict(alone)
+
+
+def on_threads(work: Callable[[int], None], count: int = THREADS) -> None:
+    """Run the work on that many threads at once; the first error of any of them is raised."""
+    barrier = threading.Barrier(count)
+
+    def run(number: int) -> None:
+        barrier.wait()
+        work(number)
+
+    with ThreadPoolExecutor(count) as pool:
+        for future in [pool.submit(run, number) for number in range(count)]:
+            future.result()
+
+
+@pytest.mark.parametrize("granularity", ["line", "function"])
+@pytest.mark.parametrize("choice", ENGINES)
+def test_thousands_of_requests_of_six_kinds_on_eight_threads_are_all_exact(
+    shop: ModuleType, wanted: dict[str, Ran], choice: EngineChoice, granularity: Granularity, tmp_path: Path
+) -> None:
+    wrong: list[tuple[str, dict[str, object]]] = []
+    done = 0
+
+    def serve(number: int) -> None:
+        nonlocal done
+        draw = random.Random(number)
+        for _ in range(260):
+            kind = draw.choice(KINDS)
+            if draw.random() < 0.2:
+                attempt(getattr(shop, kind), 3)  # an untraced request
+                continue
+            ran = recorder.ran(getattr(shop, kind), 3)
+            done += 1
+            if ran != recorder.wanted(wanted[kind]):
+                wrong.append((kind, ran.difference(recorder.wanted(wanted[kind]))))
+
+    with Recorder(choice, tmp_path, granularity) as recorder:
+        on_threads(serve)
+    assert done > 1_500
+    assert wrong == []
+
+
+@pytest.mark.since(3, 12)
+def test_recordings_that_idle_or_span_many_requests_disturb_nobody(
+    shop: ModuleType, wanted: dict[str, Ran], tmp_path: Path
+) -> None:
+    wrong: list[object] = []
+
+    def serve(number: int) -> None:
+        draw = random.Random(number)
+        for _ in range(12):
+            kinds = draw.choices(KINDS, k=draw.randrange(4))
+            with recorder.recording() as recording:
+                for kind in kinds:
+                    with recorder.under(None):
+                        kind_of_others = draw.choice(KINDS)
+                        inner = recorder.ran(getattr(shop, kind_of_others), 3)
+                        if inner != wanted[kind_of_others]:
+                            wrong.append((kind_of_others, inner.difference(wanted[kind_of_others])))
+                    attempt(getattr(shop, kind), 3)
+                time.sleep(draw.random() / 500)
+            everything = Ran()
+            for kind in kinds:
+                everything |= wanted[kind]
+            ran = Ran.of(recording.executed())
+            if ran != everything:
+                wrong.append((kinds, ran.difference(everything)))
+
+    with Recorder("monitoring", tmp_path) as recorder:
+        on_threads(serve)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("choice", ENGINES)
+def test_code_that_every_thread_meets_for_the_first_time_at_once_is_exact(
+    shop: ModuleType, wanted: dict[str, Ran], choice: EngineChoice, tmp_path: Path
+) -> None:
+    wanted_late = {
+        kind: Ran(
+            frozenset(("late.py", *rest) for _path, *rest in ran.functions),  # type: ignore[misc]
+            frozenset(("late.py", line) for _path, line in ran.lines),
+        )
+        for kind, ran in wanted.items()
+    }
+    wrong: list[object] = []
+    for _ in range(10):
+        forget(tmp_path)
+        with imported(tmp_path, "late") as late, Recorder(choice, tmp_path) as recorder:
+
+            def serve(number: int, late: ModuleType = late, recorder: Recorder = recorder) -> None:
+                kind = KINDS[number % len(KINDS)]
+                for _ in range(3):
+                    ran = recorder.ran(getattr(late, kind), 3)
+                    if ran != wanted_late[kind]:
+                        wrong.append((kind, ran.difference(wanted_late[kind])))
+
+            on_threads(serve)
+    assert wrong == []
+
+
+@pytest.mark.since(3, 12)
+def test_a_recording_that_begins_while_another_thread_is_inside_the_same_function_sees_all_of_it(
+    shop: ModuleType, wanted: dict[str, Ran], tmp_path: Path
+) -> None:
+    stop = threading.Event()
+    with Recorder("monitoring", tmp_path) as recorder:
+
+        def busy() -> None:
+            while not stop.is_set():
+                shop.report(3)
+
+        def traced_and_busy() -> None:
+            with recorder.recording():
+                busy()
+
+        threads = [threading.Thread(target=target) for target in (busy, traced_and_busy)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(60):
+                for kind in ("report", "order"):
+                    assert recorder.ran(getattr(shop, kind), 3).difference(wanted[kind]) == {}
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+
+
+@pytest.mark.since(3, 12)
+def test_one_recording_may_run_on_many_threads(shop: ModuleType, wanted: dict[str, Ran], tmp_path: Path) -> None:
+    everything = Ran()
+    for ran in wanted.values():
+        everything |= ran
+    with Recorder("monitoring", tmp_path) as recorder:
+        for _ in range(10):
+            for kind in KINDS:
+                recorder.ran(getattr(shop, kind), 3)  # switches off what it can
+            with recorder.recording() as recording:
+                contexts = [copy_context() for _ in range(THREADS)]
+
+                def part(number: int, contexts: list[Context] = contexts) -> None:
+                    contexts[number].run(attempt, getattr(shop, KINDS[number % len(KINDS)]), 3)
+
+                with recorder.under(None):
+                    on_threads(part)
+            assert Ran.of(recording.executed()).difference(everything) == {}
+
+
+@pytest.mark.parametrize("choice", ENGINES)
+def test_untraced_requests_beside_traced_ones_leave_no_trace(
+    shop: ModuleType, wanted: dict[str, Ran], choice: EngineChoice, tmp_path: Path
+) -> None:
+    stop = threading.Event()
+
+    def untraced() -> None:
+        while not stop.is_set():
+            for kind in KINDS:
+                attempt(getattr(shop, kind), 3)
+
+    thread = threading.Thread(target=untraced)
+    thread.start()
+    try:
+        with Recorder(choice, tmp_path) as recorder:
+            for _ in range(20):
+                assert recorder.ran(shop.browse, 3).difference(wanted["browse"]) == {}
+                assert recorder.ran(len, "nothing of ours") == Ran()
+    finally:
+        stop.set()
+        thread.join()
