@@ -1,0 +1,81 @@
+"""The example that the demo plays, and what the command line says about it."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from otel_coverage.demo.example import Example
+from otel_coverage.errors import ConfigurationError
+from otel_coverage.playback import read
+from tests.end_to_end import expected
+
+
+def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "otel_coverage", "demo", *options]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_every_profile_can_be_read_and_is_called_like_its_folder() -> None:
+    example = Example.find()
+    assert [read(path).slug for path in example.recordings()] == example.slugs
+
+
+def test_the_profiles_are_those_of_the_matrix_worked_out_by_hand() -> None:
+    assert set(Example.find().slugs) == expected.slugs()
+
+
+def test_the_matrix_worked_out_by_hand_names_every_function_of_the_source() -> None:
+    root = Example.find().folder
+    names: list[str] = []
+
+    def collect(node: ast.AST, module: str, prefix: str) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                names.append(f"{module}:{prefix}{child.name}")
+                collect(child, module, f"{prefix}{child.name}.<locals>.")
+            else:
+                collect(child, module, f"{prefix}{child.name}." if isinstance(child, ast.ClassDef) else prefix)
+
+    for path in (root / "shop").rglob("*.py"):
+        module = ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__")
+        collect(ast.parse(path.read_text()), module, "")
+    assert sorted(names) == sorted(name.partition("@")[0] for name in expected.table())
+
+
+def test_the_application_knows_nothing_of_tracing() -> None:
+    for path in Example.find().source.rglob("*.py"):
+        text = path.read_text()
+        assert "opentelemetry" not in text
+        assert "otel_coverage" not in text
+
+
+def test_profiles_can_be_chosen() -> None:
+    example = Example.find()
+    assert example.recordings(["smoke"]) == [example.folder / "profiles" / "smoke"]
+    with pytest.raises(ConfigurationError, match="no profile 'smoek'; it has browse, checkout"):
+        example.recordings(["smoek"])
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--profile", "smoek"], "otel-coverage: the example has no profile 'smoek'"),
+        (["--out", "taken"], "taken: not a folder; --out names one for the report"),
+        (["--concurrency", "0"], "0 is not in the range"),
+        (["--colour"], "No such option"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_is_started(
+    tmp_path: Path, options: list[str], complaint: str
+) -> None:
+    (tmp_path / "taken").write_text("mine")
+    done = demo(tmp_path, *options)
+    assert done.returncode == 2
+    assert complaint in done.stderr
+    assert done.stdout == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]

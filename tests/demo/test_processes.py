@@ -1,0 +1,174 @@
+"""The supervisor of a demo's processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from otel_coverage.demo.processes import Child, ProcessError, Supervisor, ended_by_signals
+
+STUBBORN = """
+import signal, time
+signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
+print("ready", flush=True)
+while True: time.sleep(0.05)
+"""
+PARENT = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+print("child", child.pid, flush=True)
+child.wait()
+"""
+SLEEPER = "import time; print('ready', flush=True); time.sleep(600)"
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
+    with Supervisor(tmp_path / "processes") as opened:
+        yield opened
+
+
+def start(supervisor: Supervisor, name: str, program: str) -> Child:
+    return supervisor.start(name, [sys.executable, "-c", program], os.environ)
+
+
+def exists(pid: int) -> bool:
+    """Whether there is such a process, dead ones that nobody has asked after apart."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_output_goes_to_a_log_and_can_be_waited_for(supervisor: Supervisor) -> None:
+    child = start(supervisor, "teller", "print('port 4711', flush=True); import time; time.sleep(600)")
+    assert child.wait_for(r"port (\d+)", 30)[1] == "4711"
+    assert (supervisor.folder / "teller.log").read_text() == "port 4711\n"
+
+
+def test_what_was_started_last_is_stopped_first(tmp_path: Path) -> None:
+    farewell = f"""
+import signal, sys, time, pathlib
+def leave(*_):
+    with open({str(tmp_path / "order")!r}, "a") as order: order.write(sys.argv[1] + " ")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, leave)
+print("ready", flush=True)
+while True: time.sleep(0.05)
+"""
+    with Supervisor(tmp_path / "processes") as supervisor:
+        for name in ("first", "second", "third"):
+            supervisor.start(name, [sys.executable, "-c", farewell, name], os.environ).wait_for("ready", 30)
+    assert (tmp_path / "order").read_text() == "third second first "
+
+
+def test_everything_is_stopped_when_the_block_is_left_by_an_error(tmp_path: Path) -> None:
+    children = []
+
+    def interrupted() -> None:
+        with Supervisor(tmp_path / "processes") as supervisor:
+            children.append(start(supervisor, "sleeper", SLEEPER))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not exists(children[0].process.pid)
+
+
+def test_who_does_not_listen_is_asked_twice_and_then_made_to_end(supervisor: Supervisor) -> None:
+    child = start(supervisor, "stubborn", STUBBORN)
+    child.wait_for("ready", 30)
+    assert supervisor.stop(child, grace=0.3) == -signal.SIGKILL
+    assert child.log.read_text() == "ready\nasked\nasked\n"
+
+
+def test_the_children_of_a_process_go_with_it(supervisor: Supervisor) -> None:
+    child = start(supervisor, "parent", PARENT)
+    grandchild = int(child.wait_for(r"child (\d+)", 30)[1])
+    assert exists(grandchild)
+    supervisor.stop(child)
+    deadline = time.monotonic() + 30
+    while exists(grandchild) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not exists(grandchild)
+
+
+def test_a_process_that_ends_early_is_told_with_the_end_of_its_log(supervisor: Supervisor) -> None:
+    child = start(supervisor, "hasty", "import sys; [print('line', n) for n in range(40)]; sys.exit('no luck')")
+    with pytest.raises(ProcessError, match="hasty ended early, exit code 1") as caught:
+        child.wait_for("ready", 30)
+    assert caught.value.tail.splitlines() == [*(f"line {number}" for number in range(26, 40)), "no luck"]
+
+
+def test_a_process_that_is_never_ready_is_told_of(supervisor: Supervisor) -> None:
+    child = start(supervisor, "silent", "import time; time.sleep(600)")
+    with pytest.raises(ProcessError, match=r"silent was not ready after 0\.1 s"):
+        child.wait_for("ready", 0.1)
+
+
+def test_a_program_that_is_not_there_is_named(supervisor: Supervisor) -> None:
+    with pytest.raises(ProcessError, match=r"ghost cannot be started: .*no-such-program"):
+        supervisor.start("ghost", ["no-such-program"], os.environ)
+
+
+def test_a_command_runs_to_its_end(supervisor: Supervisor) -> None:
+    command = [sys.executable, "-c", "print('done')"]
+    assert supervisor.run("worker", command, os.environ, 30).log.read_text() == "done\n"
+
+
+def test_a_command_that_fails_is_told_with_the_end_of_its_log(supervisor: Supervisor) -> None:
+    with pytest.raises(ProcessError, match="worker failed, exit code 3") as caught:
+        supervisor.run("worker", [sys.executable, "-c", "print('hm'); raise SystemExit(3)"], os.environ, 30)
+    assert caught.value.tail == "hm"
+
+
+def test_a_command_is_given_up_when_another_process_ends(supervisor: Supervisor) -> None:
+    start(supervisor, "base", "import time; time.sleep(0.3)")
+    with pytest.raises(ProcessError, match="base ended early, exit code 0"):
+        supervisor.run("worker", [sys.executable, "-c", SLEEPER], os.environ, 30)
+
+
+def test_a_command_that_takes_too_long_is_stopped(supervisor: Supervisor) -> None:
+    with pytest.raises(ProcessError, match=r"worker was not done after 0\.2 s"):
+        supervisor.run("worker", [sys.executable, "-c", SLEEPER], os.environ, 0.2)
+    assert supervisor.children == []
+
+
+def test_termination_unwinds_the_stack_and_handlers_come_back() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as caught, ended_by_signals():
+        signal.raise_signal(signal.SIGTERM)
+    assert caught.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_ctrl_c_while_all_is_being_stopped_waits_until_all_is(tmp_path: Path) -> None:
+    interrupting = f"""
+import os, signal, sys, time
+def leave(*_):
+    os.kill({os.getpid()}, signal.SIGINT)
+    time.sleep(0.2)
+    print("left", flush=True)
+    sys.exit(0)
+signal.signal(signal.SIGTERM, leave)
+print("ready", flush=True)
+while True: time.sleep(0.05)
+"""
+    children = []
+
+    def stopped() -> None:
+        with Supervisor(tmp_path / "processes") as supervisor:
+            children.append(start(supervisor, "sleeper", SLEEPER))
+            children.append(start(supervisor, "interrupting", interrupting))
+            children[1].wait_for("ready", 30)
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert children[1].log.read_text() == "ready\nleft\n"
+    assert not exists(children[0].process.pid)

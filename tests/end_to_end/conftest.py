@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from otel_coverage.demo.example import Example
+from tests.end_to_end import opinion
+from tests.end_to_end.once import once
+from tests.end_to_end.played import Played, play
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """All profiles, one after the other."""
+    folder, made = once(tmp_path_factory, "played", play)
+    return Played(folder / "artifacts", made["printed"], made["rows"])
+
+
+@pytest.fixture(scope="session")
+def played_at_once(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """All profiles at the same time, against eight threads."""
+    count = str(len(Example.find().slugs))
+    folder, made = once(tmp_path_factory, "played-at-once", lambda folder: play(folder, "--concurrency", count))
+    return Played(folder / "artifacts", made["printed"], made["rows"])
+
+
+@pytest.fixture(scope="session")
+def second_opinion(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What coverage.py finds when it runs alone."""
+    _, made = once(tmp_path_factory, "oracle", lambda folder: opinion.ask(folder, Example.find()))
+    found: dict[str, Any] = made
+    return found

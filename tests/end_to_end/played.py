@@ -1,0 +1,93 @@
+"""The example, played through everything that stands between a request and an artifact."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Symbols = frozenset[str]
+
+_QUERIES = {
+    "matrix": "SELECT profile, symbol, module, qualname, line FROM coverage_matrix",
+    "functions": "SELECT DISTINCT service, profile, concat(module, ':', qualname, '@', toString(line)) AS symbol "
+    "FROM coverage_functions",
+    "lines": "SELECT service, profile, file, arraySort(arrayDistinct(arrayFlatten(groupArray(lines)))) AS lines "
+    "FROM coverage_lines GROUP BY service, profile, file",
+    "gaps": "SELECT * FROM coverage_gaps",
+    "runs": "SELECT * FROM profile_runs",
+}
+
+
+@dataclass(frozen=True)
+class Played:
+    """What came of it.
+
+    Attributes:
+        out: the artifacts.
+        printed: what the demo printed.
+        rows: what the store answers to each of a few questions.
+    """
+
+    out: Path
+    printed: str
+    rows: Mapping[str, list[dict[str, Any]]]
+
+    @property
+    def functions(self) -> dict[tuple[str, str], Symbols]:
+        """(service, profile) → symbols."""
+        found: dict[tuple[str, str], Symbols] = {}
+        for row in self.rows["functions"]:
+            key = row["service"], row["profile"]
+            found[key] = found.get(key, frozenset()) | {row["symbol"]}
+        return found
+
+    @property
+    def lines(self) -> dict[tuple[str, str, str], list[int]]:
+        """(service, profile, file) → lines."""
+        return {(row["service"], row["profile"], row["file"]): row["lines"] for row in self.rows["lines"]}
+
+    def lines_of(self, profile: str) -> dict[str, list[int]]:
+        """File → lines, whatever service executed them."""
+        found: dict[str, set[int]] = {}
+        for (_, slug, file), lines in self.lines.items():
+            if slug == profile:
+                found.setdefault(file, set()).update(lines)
+        return {file: sorted(lines) for file, lines in found.items()}
+
+
+def play(folder: Path, *options: str) -> dict[str, Any]:
+    """Run the demo as a user does, and ask what it left in its store."""
+    done = demo(folder, "--out", "artifacts", "--keep-store", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (store,) = folder.glob("artifacts-store-*")
+    return {"printed": done.stdout, "rows": {name: ask(store, sql) for name, sql in _QUERIES.items()}}
+
+
+def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run ``otel-coverage demo`` in a folder, to its end."""
+    command = [sys.executable, "-m", "otel_coverage", "demo", *options]
+    return subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=150, check=False
+    )
+
+
+def ask(store: Path, sql: str) -> list[dict[str, Any]]:
+    """Ask an embedded store, in a process of its own: a store belongs to one process at a time."""
+    command = [sys.executable, "-m", "otel_coverage", "query", "--store", f"chdb://{store}", "--sql", sql]
+    done = subprocess.run(
+        [*command, "--format", "json"], env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    rows: list[dict[str, Any]] = json.loads(done.stdout)
+    return rows
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment without anything that chooses how to trace."""
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}, **more}

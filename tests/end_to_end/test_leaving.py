@@ -1,0 +1,91 @@
+"""The demo ends, in whichever way, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.played import environment
+
+MARK = "DEMO_MARK"
+PATIENCE = 60.0
+
+
+def marked(mark: str) -> set[int]:
+    """Processes with the mark in their environment: the demo's, and whatever these have started."""
+    found = set()
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and int(folder.name) != os.getpid():
+            try:
+                if f"{MARK}={mark}".encode() in (folder / "environ").read_bytes():
+                    found.add(int(folder.name))
+            except OSError:
+                continue  # gone, or somebody else's
+    return found
+
+
+def wait_until_gone(mark: str) -> set[int]:
+    """Whoever is left after a generous while."""
+    deadline = time.monotonic() + PATIENCE
+    while (left := marked(mark)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return left
+
+
+@contextmanager
+def running_demo(folder: Path, mark: str) -> Iterator[subprocess.Popen[str]]:
+    """A demo that has come as far as playing its first profile."""
+    command = [sys.executable, "-m", "otel_coverage", "demo", "--out", "artifacts"]
+    env = environment(**{MARK: mark, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"})
+    with subprocess.Popen(
+        command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert any("passed" in line for line in process.stdout), process.communicate()[1]
+            assert len(marked(mark)) > 4  # itself, Redis, the collector, gunicorn and its worker, rq
+            yield process
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_interrupted_takes_its_processes_along(tmp_path: Path, number: signal.Signals) -> None:
+    mark = uuid.uuid4().hex
+    with running_demo(tmp_path, mark) as process:
+        process.send_signal(number)
+        _, complaint = process.communicate(timeout=PATIENCE)
+    assert process.returncode not in (0, 2)
+    assert "Traceback" not in complaint
+    assert wait_until_gone(mark) == set()
+    assert list(tmp_path.iterdir()) == []  # no artifacts written half, no temporary folder
+
+
+def test_a_demo_that_is_killed_takes_its_processes_along(tmp_path: Path) -> None:
+    mark = uuid.uuid4().hex
+    with running_demo(tmp_path, mark) as process:
+        process.kill()
+    assert wait_until_gone(mark) == set()
+
+
+def test_a_process_that_dies_ends_the_demo_with_the_reason(tmp_path: Path) -> None:
+    mark = uuid.uuid4().hex
+    with running_demo(tmp_path, mark) as process:
+        for pid in marked(mark):
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            if b"collect" in command:
+                os.kill(pid, signal.SIGKILL)
+        _, complaint = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1
+    assert "otel-coverage: collector ended early, exit code -9" in complaint
+    assert wait_until_gone(mark) == set()
+    assert not (tmp_path / "artifacts").exists()
