@@ -12,30 +12,29 @@ from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.trace import TracerProvider
 
 from otel_coverage.instrumentation.admission import BAGGAGE, HEADER
-from otel_coverage.instrumentation.wsgi import serve
-from otel_coverage.tracing.recorder import Recorder
+from otel_coverage.instrumentation.wsgi import Hook
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
 
 _wrapped: tuple[Any, Callable[..., Iterable[bytes]]] | None = None
-_recorder: Recorder | None = None
+_hook: Hook | None = None
 _all = False
 _apps: weakref.WeakSet[flask.Flask] = weakref.WeakSet()
 _spans_by_us: weakref.WeakSet[flask.Flask] = weakref.WeakSet()
 
 
-def record_app(app: flask.Flask, recorder: Recorder) -> None:
+def record_app(app: flask.Flask, hook: Hook) -> None:
     """Record what traced requests to ``app`` execute, whatever wraps its ``wsgi_app`` before or after this call."""
     _apps.add(app)
-    _wrap(recorder)
+    _wrap(hook)
 
 
-def record_all_apps(recorder: Recorder) -> None:
+def record_all_apps(hook: Hook) -> None:
     """The same for every application of this process, those to come included."""
     global _all
     _all = True
-    _wrap(recorder)
+    _wrap(hook)
 
 
 def make_spans(app: flask.Flask, provider: TracerProvider) -> None:
@@ -64,12 +63,12 @@ def release_all_apps() -> None:
     _unwrap()
 
 
-def _wrap(recorder: Recorder) -> None:
+def _wrap(hook: Hook) -> None:
     # On the class, not on an app's wsgi_app: so it stays outermost, around middlewares that the application adds later,
     # and whoever makes applications, when and how often, needs no hook. flask.Flask may be OpenTelemetry's subclass of
     # itself by now, and applications may be instances of either.
-    global _recorder, _wrapped
-    _recorder = recorder
+    global _hook, _wrapped
+    _hook = hook
     if _wrapped is None:
         owner: Any = next(base for base in flask.Flask.__mro__ if "__call__" in vars(base))
         _wrapped = owner, owner.__call__
@@ -77,11 +76,11 @@ def _wrap(recorder: Recorder) -> None:
 
 
 def _unwrap() -> None:
-    global _recorder, _wrapped
+    global _hook, _wrapped
     if _wrapped is not None:
         owner, original = _wrapped
         owner.__call__ = original
-    _recorder = _wrapped = None
+    _hook = _wrapped = None
 
 
 def _recorded(original: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
@@ -89,9 +88,9 @@ def _recorded(original: Callable[..., Iterable[bytes]]) -> Callable[..., Iterabl
     def __call__(app: flask.Flask, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:  # noqa: N807
         if HEADER not in environ and BAGGAGE not in environ:
             return original(app, environ, start_response)
-        recorder = _recorder if _all or app in _apps else None
-        if recorder is None:
+        hook = _hook if _all or app in _apps else None
+        if hook is None:
             return original(app, environ, start_response)
-        return serve(functools.partial(original, app), recorder, environ, start_response)
+        return hook.serve(functools.partial(original, app), environ, start_response)
 
     return __call__

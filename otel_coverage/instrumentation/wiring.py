@@ -10,6 +10,7 @@ from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_coverage.errors import ConfigurationError
+from otel_coverage.instrumentation.process import continue_environment
 from otel_coverage.settings import Settings
 from otel_coverage.tracing import provider as providers
 from otel_coverage.tracing import recorder as recorders
@@ -59,7 +60,8 @@ def wire(
         settings: what to record.
         app: one application, or None for all.
         tracer_provider: makes the spans.
-        auto: OpenTelemetry's auto-instrumentation runs, and makes Flask's spans and carries contexts into threads.
+        auto: OpenTelemetry's auto-instrumentation runs: it makes Flask's spans and carries contexts into threads, and
+            the process may continue a trace from its environment.
     """
     recorder: Recorder | None = None
     if settings.enabled:
@@ -69,15 +71,17 @@ def wire(
     _hook_jobs(provider, recorder)
     if not auto:
         _carry_into_threads()
+    elif recorder is not None:
+        continue_environment(recorder, provider)
     if app is not None or recorder is not None:
-        from otel_coverage.instrumentation import flask
+        from otel_coverage.instrumentation import flask, wsgi
 
         if app is not None:
             flask.make_spans(app, provider)
         if recorder is not None and app is not None:
-            flask.record_app(app, recorder)
+            flask.record_app(app, wsgi.Hook(recorder, provider))
         elif recorder is not None:
-            flask.record_all_apps(recorder)
+            flask.record_all_apps(wsgi.Hook(recorder, provider))
 
 
 def uninstrument(app: Flask | None = None) -> None:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import SpanKind, TracerProvider
 
 from otel_coverage import __version__
 from otel_coverage.instrumentation.admission import BAGGAGE, HEADER, admit
+from otel_coverage.settings import Settings
 from otel_coverage.tracing.context import awaiting_span, entry_of, with_entry
 from otel_coverage.tracing.entry import Entry
 from otel_coverage.tracing.notices import notices
-from otel_coverage.tracing.recorder import Recorder
+from otel_coverage.tracing.recorder import Recorder, install
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -25,57 +26,95 @@ if TYPE_CHECKING:
 class CoverageMiddleware:
     """Records what traced requests execute, in any WSGI application. It belongs outermost.
 
-    The SERVER span is made by whoever instruments the application inside; where nobody does, by the middleware.
+    The SERVER span is made by whoever instruments the application inside; where nobody does, by the middleware. It gets
+    its coverage from a :class:`~otel_coverage.tracing.processor.CoverageSpanProcessor` on the provider.
 
     Args:
         application: what is to be recorded.
-        recorder: the process's recorder.
+        settings: by default those of environment and pyproject.toml. Without ``enabled`` the middleware does nothing.
+        tracer_provider: makes spans; by default OpenTelemetry's global one.
+
+    Raises:
+        ConfigurationError: a setting cannot be used, or the process records with other settings already.
     """
 
-    def __init__(self, application: WSGIApplication, recorder: Recorder) -> None:
+    def __init__(
+        self,
+        application: WSGIApplication,
+        settings: Settings | None = None,
+        *,
+        tracer_provider: TracerProvider | None = None,
+    ) -> None:
+        settings = Settings.load() if settings is None else settings
         self._application = application
-        self._recorder = recorder
+        self._hook = Hook(install(settings), tracer_provider) if settings.enabled else None
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer the request; one that names no playback costs two look-ups."""
-        if HEADER not in environ and BAGGAGE not in environ:
+        if (HEADER not in environ and BAGGAGE not in environ) or self._hook is None:
             return self._application(environ, start_response)
-        return serve(self._application, self._recorder, environ, start_response)
+        return self._hook.serve(self._application, environ, start_response)
 
 
-def serve(
-    application: WSGIApplication, recorder: Recorder, environ: dict[str, Any], start_response: StartResponse
-) -> Iterable[bytes]:
-    """Let ``application`` answer a request that may name a playback."""
-    try:
-        playback = admit(environ, recorder.settings)
+class Hook:
+    """Lets an application answer requests that may name a playback.
+
+    Args:
+        recorder: the process's recorder.
+        tracer_provider: makes the SERVER spans that nobody else makes; by default OpenTelemetry's global one.
+    """
+
+    def __init__(self, recorder: Recorder, tracer_provider: TracerProvider | None = None) -> None:
+        self._recorder = recorder
+        self._provider = tracer_provider
+
+    def serve(
+        self, application: WSGIApplication, environ: dict[str, Any], start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Let ``application`` answer."""
+        try:
+            request = self._admitted(environ)
+        except Exception as error:
+            notices.failed("admitting a request", error)
+            request = None
+        if request is None:
+            return application(environ, start_response)
+        request.enter()
+        try:
+            body = application(environ, start_response)
+        except BaseException:
+            request.leave()
+            request.close()
+            raise
+        request.leave()
+        return _Body(body, request)
+
+    def _admitted(self, environ: dict[str, Any]) -> _Request | None:
+        """The request, if it is traced, and not inside of one that is recorded already."""
+        playback = admit(environ, self._recorder.settings)
+        if playback is None:
+            return None
         context = otel_context.get_current()
         around = entry_of(context)
-        if playback is None or (around is not None and around.playback == playback):
-            request = None  # untraced, or inside of a request that is recorded already
-        else:
-            request = _Request(recorder.open(playback, SpanKind.SERVER), context, recorder, environ)
-    except Exception as error:
-        notices.failed("admitting a request", error)
-        request = None
-    if request is None:
-        return application(environ, start_response)
-    request.enter()
-    try:
-        body = application(environ, start_response)
-    except BaseException:
-        request.leave()
-        request.close()
-        raise
-    request.leave()
-    return _Body(body, request)
+        if around is not None and around.playback == playback:
+            return None
+        entry = self._recorder.open(playback, SpanKind.SERVER)
+        return _Request(entry, context, self._recorder, self._provider, environ)
 
 
 class _Request:
     """A traced request: its context, entered for as long as code of the application runs."""
 
-    def __init__(self, entry: Entry, context: Context, recorder: Recorder, environ: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        entry: Entry,
+        context: Context,
+        recorder: Recorder,
+        provider: TracerProvider | None,
+        environ: dict[str, Any],
+    ) -> None:
         self._entry = entry
+        self._provider = provider
         self._outside = context
         self._context = with_entry(context, entry, recorder.settings)
         self._recorder = recorder
@@ -96,11 +135,14 @@ class _Request:
 
     def close(self) -> None:
         """End the recording. Closing twice is fine."""
-        try:
-            if self._entry.awaits(SpanKind.SERVER):
+        if self._entry.awaits(SpanKind.SERVER):
+            self.enter()
+            try:
                 self._make_span()
-        except Exception as error:
-            notices.failed("making a request's span", error)
+            except Exception as error:
+                notices.failed("making a request's span", error)
+            finally:
+                self.leave()
         self._recorder.close(self._entry)
 
     def _make_span(self) -> None:
@@ -108,7 +150,7 @@ class _Request:
         remote = propagate.extract(self._environ, Context(), _getter)
         parent = self._outside if trace.get_current_span(self._outside).get_span_context().is_valid else remote
         method = str(self._environ.get("REQUEST_METHOD", "HTTP"))
-        span = trace.get_tracer("otel_coverage", __version__).start_span(
+        span = trace.get_tracer("otel_coverage", __version__, self._provider).start_span(
             method,
             with_entry(parent, self._entry, self._recorder.settings),
             SpanKind.SERVER,

@@ -1,0 +1,54 @@
+"""A process that a traced one started: its environment names the trace and the playback that it continues."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.baggage.propagation import W3CBaggagePropagator
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind, TracerProvider
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+from otel_coverage import __version__
+from otel_coverage.tracing.context import playback_of, with_entry
+from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.recorder import Recorder
+
+# as OpenTelemetry spells its headers in an environment
+VARIABLES = {"TRACEPARENT": "traceparent", "TRACESTATE": "tracestate", "BAGGAGE": "baggage"}
+
+
+def continue_environment(recorder: Recorder, provider: TracerProvider, environ: Mapping[str, str] = os.environ) -> None:
+    """Where ``environ`` names a playback, make a span of this process, from here to its exit, and record under it."""
+    if "BAGGAGE" not in environ:
+        return
+    carrier = {header: environ[name] for name, header in VARIABLES.items() if name in environ}
+    context = W3CBaggagePropagator().extract(carrier, TraceContextTextMapPropagator().extract(carrier, Context()))
+    playback = playback_of(context, recorder.settings)
+    if playback is None:
+        return
+    entry = recorder.open(playback, SpanKind.INTERNAL)
+    otel_context.attach(with_entry(context, entry, recorder.settings))
+    span = provider.get_tracer("otel_coverage", __version__).start_span(
+        f"process {Path(sys.executable).name}",
+        attributes={"process.pid": os.getpid(), "process.command_args": list(sys.orig_argv)},
+    )
+    otel_context.attach(trace.set_span_in_context(span))
+    owner = os.getpid()
+
+    def leave() -> None:
+        if os.getpid() != owner:
+            return  # a fork that runs what its parent meant to run at exit
+        try:
+            span.end()
+        except Exception as error:
+            notices.failed("ending the process's span", error)
+        recorder.close(entry)
+
+    atexit.register(leave)  # the provider's shutdown was registered before, so it runs after
