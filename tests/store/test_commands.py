@@ -1,0 +1,129 @@
+"""``otel-coverage schema`` and ``otel-coverage query``, as the console script runs them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from otel_coverage.cli.main import main
+from otel_coverage.store import Store, open_store
+from tests.support.spans import TracedSpan, insert_spans
+
+
+class Ended(NamedTuple):
+    code: object
+    out: str
+    err: str
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the command line in this process, which holds the store."""
+    monkeypatch.delenv("OTEL_COVERAGE_STORE", raising=False)
+
+    def run(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["otel-coverage", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Ended(ended.value.code, *capsys.readouterr())
+
+    return run
+
+
+def test_schema_apply_says_what_it_did_and_then_that_nothing_is_left(run: Run, empty_store_dsn: str) -> None:
+    first = run("schema", "apply", "--store", empty_store_dsn)
+    assert (first.code, first.out.splitlines()[0], first.err) == (0, "applied schema/0001_otel_traces", "")
+    second = run("schema", "apply", "--store", empty_store_dsn)
+    assert (second.code, second.out) == (0, "nothing to do: the schema is this version's already\n")
+
+
+def test_schema_apply_makes_the_database(run: Run, store_folder: Path) -> None:
+    dsn = f"chdb://{store_folder}?database=made_by_apply"
+    assert run("schema", "apply", "--store", dsn).code == 0
+    with open_store(dsn) as store:
+        assert store.query("SELECT count() FROM coverage_matrix").rows == [(0,)]
+        store.command("DROP DATABASE made_by_apply SYNC")
+
+
+def test_schema_show_prints_sql_and_needs_no_store(run: Run) -> None:
+    shown = run("schema", "show")
+    assert shown.code == 0
+    assert "CREATE OR REPLACE VIEW coverage_matrix AS" in shown.out
+
+
+def test_query_prints_json_into_a_pipe(run: Run, store: Store, store_dsn: str) -> None:
+    insert_spans(store, TracedSpan(functions=["shop:f@1"]))
+    ended = run("query", "matrix", "--store", store_dsn)
+    assert (ended.code, ended.err) == (0, "")
+    assert [record["symbol"] for record in json.loads(ended.out)] == ["shop:f@1"]
+
+
+def test_query_prints_a_table_on_a_terminal(run: Run, store_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert run("query", "--sql", "SELECT 1 AS one, 'x' AS two;", "--store", store_dsn).out == "one  two\n1    x\n"
+
+
+def test_query_prints_the_format_that_is_asked_for(run: Run, store_dsn: str) -> None:
+    ask = ("query", "--sql", "SELECT 1 AS one", "--store", store_dsn, "--format")
+    assert run(*ask, "csv").out == "one\n1\n"
+    assert run(*ask, "table").out == "one\n1\n"
+    assert run(*ask, "json").out == '[\n{"one": 1}\n]\n'
+
+
+def test_query_finds_the_store_in_the_environment(run: Run, store_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_COVERAGE_STORE", store_dsn)
+    assert run("query", "gaps").out == "[]\n"
+
+
+def test_query_binds_the_parameters_of_sql_too(run: Run, store_dsn: str) -> None:
+    ended = run("query", "--sql", "SELECT {a:String} AS a", "--param", "a=it's = x", "--store", store_dsn)
+    assert json.loads(ended.out) == [{"a": "it's = x"}]
+
+
+def test_query_lists_the_named_ones_with_their_parameters(run: Run) -> None:
+    listed = run("query", "--list").out
+    assert "gaps: Functions and classes that no profile executed.\n" in listed
+    assert "  --param module=…  all modules, when empty\n" in listed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["gapz"], "no query 'gapz'; there is gaps"),
+        (["gaps", "--param", "modul=x"], "query 'gaps' has no parameter 'modul'; it takes module, namespace, revision"),
+        (["gaps", "--param", "module"], "--param 'module': write NAME=VALUE"),
+        ([], "one of both is wanted"),
+        (["gaps", "--sql", "SELECT 1"], "one of both is wanted"),
+        (["--sql", "SELEC 1"], "Syntax error"),
+        (["--sql", "SELECT {a:UInt8}", "--param", "a=x"], "cannot be parsed as UInt8"),
+        (["--sql", "SELECT {a:UInt8}"], "Substitution `a` is not set"),
+        (["--sql", "DROP TABLE code_symbols"], "readonly mode"),
+        (["gaps", "--format", "xml"], "'xml' is not one of 'csv', 'json', 'table'"),
+    ],
+)
+def test_query_says_in_one_line_what_is_wrong(run: Run, store_dsn: str, arguments: list[str], says: str) -> None:
+    ended = run("query", *arguments, "--store", store_dsn)
+    assert (ended.code, ended.out) == (2, "")
+    assert says in ended.err
+    assert ended.err.startswith("otel-coverage: ")
+    assert ended.err.count("\n") == 1
+
+
+def test_query_without_a_store_asks_for_one(run: Run) -> None:
+    ended = run("query", "gaps")
+    assert (ended.code, ended.err) == (2, "otel-coverage: which store? --store, or OTEL_COVERAGE_STORE, names it\n")
+
+
+def test_query_of_a_store_that_is_not_there_makes_none(run: Run, tmp_path: Path) -> None:
+    ended = run("query", "gaps", "--store", f"chdb://{tmp_path}/typo")
+    assert ended.code == 2
+    assert "there is no store" in ended.err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,454 @@
+"""What each view answers, row by row, for a handful of spans."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from otel_coverage.store import Store
+from tests.support.spans import TracedSpan, insert_catalog, insert_spans
+
+AT_0, AT_60, AT_90 = (datetime(2026, 1, 1, 0, second // 60, second % 60, tzinfo=UTC) for second in (0, 60, 90))
+
+
+def rows(store: Store, sql: str) -> list[tuple[Any, ...]]:
+    return store.query(sql).rows
+
+
+def three_requests(store: Store) -> None:
+    """Profile `browse` runs f twice, `order` runs f and g; the second request came first."""
+    insert_spans(
+        store,
+        TracedSpan(id="s2", trace="t2", profile="browse", second=60, functions=["shop:f@1"], lines=["shop.py:1-2"]),
+        TracedSpan(id="s1", trace="t9", profile="browse", second=0, functions=["shop:f@1"], lines=["shop.py:2-3"]),
+        TracedSpan(id="s3", trace="t3", profile="order", second=90, functions=["shop:f@1", "shop:g@5"]),
+    )
+
+
+def test_coverage_matrix_has_a_row_for_each_profile_and_function(store: Store) -> None:
+    three_requests(store)
+    result = store.query("SELECT * FROM coverage_matrix ORDER BY profile, line")
+    assert result.columns == (
+        "namespace",
+        "revision",
+        "profile",
+        "module",
+        "qualname",
+        "line",
+        "symbol",
+        "first_seen",
+        "last_seen",
+        "exemplar_trace_id",
+    )
+    assert result.rows == [
+        ("", "abc", "browse", "shop", "f", 1, "shop:f@1", AT_0, AT_60, "t2"),
+        ("", "abc", "order", "shop", "f", 1, "shop:f@1", AT_90, AT_90, "t3"),
+        ("", "abc", "order", "shop", "g", 5, "shop:g@5", AT_90, AT_90, "t3"),
+    ]
+
+
+def test_coverage_matrix_joins_what_several_services_and_runs_executed(store: Store) -> None:
+    insert_spans(
+        store,
+        TracedSpan(id="s1", service="web", run="r1", functions=["shop:f@1"]),
+        TracedSpan(id="s2", service="worker", run="r2", functions=["shop:f@1"], role="consumer"),
+    )
+    assert rows(store, "SELECT profile, symbol FROM coverage_matrix") == [("checkout", "shop:f@1")]
+
+
+def test_coverage_matrix_keeps_revisions_and_namespaces_apart(store: Store) -> None:
+    insert_spans(
+        store,
+        TracedSpan(id="s1", functions=["shop:f@1"]),
+        TracedSpan(id="s2", functions=["shop:f@1"], revision="def"),
+        TracedSpan(id="s3", functions=["shop:f@1"], namespace="acme"),
+    )
+    assert rows(store, "SELECT namespace, revision FROM coverage_matrix ORDER BY ALL") == [
+        ("", "abc"),
+        ("", "def"),
+        ("acme", "abc"),
+    ]
+
+
+def test_symbol_profiles_is_the_reverse_index(store: Store) -> None:
+    three_requests(store)
+    assert rows(store, "SELECT * FROM symbol_profiles ORDER BY line") == [
+        ("", "abc", "shop", "f", 1, "shop:f@1", ["browse", "order"], 2, AT_0, AT_90, "t2"),
+        ("", "abc", "shop", "g", 5, "shop:g@5", ["order"], 1, AT_90, AT_90, "t3"),
+    ]
+
+
+CATALOG: tuple[dict[str, Any], ...] = (
+    {"qualname": "f", "line": 1, "end_line": 3, "executable_lines": [2, 3]},
+    {"qualname": "g", "line": 5, "end_line": 6, "executable_lines": [6]},
+    {"qualname": "Order", "line": 8, "end_line": 20, "kind": "class", "executable_lines": [9]},
+    {"qualname": "Order.total", "line": 10, "end_line": 12, "parent": "Order", "executable_lines": [11, 12]},
+    {"qualname": "Order.paid", "line": 14, "end_line": 15, "parent": "Order", "executable_lines": [15]},
+    {"qualname": "Refund", "line": 22, "end_line": 24, "kind": "class"},
+    {"qualname": "Refund.total", "line": 23, "end_line": 24, "parent": "Refund", "executable_lines": [24]},
+    {"qualname": "Error", "line": 26, "end_line": 27, "kind": "class", "executable_lines": [27]},
+)
+
+
+def test_coverage_gaps_are_functions_and_whole_classes_that_no_profile_executed(store: Store) -> None:
+    insert_catalog(store, *CATALOG)
+    insert_spans(store, TracedSpan(functions=["shop:f@1", "shop:Order.total@10"]))
+    result = store.query("SELECT * FROM coverage_gaps ORDER BY line")
+    assert result.columns == (
+        "namespace",
+        "revision",
+        "module",
+        "qualname",
+        "line",
+        "symbol",
+        "kind",
+        "file",
+        "end_line",
+        "parent",
+    )
+    assert result.rows == [
+        ("", "abc", "shop", "g", 5, "shop:g@5", "function", "shop.py", 6, ""),
+        ("", "abc", "shop", "Order.paid", 14, "shop:Order.paid@14", "function", "shop.py", 15, "Order"),
+        ("", "abc", "shop", "Refund", 22, "shop:Refund@22", "class", "shop.py", 24, ""),
+        ("", "abc", "shop", "Refund.total", 23, "shop:Refund.total@23", "function", "shop.py", 24, "Refund"),
+    ]
+
+
+def test_coverage_at_another_revision_closes_no_gap(store: Store) -> None:
+    insert_catalog(store, CATALOG[0])
+    insert_spans(store, TracedSpan(functions=["shop:f@1"], revision="def"))
+    assert rows(store, "SELECT symbol FROM coverage_gaps") == [("shop:f@1",)]
+
+
+def test_a_function_at_another_line_is_another_function(store: Store) -> None:
+    insert_catalog(store, {"qualname": "C.x", "line": 2}, {"qualname": "C.x", "line": 5})
+    insert_spans(store, TracedSpan(functions=["shop:C.x@5"]))
+    assert rows(store, "SELECT symbol FROM coverage_gaps") == [("shop:C.x@2",)]
+
+
+def test_a_class_that_is_defined_twice_is_covered_where_its_own_method_ran(store: Store) -> None:
+    insert_catalog(
+        store,
+        {"qualname": "C", "line": 2, "end_line": 4, "kind": "class"},
+        {"qualname": "C.x", "line": 3, "parent": "C"},
+        {"qualname": "C", "line": 6, "end_line": 8, "kind": "class"},
+        {"qualname": "C.x", "line": 7, "parent": "C"},
+    )
+    insert_spans(store, TracedSpan(functions=["shop:C.x@7"]))
+    assert rows(store, "SELECT symbol FROM coverage_gaps ORDER BY line") == [("shop:C@2",), ("shop:C.x@3",)]
+
+
+def test_a_push_replaces_the_whole_catalog_of_its_revision(store: Store) -> None:
+    insert_catalog(store, *CATALOG, push=1)
+    insert_catalog(store, CATALOG[0], revision="def", push=1)
+    insert_catalog(store, CATALOG[1], push=2)
+    assert rows(store, "SELECT revision, symbol FROM coverage_gaps ORDER BY ALL") == [
+        ("abc", "shop:g@5"),
+        ("def", "shop:f@1"),
+    ]
+
+
+def test_executed_functions_that_the_catalog_does_not_hold_are_no_part_of_it(store: Store) -> None:
+    insert_catalog(store, CATALOG[0])
+    insert_spans(store, TracedSpan(functions=["other:h@1"]))
+    assert rows(store, "SELECT symbol, functions_covered FROM symbol_coverage") == [("shop:f@1", 0)]
+
+
+def test_symbol_coverage_counts_a_classes_own_functions(store: Store) -> None:
+    insert_catalog(store, *CATALOG)
+    insert_spans(store, TracedSpan(functions=["shop:Order.total@10", "shop:f@1"]))
+    assert rows(store, "SELECT symbol, functions, functions_covered FROM symbol_coverage ORDER BY line") == [
+        ("shop:f@1", 1, 1),
+        ("shop:g@5", 1, 0),
+        ("shop:Order@8", 2, 1),
+        ("shop:Order.total@10", 1, 1),
+        ("shop:Order.paid@14", 1, 0),
+        ("shop:Refund@22", 1, 0),
+        ("shop:Refund.total@23", 1, 0),
+        ("shop:Error@26", 0, 0),
+    ]
+
+
+def test_module_gaps_count_functions_and_executable_lines(store: Store) -> None:
+    insert_catalog(
+        store,
+        *CATALOG,
+        {"module": "jobs", "qualname": "mail", "line": 1, "file": "jobs.py", "executable_lines": [2]},
+        {"module": "errors", "qualname": "Bad", "line": 1, "file": "errors.py", "kind": "class"},
+    )
+    insert_spans(
+        store,
+        TracedSpan(id="s1", functions=["shop:f@1", "shop:Order.total@10"], lines=["shop.py:1-2,9,11"]),
+        TracedSpan(id="s2", profile="other", functions=["shop:f@1"], lines=["shop.py:2-3", "elsewhere.py:1-9"]),
+    )
+    result = store.query("SELECT * FROM module_gaps ORDER BY module")
+    assert result.columns == (
+        "namespace",
+        "revision",
+        "module",
+        "functions_covered",
+        "functions_total",
+        "percent",
+        "lines_covered",
+        "lines_total",
+        "lines_percent",
+    )
+    assert result.rows == [
+        ("", "abc", "errors", 0, 0, 100.0, 0, 0, 100.0),
+        ("", "abc", "jobs", 0, 1, 0.0, 0, 1, 0.0),
+        # of 2, 3, 6, 9, 11, 12, 15, 24 and 27
+        ("", "abc", "shop", 2, 5, 40.0, 4, 9, 44.44),
+    ]
+
+
+def a_playback(profile: str = "checkout", **changes: Any) -> list[TracedSpan]:
+    """The spans of one request and the job that it enqueued, with the playback client's."""
+    client = TracedSpan(profile=profile, service="playback", revision="", **changes)
+    return [
+        client.but(id=f"{profile}-root", role="", name=f"playback {profile}", outcome="passed"),
+        client.but(id=f"{profile}-c", parent=f"{profile}-root", role="client", name="POST /orders"),
+        client.but(
+            id=f"{profile}-s",
+            parent=f"{profile}-c",
+            service="web",
+            revision="abc",
+            second=60,
+            functions=["shop:f@1"],
+            lines=["shop.py:1-3"],
+        ),
+        client.but(
+            id=f"{profile}-p", parent=f"{profile}-s", role="producer", service="web", revision="abc", name="shop.mail"
+        ),
+        client.but(
+            id=f"{profile}-j",
+            parent=f"{profile}-p",
+            role="consumer",
+            service="worker",
+            revision="abc",
+            name="job mail",
+            second=90,
+            functions=["shop:g@5"],
+        ),
+    ]
+
+
+COMPLETENESS = """
+    SELECT kind, name, service, arrived, complete, incomplete_reason, span FROM run_completeness ORDER BY kind, span
+"""
+
+
+def test_run_completeness_finds_every_request_and_job(store: Store) -> None:
+    insert_spans(store, *a_playback())
+    assert rows(store, COMPLETENESS) == [
+        ("job", "shop.mail", "worker", True, True, "", "checkout-j"),
+        ("request", "POST /orders", "web", True, True, "", "checkout-s"),
+    ]
+
+
+def test_run_completeness_misses_what_never_arrived(store: Store) -> None:
+    spans = a_playback()
+    lost = TracedSpan(id="c2", parent="checkout-root", role="client", name="GET /lost", service="playback", revision="")
+    insert_spans(store, *spans[:-1], lost)
+    assert rows(store, COMPLETENESS) == [
+        ("job", "shop.mail", "", False, False, "no span of the job arrived", "checkout-p"),
+        ("request", "GET /lost", "", False, False, "no span of the server arrived", "c2"),
+        ("request", "POST /orders", "web", True, True, "", "checkout-s"),
+    ]
+    assert rows(store, "SELECT DISTINCT revision FROM run_completeness") == [("abc",)]
+
+
+def test_run_completeness_counts_an_incomplete_part_against_its_request(store: Store) -> None:
+    part = TracedSpan(id="part", parent="checkout-s", role="part", functions=["shop:h@9", "cut off"])
+    insert_spans(store, *a_playback()[:3], part)
+    assert rows(store, COMPLETENESS) == [
+        ("request", "POST /orders", "web", True, False, "1 of 2 functions arrived", "checkout-s"),
+    ]
+
+
+def test_run_completeness_knows_requests_that_no_playback_client_sent(store: Store) -> None:
+    insert_spans(store, TracedSpan(parent="", functions=[], name="GET /cart"))
+    assert rows(store, COMPLETENESS) == [("request", "GET /cart", "web", True, True, "", "s1")]
+
+
+def test_profile_runs_says_when_how_it_went_and_what_is_missing(store: Store) -> None:
+    failed = a_playback("order", run="r2", trace="t2")
+    failed[0] = failed[0].but(outcome="failed")
+    insert_spans(store, *a_playback(), *failed[:-1])
+    result = store.query("SELECT * FROM profile_runs ORDER BY profile")
+    assert result.records() == [
+        {
+            "namespace": "",
+            "revision": "abc",
+            "profile": "checkout",
+            "run": "r1",
+            "first_seen": AT_60,
+            "last_seen": AT_90,
+            "outcome": "passed",
+            "requests": 1,
+            "jobs": 1,
+            "processes": 0,
+            "missing": 0,
+            "incomplete": 0,
+            "complete": True,
+            "incomplete_reasons": [],
+            "exemplar_trace_id": "t1",
+        },
+        {
+            "namespace": "",
+            "revision": "abc",
+            "profile": "order",
+            "run": "r2",
+            "first_seen": AT_0,
+            "last_seen": AT_60,
+            "outcome": "failed",
+            "requests": 1,
+            "jobs": 1,
+            "processes": 0,
+            "missing": 1,
+            "incomplete": 1,
+            "complete": False,
+            "incomplete_reasons": ["no span of the job arrived"],
+            "exemplar_trace_id": "t2",
+        },
+    ]
+
+
+def test_a_run_in_which_nothing_arrived_belongs_to_the_revision_of_the_others(store: Store) -> None:
+    insert_spans(store, *a_playback("good"), *a_playback("lost")[:2])
+    assert rows(store, "SELECT revision, profile, missing, complete FROM profile_runs ORDER BY profile") == [
+        ("abc", "good", 0, True),
+        ("abc", "lost", 1, False),
+    ]
+
+
+def test_profile_leaderboard_ranks_by_functions_and_says_what_is_complete(store: Store) -> None:
+    insert_catalog(store, *CATALOG)
+    order = a_playback("order", trace="t2")
+    order[2] = order[2].but(functions=["shop:f@1", "shop:Order.total@10", "plugin:unknown@1"], lines=["shop.py:1-2"])
+    insert_spans(store, *a_playback(), *order[:-1], *a_playback("lost", trace="t3")[:2])
+    result = store.query("SELECT * FROM profile_leaderboard ORDER BY position")
+    assert result.records() == [
+        {
+            "namespace": "",
+            "revision": "abc",
+            "profile": "order",
+            "position": 1,
+            "functions": 3,
+            "functions_covered": 2,
+            "functions_total": 5,
+            "percent": 40.0,
+            "lines": 2,
+            "runs": 1,
+            "failed_runs": 0,
+            "requests": 1,
+            "jobs": 1,
+            "incomplete": 1,
+            "complete": False,
+            "incomplete_reasons": ["no span of the job arrived"],
+            "first_seen": AT_0,
+            "last_seen": AT_60,
+            "exemplar_trace_id": "t2",
+        },
+        {
+            "namespace": "",
+            "revision": "abc",
+            "profile": "checkout",
+            "position": 2,
+            "functions": 2,
+            "functions_covered": 2,
+            "functions_total": 5,
+            "percent": 40.0,
+            "lines": 3,
+            "runs": 1,
+            "failed_runs": 0,
+            "requests": 1,
+            "jobs": 1,
+            "incomplete": 0,
+            "complete": True,
+            "incomplete_reasons": [],
+            "first_seen": AT_60,
+            "last_seen": AT_90,
+            "exemplar_trace_id": "t1",
+        },
+        {
+            "namespace": "",
+            "revision": "abc",
+            "profile": "lost",
+            "position": 3,
+            "functions": 0,
+            "functions_covered": 0,
+            "functions_total": 5,
+            "percent": 0.0,
+            "lines": 0,
+            "runs": 1,
+            "failed_runs": 0,
+            "requests": 1,
+            "jobs": 0,
+            "incomplete": 1,
+            "complete": False,
+            "incomplete_reasons": ["no span of the server arrived"],
+            "first_seen": AT_0,
+            "last_seen": AT_0,
+            "exemplar_trace_id": "t3",
+        },
+    ]
+
+
+def test_profile_leaderboard_without_a_catalog_knows_no_share(store: Store) -> None:
+    three_requests(store)
+    found = rows(
+        store, "SELECT profile, functions, functions_total, percent, lines FROM profile_leaderboard ORDER BY ALL"
+    )
+    assert found == [("browse", 1, 0, None, 3), ("order", 2, 0, None, 0)]
+
+
+def test_redelivered_spans_change_no_number_of_any_view(store: Store) -> None:
+    insert_catalog(store, *CATALOG)
+    spans = [*a_playback(), *a_playback("order", trace="t2")[:-1]]
+    insert_spans(store, *spans)
+    views = [
+        row[0]
+        for row in rows(store, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'View'")
+    ]
+    assert "coverage_matrix" in views
+
+    def answers() -> dict[str, list[tuple[Any, ...]]]:
+        return {view: rows(store, f"SELECT * FROM {view} ORDER BY ALL") for view in views}
+
+    before = answers()
+    insert_spans(store, *spans[2:], *spans[:3])
+    assert answers() == before
+
+
+PROFILES = st.sampled_from(["a", "b", "c"])
+NUMBERS = st.sets(st.integers(1, 6))
+SEEN = st.lists(st.tuples(PROFILES, NUMBERS), max_size=6)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seen=SEEN, known=NUMBERS)
+def test_matrix_and_reverse_index_are_transposes_and_gaps_and_covered_make_up_the_catalog(
+    store: Store, seen: list[tuple[str, set[int]]], known: set[int]
+) -> None:
+    for table in ("coverage_functions", "coverage_spans", "code_symbols"):
+        store.command(f"TRUNCATE TABLE {table}")
+    spans = [
+        TracedSpan(id=f"s{number}", profile=profile, functions=[f"shop:f{line}@{line}" for line in sorted(lines)])
+        for number, (profile, lines) in enumerate(seen)
+    ]
+    insert_spans(store, *spans)
+    insert_catalog(store, *({"qualname": f"f{line}", "line": line} for line in known))
+
+    expected = {(profile, line) for profile, lines in seen for line in lines}
+    matrix = rows(store, "SELECT profile, line FROM coverage_matrix")
+    reverse = rows(store, "SELECT arrayJoin(profiles), line FROM symbol_profiles")
+    assert sorted(matrix) == sorted(reverse) == sorted(expected)
+
+    gaps = {line for (line,) in rows(store, "SELECT line FROM coverage_gaps")}
+    covered = {line for (line,) in rows(store, "SELECT line FROM symbol_coverage WHERE functions_covered > 0")}
+    assert gaps | covered == known
+    assert not gaps & covered
+    assert covered == known & {line for _, line in expected}
