@@ -94,4 +94,4 @@ def _body_lines(code: CodeType) -> frozenset[int]:
     instructions = code.co_code
     starts = (at for at in range(0, len(instructions), 2) if instructions[at] == _RESUME and not instructions[at + 1])
     first = next(starts, 0)
-    return frozenset(line for start, _end, line in code.co_lines() if line and start > first)
+    return frozenset(line for _start, end, line in code.co_lines() if line and end > first + 2)

@@ -39,11 +39,6 @@ from typing import Any
 
 from otel_coverage.recording.mark import NO_MARK, Mark
 
-# What it costs, in microseconds, to arm one code object by a toggle, and to have restart_events() arm one of all those
-# that the process runs.
-_TOGGLE_COST = 4.0
-_RESTART_COST = 0.6
-
 _CLEAN = -1
 _DISABLE = sys.monitoring.DISABLE
 _RESUME = opmap["RESUME"]
@@ -82,6 +77,7 @@ class Callbacks:
         variable: holds the recording that runs, or a mapping with the recording under ``key``.
         key: the recording's key in that mapping.
         is_wanted: whether the file of that name belongs to the application.
+        restart_above: arm by a restart where more than this share of the code that the process runs is to be armed.
         alone: the tool discovers too, by global start events: local events cannot arm starts anew, restarts have to.
     """
 
@@ -93,6 +89,7 @@ class Callbacks:
         variable: ContextVar[Any],
         key: str | None,
         is_wanted: Callable[[str], bool],
+        restart_above: float,
         alone: bool = False,
     ) -> None:
         self._tool = tool
@@ -101,6 +98,7 @@ class Callbacks:
         self._get = variable.get
         self._key = key
         self._is_wanted = is_wanted
+        self._restart_above = restart_above
         self._alone = alone
         self._wanted: dict[str, bool] = {}
         self._watched: dict[int, Watched] = {}
@@ -193,7 +191,11 @@ class Callbacks:
     # --- what the engine calls, under its lock
 
     def join(self) -> Mark:
-        """A new active recording. When this returns, whatever it starts will be seen."""
+        """A new active recording. When this returns, whatever it starts will be seen.
+
+        Raises:
+            OverflowError: only a restart could arm what it starts, and the interpreter has made all it can.
+        """
         mark = Mark()
         taken = self._taken  # one step from here on
         bit = ~taken & (taken + 1)
@@ -201,7 +203,11 @@ class Callbacks:
         self._taken = taken | bit
         self._active |= bit
         # From here on no start is switched off before the new recording has entered the code.
-        self._arm_all()
+        try:
+            self._arm_all()
+        except BaseException:
+            self.leave(mark)
+            raise
         return mark
 
     def read(self, mark: Mark) -> list[tuple[CodeType, list[int]]]:
@@ -292,16 +298,12 @@ class Callbacks:
         )
 
     def _arm_all(self) -> None:
-        """Arm all code whose start is switched off, the cheaper way.
-
-        Raises:
-            OverflowError: only a restart could do it, and the interpreter has run out of numbers for restarts.
-        """
+        """Arm all code whose start is switched off, the cheaper way."""
         off = self._off
         if not off:
             return
         running = max(self._started, self._started_before)
-        if self._alone or (self._can_restart and len(off) * _TOGGLE_COST > running * _RESTART_COST):
+        if self._alone or (self._can_restart and len(off) > running * self._restart_above):
             try:
                 _at_once(((sys.monitoring.restart_events,), (setattr, self, "_epoch", self._epoch + 1), (off.clear,)))
             except OverflowError:

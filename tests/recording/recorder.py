@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
+
+import pytest
 
 from otel_coverage.recording import CurrentRecording, Recording, open_engine
 from otel_coverage.settings import EngineChoice, Granularity
@@ -17,25 +19,40 @@ from otel_coverage.source import SourceTree
 from tests.recording.oracle import Ran
 from tests.recording.oracle_process import RAISED
 
-HAS_MONITORING = sys.version_info >= (3, 12)
-ENGINES: tuple[EngineChoice, ...] = ("monitoring", "coverage") if HAS_MONITORING else ("coverage",)
+Kind = Literal["monitoring", "toggles", "restarts", "one tool", "coverage"]
+
+# Engine ``monitoring`` arms by toggles or by restarts, whichever is cheaper, and makes do with one tool id: where it is
+# to be exact, it is to be so in each of these ways.
+MONITORING: tuple[Any, ...] = tuple(
+    pytest.param(kind, marks=pytest.mark.since(3, 12)) for kind in ("toggles", "restarts", "one tool")
+)
+ENGINES: tuple[Any, ...] = (*MONITORING, "coverage")
+
+
+_RESTART_ABOVE: dict[Kind, float] = {"toggles": 1e9, "restarts": 0.0}
 
 
 class Recorder:
     """An engine for the programs of one folder."""
 
-    def __init__(self, choice: EngineChoice, folder: Path, granularity: Granularity = "line") -> None:
+    def __init__(self, kind: Kind, folder: Path, granularity: Granularity = "line") -> None:
         self.variable: ContextVar[Any] = ContextVar("recording", default=None)
         self.granularity: Granularity = granularity
+        choice: EngineChoice = "coverage" if kind == "coverage" else "monitoring"
         self.engine = open_engine(choice, granularity, SourceTree([str(folder)]), CurrentRecording(self.variable))
+        if kind in _RESTART_ABOVE:
+            self.engine.restart_above = _RESTART_ABOVE[kind]  # type: ignore[attr-defined]
+        self._taken = TakenTools(leave=1) if kind == "one tool" else nullcontext()
 
     def __enter__(self) -> Self:
+        self._taken.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.engine.close()
+        self._taken.__exit__(kind, error, traceback)
 
     @contextmanager
     def under(self, recording: Recording | None) -> Iterator[None]:
@@ -66,6 +83,26 @@ class Recorder:
     def wanted(self, ran: Ran) -> Ran:
         """What a recorder of this granularity finds of that."""
         return ran if self.granularity == "line" else ran.without_lines()
+
+
+class TakenTools:
+    """All tool ids of ``sys.monitoring`` but some, taken by somebody else."""
+
+    def __init__(self, leave: int) -> None:
+        self._leave = leave
+        self._taken: list[int] = []
+
+    def __enter__(self) -> Self:
+        free = [tool for tool in range(6) if sys.monitoring.get_tool(tool) is None]
+        for tool in free[self._leave :]:
+            sys.monitoring.use_tool_id(tool, "somebody else")
+            self._taken.append(tool)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for tool in self._taken:
+            sys.monitoring.free_tool_id(tool)
+        self._taken = []
 
 
 def attempt(function: Callable[..., object], *arguments: object) -> None:

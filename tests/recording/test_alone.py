@@ -9,9 +9,9 @@ from types import FunctionType, ModuleType
 
 import pytest
 
-from otel_coverage.settings import EngineChoice, Granularity
+from otel_coverage.settings import Granularity
 from tests.recording.oracle import Oracle, Step
-from tests.recording.recorder import ENGINES, Recorder, imported
+from tests.recording.recorder import ENGINES, Kind, Recorder, imported
 
 PROGRAMS = Path(__file__).parent.parent / "data" / "programs"
 MODULES = ["zoo", pytest.param("zoo312", marks=pytest.mark.since(3, 12))]
@@ -38,17 +38,17 @@ def entry_points(module: ModuleType) -> list[str]:
 
 
 @pytest.mark.parametrize("granularity", ["line", "function"])
-@pytest.mark.parametrize("choice", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("program", MODULES, indirect=True)
 def test_each_way_of_running_code_is_recorded_as_coverage_finds_it(
-    program: ModuleType, choice: EngineChoice, granularity: Granularity, oracle: Oracle, tmp_path: Path
+    program: ModuleType, engine: Kind, granularity: Granularity, oracle: Oracle, tmp_path: Path
 ) -> None:
     requests = [(name, number) for name in entry_points(program) for number in NUMBERS]
     assert len(requests) > 10
     wanted = oracle.ask(
         tmp_path, program.__name__, [Step(f"{name} {number}", "call", name, (number,)) for name, number in requests]
     )
-    with Recorder(choice, tmp_path, granularity) as recorder:
+    with Recorder(engine, tmp_path, granularity) as recorder:
         for _ in range(2):  # the second time around everything was switched off before
             for name, number in requests:
                 ran = recorder.ran(getattr(program, name), number)

@@ -15,9 +15,9 @@ from types import ModuleType
 
 import pytest
 
-from otel_coverage.settings import EngineChoice, Granularity
+from otel_coverage.settings import Granularity
 from tests.recording.oracle import Oracle, Ran, Step
-from tests.recording.recorder import ENGINES, Recorder, attempt, forget, imported
+from tests.recording.recorder import ENGINES, MONITORING, Kind, Recorder, attempt, forget, imported
 
 SHOP = Path(__file__).parent.parent / "data" / "programs" / "shop.py"
 KINDS = ("browse", "order", "report", "stream", "manage", "fail")
@@ -61,9 +61,9 @@ def on_threads(work: Callable[[int], None], count: int = THREADS) -> None:
 
 
 @pytest.mark.parametrize("granularity", ["line", "function"])
-@pytest.mark.parametrize("choice", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_thousands_of_requests_of_six_kinds_on_eight_threads_are_all_exact(
-    shop: ModuleType, wanted: dict[str, Ran], choice: EngineChoice, granularity: Granularity, tmp_path: Path
+    shop: ModuleType, wanted: dict[str, Ran], engine: Kind, granularity: Granularity, tmp_path: Path
 ) -> None:
     wrong: list[tuple[str, dict[str, object]]] = []
     done = 0
@@ -81,15 +81,15 @@ def test_thousands_of_requests_of_six_kinds_on_eight_threads_are_all_exact(
             if ran != recorder.wanted(wanted[kind]):
                 wrong.append((kind, ran.difference(recorder.wanted(wanted[kind]))))
 
-    with Recorder(choice, tmp_path, granularity) as recorder:
+    with Recorder(engine, tmp_path, granularity) as recorder:
         on_threads(serve)
     assert done > 1_500
     assert wrong == []
 
 
-@pytest.mark.since(3, 12)
+@pytest.mark.parametrize("engine", MONITORING)
 def test_recordings_that_idle_or_span_many_requests_disturb_nobody(
-    shop: ModuleType, wanted: dict[str, Ran], tmp_path: Path
+    shop: ModuleType, wanted: dict[str, Ran], engine: Kind, tmp_path: Path
 ) -> None:
     wrong: list[object] = []
 
@@ -113,14 +113,14 @@ def test_recordings_that_idle_or_span_many_requests_disturb_nobody(
             if ran != everything:
                 wrong.append((kinds, ran.difference(everything)))
 
-    with Recorder("monitoring", tmp_path) as recorder:
+    with Recorder(engine, tmp_path) as recorder:
         on_threads(serve)
     assert wrong == []
 
 
-@pytest.mark.parametrize("choice", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_code_that_every_thread_meets_for_the_first_time_at_once_is_exact(
-    shop: ModuleType, wanted: dict[str, Ran], choice: EngineChoice, tmp_path: Path
+    shop: ModuleType, wanted: dict[str, Ran], engine: Kind, tmp_path: Path
 ) -> None:
     wanted_late = {
         kind: Ran(
@@ -132,7 +132,7 @@ def test_code_that_every_thread_meets_for_the_first_time_at_once_is_exact(
     wrong: list[object] = []
     for _ in range(10):
         forget(tmp_path)
-        with imported(tmp_path, "late") as late, Recorder(choice, tmp_path) as recorder:
+        with imported(tmp_path, "late") as late, Recorder(engine, tmp_path) as recorder:
 
             def serve(number: int, late: ModuleType = late, recorder: Recorder = recorder) -> None:
                 kind = KINDS[number % len(KINDS)]
@@ -145,12 +145,12 @@ def test_code_that_every_thread_meets_for_the_first_time_at_once_is_exact(
     assert wrong == []
 
 
-@pytest.mark.since(3, 12)
+@pytest.mark.parametrize("engine", MONITORING)
 def test_a_recording_that_begins_while_another_thread_is_inside_the_same_function_sees_all_of_it(
-    shop: ModuleType, wanted: dict[str, Ran], tmp_path: Path
+    shop: ModuleType, wanted: dict[str, Ran], engine: Kind, tmp_path: Path
 ) -> None:
     stop = threading.Event()
-    with Recorder("monitoring", tmp_path) as recorder:
+    with Recorder(engine, tmp_path) as recorder:
 
         def busy() -> None:
             while not stop.is_set():
@@ -173,12 +173,14 @@ def test_a_recording_that_begins_while_another_thread_is_inside_the_same_functio
                 thread.join()
 
 
-@pytest.mark.since(3, 12)
-def test_one_recording_may_run_on_many_threads(shop: ModuleType, wanted: dict[str, Ran], tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", MONITORING)
+def test_one_recording_may_run_on_many_threads(
+    shop: ModuleType, wanted: dict[str, Ran], engine: Kind, tmp_path: Path
+) -> None:
     everything = Ran()
     for ran in wanted.values():
         everything |= ran
-    with Recorder("monitoring", tmp_path) as recorder:
+    with Recorder(engine, tmp_path) as recorder:
         for _ in range(10):
             for kind in KINDS:
                 recorder.ran(getattr(shop, kind), 3)  # switches off what it can
@@ -193,9 +195,9 @@ def test_one_recording_may_run_on_many_threads(shop: ModuleType, wanted: dict[st
             assert Ran.of(recording.executed()).difference(everything) == {}
 
 
-@pytest.mark.parametrize("choice", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_untraced_requests_beside_traced_ones_leave_no_trace(
-    shop: ModuleType, wanted: dict[str, Ran], choice: EngineChoice, tmp_path: Path
+    shop: ModuleType, wanted: dict[str, Ran], engine: Kind, tmp_path: Path
 ) -> None:
     stop = threading.Event()
 
@@ -207,7 +209,7 @@ def test_untraced_requests_beside_traced_ones_leave_no_trace(
     thread = threading.Thread(target=untraced)
     thread.start()
     try:
-        with Recorder(choice, tmp_path) as recorder:
+        with Recorder(engine, tmp_path) as recorder:
             for _ in range(20):
                 assert recorder.ran(shop.browse, 3).difference(wanted["browse"]) == {}
                 assert recorder.ran(len, "nothing of ours") == Ran()
