@@ -189,6 +189,7 @@ def _environment(example: Example) -> dict[str, str]:
         **kept,
         "PATH": os.pathsep.join([scripts, kept.get("PATH", os.defpath)]),
         "PYTHONPATH": str(example.folder),
+        **{name: ",".join(filter(None, [kept.get(name), "127.0.0.1"])) for name in ("no_proxy", "NO_PROXY")},
         "PYTHONUNBUFFERED": "1",
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -33,13 +34,13 @@ class JobStatus:
     path: str = PATH
     timeout: float = TIMEOUT
 
-    def wait(self, client: httpx.Client, base_url: str, job_id: str) -> None:
+    def wait(self, client: httpx.Client, base_url: str, job_id: str, stopped: threading.Event) -> None:
         """Ask until the job is done.
 
         Nothing of the trace goes along: asking is the player's doing, not the workflow's.
 
         Raises:
-            JobError: it failed, took too long, or the address tells no status.
+            JobError: it failed or took too long, the address tells no status, or the playback was stopped.
         """
         url = base_url + self.path.replace("{job_id}", quote(job_id, safe=""))
         deadline, pause = time.monotonic() + self.timeout, _SHORTEST
@@ -51,7 +52,8 @@ class JobStatus:
                 raise JobError(f"job {job_id} {status}")
             if time.monotonic() + pause > deadline:
                 raise JobError(f"job {job_id} is still {status} after {self.timeout:g} s; --job-timeout allows more")
-            time.sleep(pause)
+            if stopped.wait(pause):
+                raise JobError(f"interrupted while job {job_id} was {status}")
             pause = min(pause * 1.5, _LONGEST)
 
 

@@ -158,7 +158,7 @@ class _Session:
 
     def _wait_for_jobs(self, client: httpx.Client) -> None:
         while self.pending:
-            self.player.job_status.wait(client, self.player.base_url, self.pending[0])
+            self.player.job_status.wait(client, self.player.base_url, self.pending[0], self.player.stopped)
             self.pending.pop(0)
             self.waited += 1
 

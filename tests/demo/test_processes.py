@@ -148,6 +148,15 @@ def test_termination_unwinds_the_stack_and_handlers_come_back() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def test_a_hangup_that_was_to_be_ignored_still_is() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ended_by_signals():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_ctrl_c_while_all_is_being_stopped_waits_until_all_is(tmp_path: Path) -> None:
     interrupting = f"""
 import os, signal, sys, time

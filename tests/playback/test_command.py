@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,21 @@ def test_spans_that_did_not_arrive_are_reported(application: Application, record
     assert done.returncode == 1
     assert done.stderr.startswith("otel-coverage: 2 spans of the playback itself did not reach the collector")
     assert done.stderr.count("\n") == 1
+
+
+def test_ctrl_c_ends_the_waiting_for_a_job(application: Application, recording: Write) -> None:
+    application.last_word = "started"
+    path = recording({"method": "POST", "path": "/enqueue/j"})
+    command = [sys.executable, "-m", "otel_coverage", "playback", "run", str(path), "--base-url", application.base_url]
+    with subprocess.Popen(
+        command, env={**os.environ, "OTEL_TRACES_EXPORTER": "none"}, stderr=subprocess.PIPE, text=True
+    ) as process:
+        while not application.polls:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in complaint
 
 
 def test_answers_that_cannot_be_replayed_are_told_of(application: Application, capture: Write) -> None:
