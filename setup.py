@@ -1,10 +1,39 @@
-"""What pyproject.toml cannot say: the SQL files of ``queries/`` travel inside the package."""
+"""What pyproject.toml cannot say: queries/ and examples/ travel inside the package, the callbacks in C are built."""
 
-from setuptools import find_packages, setup
+import sys
+import sysconfig
+
+from setuptools import Extension, find_packages, setup
+
+# Elsewhere the callbacks in Python serve, as they do where no compiler is: hence optional.
+WANTS_EXTENSION = (
+    sys.implementation.name == "cpython"
+    and sys.version_info >= (3, 12)
+    and not sysconfig.get_config_var("Py_GIL_DISABLED")
+)
 
 setup(
-    packages=[*find_packages(include=["otel_coverage", "otel_coverage.*"]), "otel_coverage.queries"],
-    package_dir={"otel_coverage.queries": "queries"},
-    package_data={"otel_coverage": ["py.typed"], "otel_coverage.queries": ["**/*.sql"]},
+    packages=[
+        *find_packages(include=["otel_coverage", "otel_coverage.*"]),
+        "otel_coverage.examples",
+        "otel_coverage.queries",
+    ],
+    package_dir={"otel_coverage.examples": "examples", "otel_coverage.queries": "queries"},
+    package_data={
+        "otel_coverage": ["py.typed"],
+        "otel_coverage.recording": ["_callbacks.pyi"],
+        "otel_coverage.examples": ["shop/**/*.py", "profiles/**/*.jsonl", "profiles/**/*.csv"],
+        "otel_coverage.queries": ["**/*.sql"],
+    },
     include_package_data=False,
+    ext_modules=[
+        Extension(
+            "otel_coverage.recording._callbacks",
+            ["otel_coverage/recording/_callbacks.c"],
+            extra_compile_args=[] if sys.platform == "win32" else ["-Wall", "-Wextra"],
+            optional=True,
+        )
+    ]
+    if WANTS_EXTENSION
+    else [],
 )

@@ -204,16 +204,31 @@ watched_free(Watched *watched)
     PyMem_Free(watched);
 }
 
+static bool setting_extra = false;
+
 /* A code object is being freed: what everybody knows of it goes too. */
 static void
 forget(void *extra)
 {
+    if (setting_extra) {
+        return;
+    }
     Watched *watched = extra;
     while (watched != NULL) {
         Watched *other = watched->other;
         watched_free(watched);
         watched = other;
     }
+}
+
+/* Setting it frees what was set before, which is to stay. */
+static int
+set_extra(PyObject *code, Watched *watched)
+{
+    setting_extra = true;
+    int failed = PyUnstable_Code_SetExtra(code, extra_index, watched);
+    setting_extra = false;
+    return failed;
 }
 
 /* Stop watching code that lives on. */
@@ -223,7 +238,7 @@ unwatch(Watched *watched)
     void *extra = NULL;
     (void)PyUnstable_Code_GetExtra(watched->code, extra_index, &extra);
     if (extra == watched) {
-        (void)PyUnstable_Code_SetExtra(watched->code, extra_index, watched->other);
+        (void)set_extra(watched->code, watched->other);
     }
     else {
         Watched *before = extra;
@@ -665,7 +680,7 @@ discover(Callbacks *self, PyObject *code)
     }
     else if (PyUnstable_Code_GetExtra(code, extra_index, &others) == 0) {
         watched->other = others;
-        if (PyUnstable_Code_SetExtra(code, extra_index, watched) == 0) {
+        if (set_extra(code, watched) == 0) {
             link_append(&self->all, &watched->all);
             return 1;
         }
@@ -1101,7 +1116,7 @@ callbacks_new(PyTypeObject *type, PyObject *args, PyObject *named)
     int tool, events, alone = 0;
     double restart_above;
     PyObject *variable, *key, *is_wanted;
-    if (!PyArg_ParseTupleAndKeywords(args, named, "$iiO!OOd|p:Callbacks", names, &tool, &events, &PyContextVar_Type,
+    if (!PyArg_ParseTupleAndKeywords(args, named, "iiO!OOd|p:Callbacks", names, &tool, &events, &PyContextVar_Type,
                                      &variable, &key, &is_wanted, &restart_above, &alone)) {
         return NULL;
     }
