@@ -20,7 +20,7 @@ from otel_coverage.tracing.context import awaiting_span, entry_of, playback_of, 
 from otel_coverage.tracing.entry import ROLES, Entry
 from otel_coverage.tracing.notices import notices
 from otel_coverage.tracing.playback import PROFILE, RUN_ID, Playback
-from otel_coverage.tracing.recorder import Recorder, install
+from otel_coverage.tracing.recorder import Recorder, install, installed
 
 SPAN_BYTES = 256 * 1024
 
@@ -57,6 +57,8 @@ class CoverageSpanProcessor(SpanProcessor):
         """Mark the span where its context is traced, and see to it that ours is the last word on it."""
         if self._recorder is None or isinstance(span.__dict__.get("end"), _LastWord):
             return
+        if self._recorder is not installed():
+            return  # uninstrumented since: a provider does not give its processors back
         try:
             self._start(span, parent_context, self._recorder)
         except Exception as error:

@@ -1,0 +1,329 @@
+"""Jobs in this process, on a real Redis: what travels with them, and what belongs to them."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from types import ModuleType
+from typing import Any
+
+import pytest
+import rq
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.trace import SpanKind, StatusCode
+from redis import Redis
+from rq.serializers import JSONSerializer
+
+import otel_coverage
+from otel_coverage.instrumentation.rq import META_KEY
+from otel_coverage.settings import Settings
+from otel_coverage.tracing.context import with_playback
+from otel_coverage.tracing.playback import Playback
+from otel_coverage.tracing.trust import sign
+from tests.support.traced import STORE_FRONT, Spans, functions
+
+CHECKOUT = Playback("checkout", "run-1")
+PACKED = {"store_front.jobs:pack", "store_front.jobs:follow_up", "store_front.goods:price"}
+SHIPPED = {"store_front.jobs:ship", "store_front.jobs:label"}
+
+
+@pytest.fixture
+def jobs(store_front: None) -> ModuleType:
+    return importlib.import_module("store_front.jobs")
+
+
+@pytest.fixture
+def traced(spans: Spans) -> Callable[[], Any]:
+    """A piece of traced work, in which jobs are enqueued."""
+    return lambda: traced_work(spans)
+
+
+@pytest.fixture(autouse=True)
+def instrumented(spans: Spans) -> Iterator[None]:
+    otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT])
+    before = otel_context.get_current()
+    yield
+    assert otel_context.get_current() is before, "something stayed attached"
+
+
+@contextmanager
+def traced_work(spans: Spans, settings: Settings | None = None) -> Iterator[None]:
+    token = otel_context.attach(with_playback(Context(), CHECKOUT, settings or Settings()))
+    with spans.provider.get_tracer("t").start_as_current_span("work"):
+        yield
+    otel_context.detach(token)
+
+
+def work_off(redis: Redis, **arguments: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        rq.SimpleWorker([rq.Queue(connection=redis)], connection=redis, **arguments).work(burst=True)
+
+
+def consumers(spans: Spans) -> dict[str, ReadableSpan]:
+    """The CONSUMER spans by the function that was performed."""
+    found = [span for span in spans.ended if span.kind is SpanKind.CONSUMER]
+    return {str((span.attributes or {})["messaging.rq.function"]).rpartition(".")[2]: span for span in found}
+
+
+def parent_of(span: ReadableSpan, spans: Spans) -> ReadableSpan:
+    assert span.parent is not None
+    parents = [other for other in spans.ended if other.context and other.context.span_id == span.parent.span_id]
+    assert len(parents) == 1
+    return parents[0]
+
+
+def test_a_job_is_recorded_under_the_profile_that_enqueued_it(
+    redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    with traced():
+        rq.Queue(connection=redis).enqueue(jobs.pack, "apple")
+    work_off(redis)
+    pack = consumers(spans)["pack"]
+    assert functions(pack) == PACKED
+    attributes = pack.attributes or {}
+    assert attributes["coverage.role"] == "consumer"
+    assert (attributes["playback.profile"], attributes["playback.run_id"]) == ("checkout", "run-1")
+
+
+def test_jobs_that_jobs_enqueue_carry_it_on(
+    redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    with traced():
+        rq.Queue(connection=redis).enqueue(jobs.pack, "apple")
+    work_off(redis)
+    ship = consumers(spans)["ship"]
+    assert functions(ship) == SHIPPED
+    assert (ship.attributes or {})["playback.profile"] == "checkout"
+    producer = parent_of(ship, spans)
+    assert producer.kind is SpanKind.PRODUCER
+    assert (producer.attributes or {})["coverage.role"] == "producer"
+    assert parent_of(producer, spans) is consumers(spans)["pack"]
+    assert parent_of(parent_of(consumers(spans)["pack"], spans), spans).name == "work"
+
+
+def test_spans_follow_the_messaging_conventions(
+    redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    with traced():
+        job = rq.Queue("mail", connection=redis).enqueue(jobs.ship, 3)
+    (producer,) = [span for span in spans.ended if span.kind is SpanKind.PRODUCER]
+    assert producer.name == "enqueue mail"
+    common = {
+        "messaging.system": "rq",
+        "messaging.destination.name": "mail",
+        "messaging.message.id": job.id,
+        "messaging.rq.function": "store_front.jobs.ship",
+    }
+    assert common.items() <= dict(producer.attributes or {}).items()
+    assert (producer.attributes or {})["messaging.operation.type"] == "create"
+    rq.SimpleWorker(["mail"], connection=redis).work(burst=True)
+    consumer = consumers(spans)["ship"]
+    assert consumer.name == "process mail"
+    assert common.items() <= dict(consumer.attributes or {}).items()
+    assert (consumer.attributes or {})["messaging.operation.type"] == "process"
+
+
+def test_what_users_keep_in_meta_stays_theirs(redis: Redis, jobs: ModuleType, traced: Callable[[], Any]) -> None:
+    mine = {"owner": "me"}
+    queue = rq.Queue(connection=redis)
+    with traced():
+        first, second = queue.enqueue(jobs.ship, 3, meta=mine), queue.enqueue(jobs.ship, 3, meta=mine)
+    assert mine == {"owner": "me"}
+    for job in (first, second):
+        assert set(job.get_meta(refresh=True)) == {"owner", META_KEY}
+        assert job.meta["owner"] == "me"
+    assert first.meta[META_KEY]["traceparent"] != second.meta[META_KEY]["traceparent"]
+
+
+def test_the_token_does_not_travel_with_a_job_and_its_signature_does(
+    redis: Redis, spans: Spans, jobs: ModuleType
+) -> None:
+    otel_coverage.uninstrument()
+    guarded = Settings(enabled=True, source=(STORE_FRONT,), token="secret")
+    otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT], token="secret")
+    queue = rq.Queue(connection=redis)
+    with traced_work(spans, guarded):
+        job = queue.enqueue(jobs.ship, 3)
+    assert "secret" not in str(job.meta)
+    assert sign("secret", "checkout", "run-1") in job.meta[META_KEY]["baggage"]
+    forged = queue.enqueue(jobs.label, 3)
+    replace_meta(forged, {META_KEY: {"baggage": "playback.profile=checkout,playback.run_id=run-1"}})
+    work_off(redis)
+    assert functions(consumers(spans)["ship"]) == SHIPPED
+    assert "playback.profile" not in (consumers(spans)["label"].attributes or {})
+
+
+def test_an_untraced_job_has_its_spans_and_no_coverage(redis: Redis, spans: Spans, jobs: ModuleType) -> None:
+    rq.Queue(connection=redis).enqueue(jobs.ship, 3)
+    work_off(redis)
+    assert [span.kind for span in spans.ended] == [SpanKind.PRODUCER, SpanKind.CONSUMER]
+    names = {name for span in spans.ended for name in span.attributes or {}}
+    assert not {name for name in names if name.startswith(("coverage.", "playback."))}
+
+
+def test_a_job_that_fails_is_recorded_with_its_callback(
+    redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    with traced():
+        rq.Queue(connection=redis).enqueue(jobs.fail, on_failure=rq.Callback(jobs.failed))
+    work_off(redis)
+    span = consumers(spans)["fail"]
+    assert functions(span) == {"store_front.jobs:fail", "store_front.jobs:failed"}
+    assert span.status.status_code is StatusCode.ERROR
+    assert [event.name for event in span.events] == ["exception"]
+
+
+def test_a_callback_on_success_belongs_to_its_job(
+    redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    with traced():
+        rq.Queue(connection=redis).enqueue(jobs.ship, 3, on_success=rq.Callback(jobs.succeeded))
+    work_off(redis)
+    assert functions(consumers(spans)["ship"]) == SHIPPED | {"store_front.jobs:succeeded"}
+    assert consumers(spans)["ship"].status.status_code is StatusCode.UNSET
+
+
+def test_a_retried_job_is_recorded_each_time(
+    redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    with traced():
+        rq.Queue(connection=redis).enqueue(jobs.fail, retry=rq.Retry(max=1))
+    work_off(redis)
+    attempts = spans.with_role("consumer")
+    assert [functions(span) for span in attempts] == [{"store_front.jobs:fail"}] * 2
+    assert len({span.parent.span_id for span in attempts if span.parent}) == 1
+
+
+def test_a_job_that_waits_for_another_is_a_child_of_what_enqueued_it(
+    redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    queue = rq.Queue(connection=redis)
+    with traced():
+        first = queue.enqueue(jobs.label, 3)
+        queue.enqueue(jobs.ship, 3, depends_on=first)
+    work_off(redis)
+    ship = consumers(spans)["ship"]
+    assert functions(ship) == SHIPPED
+    assert parent_of(parent_of(ship, spans), spans).name == "work"
+
+
+@pytest.mark.parametrize("enqueue", ["enqueue_call", "enqueue_many", "enqueue_in", "create_job"])
+def test_every_way_to_enqueue_carries_it(
+    enqueue: str, redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    queue = rq.Queue(connection=redis)
+    with traced():
+        if enqueue == "enqueue_call":
+            queue.enqueue_call(jobs.ship, (3,))
+        elif enqueue == "enqueue_many":
+            queue.enqueue_many([rq.Queue.prepare_data(jobs.ship, (3,))])
+        elif enqueue == "enqueue_in":
+            job = queue.enqueue_in(timedelta(seconds=0), jobs.ship, 3)
+            queue.enqueue_job(job)  # what the scheduler does when its time has come
+        else:
+            queue.enqueue_job(queue.create_job(jobs.ship, (3,)))
+    work_off(redis)
+    assert functions(consumers(spans)["ship"]) == SHIPPED
+
+
+def test_a_queue_without_workers_performs_the_job_under_its_own_span(
+    redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    with traced():
+        rq.Queue(connection=redis, is_async=False).enqueue(jobs.ship, 3, on_success=rq.Callback(jobs.succeeded))
+        jobs.label(4)
+    ship = consumers(spans)["ship"]
+    assert functions(ship) == SHIPPED | {"store_front.jobs:succeeded"}
+    assert parent_of(ship, spans).kind is SpanKind.PRODUCER
+    assert functions(spans.only("process")) == {"store_front.jobs:label"}
+
+
+def test_a_failing_job_of_a_queue_without_workers_is_told_on_its_span(
+    redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    with traced():
+        rq.Queue(connection=redis, is_async=False).enqueue(jobs.fail)
+    assert consumers(spans)["fail"].status.status_code is StatusCode.ERROR
+
+
+def test_another_serializer_carries_it_too(
+    redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    queue = rq.Queue(connection=redis, serializer=JSONSerializer)
+    with traced():
+        queue.enqueue(jobs.ship, 3)
+    rq.SimpleWorker([queue], connection=redis, serializer=JSONSerializer).work(burst=True)
+    assert functions(consumers(spans)["ship"]) == SHIPPED
+
+
+def test_a_job_class_of_ones_own_is_hooked_as_well(
+    redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    class OwnJob(rq.job.Job):
+        pass
+
+    queue = rq.Queue(connection=redis, job_class=OwnJob)
+    with traced():
+        job = queue.enqueue(jobs.ship, 3)
+    assert type(job) is OwnJob
+    work_off(redis, job_class=OwnJob)
+    assert functions(consumers(spans)["ship"]) == SHIPPED
+
+
+def test_a_job_whose_function_is_gone_fails_as_ever(redis: Redis, spans: Spans, traced: Callable[[], Any]) -> None:
+    with traced():
+        job = rq.Queue(connection=redis).enqueue("store_front.no_such_function")
+    work_off(redis)
+    assert job.get_status() == "failed"
+    assert consumers(spans)["no_such_function"].status.status_code is StatusCode.ERROR
+
+
+def test_undoing_puts_back_the_very_same_methods(spans: Spans) -> None:
+    otel_coverage.uninstrument()
+    owners = [(rq.job.Job, "create"), (rq.job.Job, "perform"), (rq.Queue, "run_sync"), (rq.Worker, "perform_job")]
+
+    def hooked() -> list[object]:
+        return [vars(next(base for base in owner.__mro__ if name in vars(base)))[name] for owner, name in owners]
+
+    originals = hooked()
+    for _ in range(2):
+        otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT])
+        assert all(new is not old for new, old in zip(hooked(), originals, strict=True))
+        otel_coverage.uninstrument()
+        assert all(new is old for new, old in zip(hooked(), originals, strict=True))
+
+
+def test_a_job_in_which_somebody_emptied_meta_is_performed_untraced(
+    redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    with traced():
+        job = rq.Queue(connection=redis).enqueue(jobs.ship, 3)
+    replace_meta(job, {META_KEY: "nonsense"})
+    work_off(redis)
+    span = consumers(spans)["ship"]
+    assert span.parent is None
+    assert "coverage.functions" not in (span.attributes or {})
+
+
+def test_the_current_span_in_a_job_is_its_consumer_span(redis: Redis, spans: Spans) -> None:
+    job = rq.Queue(connection=redis).enqueue(current_span_id)
+    work_off(redis)
+    span = consumers(spans)["current_span_id"]
+    assert span.context is not None
+    assert job.return_value() == span.context.span_id
+
+
+def replace_meta(job: Any, meta: dict[str, object]) -> None:
+    job.meta = meta
+    job.save_meta()
+
+
+def current_span_id() -> int:
+    return trace.get_current_span().get_span_context().span_id
