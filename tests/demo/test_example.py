@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,11 +11,7 @@ from otel_coverage.demo.example import Example
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.playback import read
 from tests.end_to_end import expected
-
-
-def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "otel_coverage", "demo", *options]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+from tests.end_to_end.played import demo
 
 
 def test_every_profile_can_be_read_and_is_called_like_its_folder() -> None:
