@@ -18,12 +18,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 
 from otel_coverage.collecting.endpoint import Endpoint
 from otel_coverage.collecting.rows import COLUMNS, TABLE, Row, rows_of
-from otel_coverage.collecting.writer import Writer, WriterFullError
+from otel_coverage.collecting.writer import Writer
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Store
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-MAX_REQUESTS = 32  # at once; each may hold a message, and a thread until it is stored
+MAX_THREADS = 32  # each holds one request until it is stored
+MAX_REQUESTS = 64  # at once, those included that wait for a thread; gRPC refuses more
 
 _GRACE = 30.0
 
@@ -31,8 +32,8 @@ _GRACE = 30.0
 class Collector:
     """Listens from its making; takes spans between :meth:`start` and :meth:`stop`.
 
-    An export is answered only after the store has taken its spans. Where it has not, the answer is one that clients
-    retry on: UNAVAILABLE when the store fails, RESOURCE_EXHAUSTED when too much waits.
+    An export is answered only after the store has taken its spans. Where it has not, or too much waits already, the
+    answer is UNAVAILABLE, on which clients try again.
 
     Args:
         endpoint: where to listen.
@@ -44,7 +45,7 @@ class Collector:
     def __init__(self, endpoint: Endpoint) -> None:
         endpoint.check()
         self._server = grpc.server(
-            ThreadPoolExecutor(MAX_REQUESTS, thread_name_prefix="otel-coverage-otlp"),
+            ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="otel-coverage-otlp"),
             options=[
                 ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
                 ("grpc.so_reuseport", 0),  # else a second collector would take every other connection, unnoticed
@@ -91,8 +92,8 @@ class _TraceService(TraceServiceServicer):
         if rows:
             try:
                 self._writer.write(rows, request.ByteSize()).result()
-            except WriterFullError as error:
-                context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
-            except Exception as error:
+            except (
+                Exception
+            ) as error:  # not RESOURCE_EXHAUSTED, even where too much waits: not every client retries on that
                 context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         return ExportTraceServiceResponse()

@@ -1,0 +1,147 @@
+"""``otel-coverage collect`` as a process of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+
+PATIENCE = 60.0
+COMMAND = [sys.executable, "-m", "otel_coverage"]
+
+
+@dataclass
+class Collecting:
+    """A collector process."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    def end(self, number: signal.Signals) -> tuple[int, str]:
+        """Send a signal; the exit code and what it left to say on stdout and stderr."""
+        self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=PATIENCE)
+        return self.process.returncode, out + err
+
+
+@contextmanager
+def collecting(dsn: str) -> Iterator[Collecting]:
+    arguments = [*COMMAND, "collect", "--store", dsn, "--grpc-endpoint", "127.0.0.1:0"]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            listening = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+) \(OTLP/gRPC\)\n", line)
+            assert listening is not None, line
+            yield Collecting(process, int(listening[1]))
+        finally:
+            process.kill()
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE)
+
+
+def stored(dsn: str) -> list[str]:
+    """The names of all spans in a store that nobody holds."""
+    asked = run("query", "--sql", "SELECT SpanName AS name FROM otel_traces", "--store", dsn, "--format", "json")
+    assert asked.returncode == 0, asked.stderr
+    return [record["name"] for record in json.loads(asked.stdout)]
+
+
+def send_until_refused(port: int, sender: int, acknowledged: list[str], enough: threading.Semaphore) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = TraceServiceStub(channel)  # type: ignore[no-untyped-call]
+        for number in range(100_000):
+            name = f"{sender}-{number}"
+            scope = ScopeSpans(spans=[Span(name=name)])
+            message = ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[scope])])
+            try:
+                stub.Export(message, timeout=PATIENCE)
+            except grpc.RpcError:
+                return
+            acknowledged.append(name)
+            enough.release()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_every_acknowledged_span_is_found_again_however_the_collector_ended(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    dsn = f"chdb://{tmp_path}/store"
+    acknowledged: list[str] = []
+    enough = threading.Semaphore(0)
+    with collecting(dsn) as collector:
+        senders = [
+            threading.Thread(target=send_until_refused, args=(collector.port, sender, acknowledged, enough))
+            for sender in range(4)
+        ]
+        for sender in senders:
+            sender.start()
+        for _ in range(20):
+            assert enough.acquire(timeout=PATIENCE)
+        code, said = collector.end(number)
+        for sender in senders:
+            sender.join()
+    assert (code, said) == ((-number if number is signal.SIGKILL else 0), "")
+    found = stored(dsn)
+    assert set(acknowledged) <= set(found)
+    if number is not signal.SIGKILL:
+        assert sorted(found) == sorted(acknowledged)
+
+
+def test_a_collector_that_starts_again_goes_on_with_the_same_store(tmp_path: Path) -> None:
+    dsn = f"chdb://{tmp_path}/store"
+    acknowledged: list[str] = []
+    for sender in range(2):
+        enough = threading.Semaphore(0)
+        with collecting(dsn) as collector:
+            thread = threading.Thread(target=send_until_refused, args=(collector.port, sender, acknowledged, enough))
+            thread.start()
+            assert enough.acquire(timeout=PATIENCE)
+            collector.end(signal.SIGTERM)
+            thread.join()
+    assert {name.partition("-")[0] for name in stored(dsn)} == {"0", "1"}
+
+
+def test_a_store_that_another_collector_holds_is_named_with_its_holder(tmp_path: Path) -> None:
+    dsn = f"chdb://{tmp_path}/store"
+    with collecting(dsn) as collector:
+        second = run("collect", "--store", dsn, "--grpc-endpoint", "127.0.0.1:0")
+        assert (second.returncode, second.stdout) == (2, "")
+        assert second.stderr.startswith(f"otel-coverage: {dsn}: held by process {collector.process.pid} (")
+        assert second.stderr.count("\n") == 1
+
+
+def test_a_port_in_use_ends_the_command_before_it_touches_the_store(tmp_path: Path) -> None:
+    with collecting(f"chdb://{tmp_path}/first") as collector:
+        endpoint = f"127.0.0.1:{collector.port}"
+        second = run("collect", "--store", f"chdb://{tmp_path}/second", "--grpc-endpoint", endpoint)
+    assert (second.returncode, second.stdout) == (2, "")
+    assert second.stderr == (
+        f"otel-coverage: cannot listen on {endpoint}: Address already in use; --grpc-endpoint names another address\n"
+    )
+    assert not (tmp_path / "second").exists()
+
+
+def test_an_address_that_other_machines_reach_has_to_be_meant(tmp_path: Path) -> None:
+    refused = run("collect", "--store", f"chdb://{tmp_path}/store", "--grpc-endpoint", "0.0.0.0:0")
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "otel-coverage: 0.0.0.0:0: other machines reach that address, and the collector asks nobody who they are; "
+        "--allow-remote if that is meant\n"
+    )
+    assert list(tmp_path.iterdir()) == []

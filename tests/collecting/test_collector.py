@@ -1,0 +1,160 @@
+"""The collector over real gRPC, with OpenTelemetry's own exporter as its client."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+import pytest
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import TraceServiceStub
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+
+from otel_coverage.collecting import Collector, Endpoint
+from otel_coverage.errors import ConfigurationError
+from otel_coverage.store import Store
+
+PATIENCE = 30.0
+
+
+@contextmanager
+def collecting(store: Store) -> Iterator[Collector]:
+    with Collector(Endpoint("127.0.0.1", 0)) as collector:
+        collector.start(store)
+        yield collector
+
+
+@contextmanager
+def stub_of(collector: Collector) -> Iterator[TraceServiceStub]:
+    unlimited = [("grpc.max_send_message_length", -1)]
+    with grpc.insecure_channel(str(collector.endpoint), options=unlimited) as channel:
+        yield TraceServiceStub(channel)  # type: ignore[no-untyped-call]
+
+
+def request(*names: str, **attributes: str) -> ExportTraceServiceRequest:
+    pairs = [KeyValue(key=key, value=AnyValue(string_value=value)) for key, value in attributes.items()]
+    spans = [Span(name=name, span_id=name.encode(), attributes=pairs) for name in names]
+    return ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=spans)])])
+
+
+def names(store: Store) -> list[str]:
+    return [name for (name,) in store.query("SELECT SpanName FROM otel_traces ORDER BY SpanName").rows]
+
+
+def test_what_opentelemetrys_exporter_sends_is_in_the_views(store: Store) -> None:
+    resource = Resource.create({"service.name": "web", "vcs.ref.head.revision": "abc"})
+    with collecting(store) as collector:
+        provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        exporter = OTLPSpanExporter(endpoint=f"http://{collector.endpoint}", insecure=True)
+        provider.add_span_processor(SimpleSpanProcessor(exporter))
+        with provider.get_tracer("test").start_as_current_span("GET /") as span:
+            span.set_attributes(
+                {
+                    "playback.profile": "checkout",
+                    "coverage.role": "server",
+                    "coverage.functions": ["shop:f@1", "shop:price.<locals>.rounded@7"],
+                    "coverage.function_count": 2,
+                    "coverage.lines": ["shop.py:1-3,7"],
+                    "coverage.line_count": 4,
+                    "coverage.complete": True,
+                }
+            )
+        provider.shutdown()
+    trace = format(span.get_span_context().trace_id, "032x")
+    found = store.query("SELECT revision, profile, symbol, exemplar_trace_id FROM coverage_matrix ORDER BY line").rows
+    assert found == [
+        ("abc", "checkout", "shop:f@1", trace),
+        ("abc", "checkout", "shop:price.<locals>.rounded@7", trace),
+    ]
+    assert store.query("SELECT service, complete, incomplete_reason FROM coverage_spans").rows == [("web", True, "")]
+
+
+def test_an_export_is_answered_after_its_spans_are_stored(store: Store) -> None:
+    with collecting(store) as collector, stub_of(collector) as stub:
+        for number in range(5):
+            stub.Export(request(f"s{number}"), timeout=PATIENCE)
+            assert names(store) == [f"s{earlier}" for earlier in range(number + 1)]
+
+
+def test_an_export_without_spans_is_answered(store: Store) -> None:
+    with collecting(store) as collector, stub_of(collector) as stub:
+        stub.Export(ExportTraceServiceRequest(), timeout=PATIENCE)
+    assert names(store) == []
+
+
+def test_while_the_store_fails_clients_are_told_to_try_again(store: Store) -> None:
+    with collecting(store) as collector, stub_of(collector) as stub:
+        store.command("RENAME TABLE otel_traces TO gone")
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.Export(request("s1"), timeout=PATIENCE)
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert "otel_traces" in str(refused.value.details())
+        store.command("RENAME TABLE gone TO otel_traces")
+        stub.Export(request("s1"), timeout=PATIENCE)
+    assert names(store) == ["s1"]
+
+
+def test_messages_far_over_grpcs_usual_limit_are_taken(store: Store) -> None:
+    with collecting(store) as collector, stub_of(collector) as stub:
+        stub.Export(request("large", text="x" * 20_000_000), timeout=PATIENCE)
+    assert store.query("SELECT length(SpanAttributes['text']) FROM otel_traces").rows == [(20_000_000,)]
+
+
+def test_a_message_over_64_mib_is_refused_and_the_next_one_taken(store: Store) -> None:
+    with collecting(store) as collector, stub_of(collector) as stub:
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.Export(request("huge", text="x" * (64 * 1024 * 1024)), timeout=PATIENCE)
+        assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        stub.Export(request("s1"), timeout=PATIENCE)
+    assert names(store) == ["s1"]
+
+
+def test_exports_at_the_same_time_are_all_stored_and_share_inserts(store: Store) -> None:
+    with collecting(store) as collector, stub_of(collector) as stub:
+        answers = [stub.Export.future(request(f"s{number:02}"), timeout=PATIENCE) for number in range(60)]
+        for answer in answers:
+            answer.result()
+    assert names(store) == [f"s{number:02}" for number in range(60)]
+
+
+def test_a_port_that_is_taken_is_an_error_of_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+    with Collector(Endpoint("127.0.0.1", 0)) as first, pytest.raises(ConfigurationError) as refused:
+        Collector(first.endpoint)
+    assert str(refused.value) == (
+        f"cannot listen on {first.endpoint}: Address already in use; --grpc-endpoint names another address"
+    )
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_host_that_is_not_this_machine_is_an_error() -> None:
+    with pytest.raises(ConfigurationError, match=r"cannot listen on 192\.0\.2\.1:0: "):
+        Collector(Endpoint("192.0.2.1", 0))
+
+
+@pytest.mark.parametrize(
+    ("text", "endpoint", "loopback"),
+    [
+        ("127.0.0.1:4317", Endpoint("127.0.0.1", 4317), True),
+        ("localhost:0", Endpoint("localhost", 0), True),
+        ("[::1]:4317", Endpoint("::1", 4317), True),
+        ("0.0.0.0:4317", Endpoint("0.0.0.0", 4317), False),
+        ("collector.example:80", Endpoint("collector.example", 80), False),
+    ],
+)
+def test_an_endpoint_is_a_host_and_a_port(text: str, endpoint: Endpoint, loopback: bool) -> None:
+    assert Endpoint.parse(text) == endpoint
+    assert (str(endpoint), endpoint.is_loopback) == (text, loopback)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "4317", ":4317", "host:", "host:port", "host:-1", "host:65536", "http://host:1/x"]
+)
+def test_what_is_no_endpoint_is_an_error(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="write host:port"):
+        Endpoint.parse(text)
