@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -27,11 +27,8 @@ def as_json(result: Result) -> str:
 
 def as_csv(result: Result) -> str:
     """A header and a line for each row; what is no plain value is JSON."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(result.columns)
-    writer.writerows([_cell(value) for value in row] for row in result.rows)
-    return text.getvalue()
+    rows = [result.columns, *([_cell(value) for value in row] for row in result.rows)]
+    return "".join(_csv_line(row) for row in rows)
 
 
 def as_table(result: Result, width: int | None = None) -> str:
@@ -71,6 +68,13 @@ def plain(value: Any) -> Any:
             return [plain(item) for item in value]
         case _:
             return str(value)
+
+
+def _csv_line(cells: Sequence[str]) -> str:
+    """One line. What the writer quotes depends on the end of line it is told: with this one, both characters."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerow(cells)
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _cell(value: Any) -> str:
