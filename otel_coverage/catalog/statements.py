@@ -9,6 +9,7 @@ from typing import Self
 import coverage
 import coverage.exceptions
 
+from otel_coverage.coveragepy import close_data
 from otel_coverage.errors import ConfigurationError
 
 
@@ -37,9 +38,7 @@ class StatementReader:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        close = getattr(self._coverage.get_data(), "close", None)
-        if close is not None:  # older releases of coverage.py leave their in-memory database to the garbage collector
-            close(force=True)
+        close_data(self._coverage.get_data())
 
     def read(self, filename: str) -> Statements:
         """The statements of a file.

@@ -1,0 +1,84 @@
+"""``otel-coverage report``."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from otel_coverage.cli.identity import chosen_namespace
+from otel_coverage.reporting.asking import find
+from otel_coverage.reporting.overview import show
+from otel_coverage.reporting.renderers.leaderboard import leaderboard
+from otel_coverage.reporting.report import Report, write_report
+from otel_coverage.revision import revision_of
+from otel_coverage.settings import Settings
+from otel_coverage.source import SourceTree
+from otel_coverage.store import open_store
+
+
+@click.command()
+@click.option(
+    "--store", "dsn", envvar="OTEL_COVERAGE_STORE", required=True, metavar="DSN", help="[OTEL_COVERAGE_STORE]"
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder that the files go to.")
+@click.option(
+    "--source",
+    multiple=True,
+    metavar="PACKAGE|FOLDER",
+    help="The application's packages or folders, as traced. [OTEL_COVERAGE_SOURCE; else the working directory]",
+)
+@click.option("--rcfile", metavar="FILE", help="A coverage.py configuration. [OTEL_COVERAGE_RCFILE]")
+@click.option("--revision", metavar="REV", help="The newest that has coverage, by default.")
+@click.option("--namespace", metavar="NAME", help="[OTEL_RESOURCE_ATTRIBUTES' service.namespace, else empty]")
+@click.option("--service", multiple=True, metavar="NAME", help="Count only what it executed; may be repeated.")
+def command(
+    dsn: str,
+    out: Path,
+    source: tuple[str, ...],
+    rcfile: str | None,
+    revision: str | None,
+    namespace: str | None,
+    service: tuple[str, ...],
+) -> None:
+    """Write the matrix, the reverse index, the gaps and the rest to files.
+
+    \b
+    Examples:
+      otel-coverage report --store chdb:///var/lib/coverage --out artifacts --source shop
+      otel-coverage report --store clickhouse://ci@host:8123/otel --out artifacts --service web
+    """
+    settings = Settings.load(source=source, rcfile=rcfile)
+    tree = SourceTree.from_rcfile(settings.source, settings.rcfile)
+    with open_store(dsn, read_only=True) as store:
+        findings = find(store, revision=revision, namespace=chosen_namespace(namespace), services=service)
+    if revision is None:
+        click.echo(f"newest revision with coverage: {findings.revision or '(none was set)'}", err=True)
+    _compare_with(tree, findings.revision)
+    report = write_report(findings, tree, out)
+    if sys.stdout.isatty():
+        show(report, Console())
+    else:
+        click.echo(json.dumps(_record(report), ensure_ascii=False))
+
+
+def _compare_with(tree: SourceTree, revision: str) -> None:
+    """Say so where the source tree is at another commit than the one that was traced."""
+    here = revision_of([root.folder for root in tree.roots])
+    if here is not None and here != revision and re.match(r"[0-9a-f]{40}(\+|$)", revision):
+        click.echo(f"the source tree is at {here}: lines in the data files may be off", err=True)
+
+
+def _record(report: Report) -> dict[str, object]:
+    return {
+        "out": str(report.out),
+        "revision": report.findings.revision,
+        "complete": report.findings.complete,
+        "notes": list(report.notes),
+        "files": list(report.files),
+        "profiles": leaderboard(report.findings),
+    }

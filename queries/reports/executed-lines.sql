@@ -1,0 +1,12 @@
+-- Profile × file: the lines that each profile executed.
+--
+-- {namespace:String} = ''  service.namespace: the services that share one source tree
+-- {revision:String} = ''  the newest that was traced, when empty
+-- {services:String} = ''  names with a comma between them; all services, when empty
+WITH (SELECT argMax(revision, started) FROM coverage_spans WHERE namespace = {namespace:String} AND revision != '') AS newest
+SELECT profile, file, arraySort(groupUniqArrayArray(lines)) AS lines
+FROM coverage_lines
+WHERE namespace = {namespace:String} AND revision = if({revision:String} = '', newest, {revision:String})
+    AND ({services:String} = '' OR has(splitByChar(',', {services:String}), toString(service)))
+GROUP BY profile, file
+ORDER BY profile, file;
