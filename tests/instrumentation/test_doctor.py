@@ -1,0 +1,74 @@
+"""``otel-coverage doctor``: the state of things in words."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.collector import Collector
+from tests.support.commands import BIN, call
+from tests.support.traced import STORE_FRONT
+
+DOCTOR = [str(BIN / "otel-coverage"), "doctor"]
+
+
+def test_it_says_what_would_record_what_and_where_spans_go(collector: Collector) -> None:
+    done = call(
+        DOCTOR,
+        OTEL_COVERAGE_ENABLED="1",
+        OTEL_COVERAGE_SOURCE=STORE_FRONT,
+        OTEL_COVERAGE_TOKEN="secret",
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
+        OTEL_SERVICE_NAME="shop",
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    said = dict.fromkeys(" ".join(line.split()) for line in done.stdout.splitlines())
+    engine = "monitoring" if sys.version_info >= (3, 12) else "coverage"
+    assert f"settings source = ('{STORE_FRONT}',) (OTEL_COVERAGE_SOURCE)" in said
+    assert "settings granularity = 'line' (default)" in said
+    assert "settings token = '***' (OTEL_COVERAGE_TOKEN)" in said
+    assert any(line.startswith(f"engine {engine}, by line: ") for line in said)
+    assert any(line.startswith("source 4 files: store_front/__init__.py, ") for line in said)
+    assert any(line.startswith("packages flask 3") for line in said)
+    assert "service shop" in said
+    assert f"collector {collector.endpoint} answers (otlp_proto_grpc)" in said
+    assert "secret" not in done.stdout
+    assert collector.spans == []
+
+
+def test_a_collector_that_does_not_answer_is_one_line_and_exit_code_1() -> None:
+    done = call(DOCTOR, OTEL_COVERAGE_SOURCE=STORE_FRONT, OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "otel-coverage: http://127.0.0.1:9 does not answer (otlp_proto_grpc): start a collector there, or name another "
+        "in OTEL_EXPORTER_OTLP_ENDPOINT\n"
+    )
+
+
+def test_a_file_that_holds_settings_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.otel_coverage]\nrun_id = "nightly"\n')
+    (tmp_path / "shop.py").write_text("")
+    done = call(DOCTOR, tmp_path, OTEL_TRACES_EXPORTER="none")
+    assert done.returncode == 0, done.stderr
+    assert "run_id = 'nightly' ([tool.otel_coverage] in pyproject.toml)" in done.stdout
+    assert "recording is off: OTEL_COVERAGE_ENABLED=1 switches it on" in done.stdout
+    assert "spans go nowhere" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({"OTEL_COVERAGE_SOURCE": "no_such_package"}, "no_such_package"),
+        ({"OTEL_TRACES_EXPORTER": "by_pigeon"}, "by_pigeon"),
+        ({"OTEL_EXPORTER_OTLP_COMPRESSION": "zip"}, "zip"),
+    ],
+)
+def test_what_cannot_work_is_one_line_and_exit_code_2(environment: dict[str, str], said: str, tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text("")
+    done = call(DOCTOR, tmp_path, **environment)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert said in done.stderr

@@ -1,0 +1,103 @@
+"""Real commands beside the test: a gunicorn, a worker, whatever ``otel-coverage run`` starts. None outlives it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+
+from tests.support.traced import DATA
+
+BIN = Path(sys.executable).parent
+RUN = (str(BIN / "otel-coverage"), "run", "--")
+PATIENCE = 60.0
+
+
+def clean_environment(**environment: str) -> dict[str, str]:
+    """This process's environment without what configures OpenTelemetry or us, and with ``environment``."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "BAGGAGE"))}
+    path = os.pathsep.join(filter(None, [str(DATA), inherited.get("PYTHONPATH", "")]))
+    return {
+        **inherited,
+        "PATH": os.pathsep.join([str(BIN), inherited.get("PATH", os.defpath)]),
+        "PYTHONPATH": path,
+        "OTEL_BSP_SCHEDULE_DELAY": "100",
+        **environment,
+    }
+
+
+def call(command: Sequence[str], folder: Path = DATA, /, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        list(command),
+        cwd=folder,
+        env=clean_environment(**environment),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+
+
+@contextmanager
+def running(command: Sequence[str], **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """A command in a process group of its own; asked to end when the test is done, and the whole group killed."""
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            list(command),
+            cwd=DATA,
+            env=clean_environment(**environment),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            yield process
+            process.terminate()
+            process.wait(PATIENCE)
+        except BaseException:
+            output.seek(0)
+            sys.stderr.write(output.read())
+            raise
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@contextmanager
+def gunicorn(application: str, *options: str, run: Sequence[str] = RUN, **environment: str) -> Iterator[httpx.Client]:
+    """A client of a gunicorn that serves ``application``, by default under ``otel-coverage run``."""
+    # a socket's path may have 107 bytes at most, and no port can be taken by another test in between
+    with tempfile.TemporaryDirectory(prefix="web-") as folder:
+        socket = Path(folder, "socket")
+        command = [*run, "gunicorn", "--bind", f"unix:{socket}", "--no-control-socket", *options, application]
+        with (
+            running(command, **environment) as process,
+            httpx.Client(
+                transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://test", timeout=PATIENCE
+            ) as it,
+        ):
+            _wait_for(it, process)
+            yield it
+
+
+def _wait_for(client: httpx.Client, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            client.get("/no-such-page")
+            return
+        except httpx.TransportError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
