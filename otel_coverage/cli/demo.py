@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -11,9 +12,9 @@ from otel_coverage.demo.demo import Demo
 from otel_coverage.demo.example import Example
 from otel_coverage.demo.processes import ProcessError, ended_by_signals
 from otel_coverage.demo.progress import Progress
-from otel_coverage.demo.summary import summary
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.playback.playing import fresh_run_id
+from otel_coverage.reporting.overview import show
 
 
 @click.command
@@ -50,12 +51,14 @@ def command(out: Path, slugs: tuple[str, ...], concurrency: int, keep_store: boo
     progress = Progress(Console(), verbose=verbose)
     try:
         with ended_by_signals():
-            Demo(example, recordings, out, concurrency, store).run(progress)
+            report = Demo(example, recordings, out, concurrency, store).run(progress)
     except ProcessError as error:
         if error.tail:
             click.echo(error.tail, err=True)
         raise
     progress.say("")
-    progress.console.print(summary(out))
+    show(report, progress.console)
     if store is not None:
         progress.say(f"The spans are kept: otel-coverage query leaderboard --store chdb://{store}")
+    if not report.findings.complete:
+        sys.exit(1)
