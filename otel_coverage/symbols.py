@@ -8,7 +8,6 @@ what ran and what the source tree holds are named by the same rule.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from inspect import (
     CO_ASYNC_GENERATOR,
     CO_COROUTINE,
@@ -19,7 +18,7 @@ from inspect import (
     CO_VARKEYWORDS,
 )
 from types import CodeType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from otel_coverage.source import SourceFile
@@ -28,9 +27,11 @@ _RESUME_SIZE = 2  # bytes of the instruction that functions of 3.12 and 3.13 beg
 _NEVER_HIDDEN = CO_VARARGS | CO_VARKEYWORDS | CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Symbol:
-    """A function or class definition in the source tree."""
+class Symbol(NamedTuple):
+    """A function or class definition in the source tree.
+
+    A tuple, since sets of hundreds are made at the end of every request: no other class is hashed without Python code.
+    """
 
     module: str
     qualname: str

@@ -804,9 +804,12 @@ on_line(Callbacks *self, PyObject *const *args, Py_ssize_t nargs)
     }
     /* one step from here on */
     Watched *watched = watched_of(self, args[0]);
-    Row row = watched == NULL ? NO_LINE : row_of_line(watched, line);
-    if (row == NO_LINE) {
+    if (watched == NULL) {
         return Py_NewRef(Py_None);
+    }
+    Row row = row_of_line(watched, line);
+    if (row == NO_LINE) {
+        return Py_NewRef(disable); /* line 0, on which a module starts */
     }
     const Word *entered = watched->seen;
     Word *ran = seen_row(self, watched, row);

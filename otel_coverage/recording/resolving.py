@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from types import CodeType
 
 from otel_coverage.recording.executed import Executed
@@ -17,7 +18,7 @@ class Place:
     """Where a code object stands in the source tree.
 
     Attributes:
-        reference: the code object.
+        reference: the code object; when it goes, the place is forgotten.
         path: its file's path; None outside the tree.
         symbol: the function that entering it executes, if any.
     """
@@ -34,21 +35,23 @@ class Resolver:
         self._source = source
         self._places: dict[int, Place] = {}
 
-    def resolve(self, entered: Iterable[tuple[CodeType, Iterable[int]]]) -> Executed:
+    def resolve(self, entered: Iterable[tuple[CodeType, Sequence[int]]]) -> Executed:
         """The functions entered, and the lines by file."""
         functions: set[Symbol] = set()
-        lines: dict[str, set[int]] = {}
+        numbers_of: dict[str, list[Sequence[int]]] = {}
+        places = self._places
         for code, numbers in entered:
-            place = self._places.get(id(code))
-            if place is None or place.reference() is not code:
-                place = self._place(code)
+            place = places.get(id(code)) or self._place(code)
             if place.symbol is not None:
                 functions.add(place.symbol)
-            if place.path is not None:
-                lines.setdefault(place.path, set()).update(numbers)
-        for numbers in lines.values():
-            numbers.discard(0)
-        return Executed(frozenset(functions), {path: frozenset(ran) for path, ran in lines.items() if ran})
+            if numbers and place.path is not None:
+                if place.path in numbers_of:
+                    numbers_of[place.path].append(numbers)
+                else:
+                    numbers_of[place.path] = [numbers]
+        lines = {path: frozenset(chain.from_iterable(numbers)) for path, numbers in numbers_of.items()}
+        lines = {path: ran - {0} if 0 in ran else ran for path, ran in lines.items() if ran != {0}}
+        return Executed(frozenset(functions), lines)
 
     def _place(self, code: CodeType) -> Place:
         identity = id(code)
