@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
 from otel_coverage.catalog.catalog import Catalog, CatalogError, CatalogFile, CatalogSymbol
@@ -27,7 +28,8 @@ def build(tree: SourceTree, *, on_file: Callable[[SourceFile], object] | None = 
     files: dict[str, CatalogFile] = {}
     errors: list[CatalogError] = []
     paths: dict[str, str] = {}  # of modules
-    with StatementReader(tree.rcfile) as reader:
+    with warnings.catch_warnings(), StatementReader(tree.rcfile) as reader:
+        warnings.simplefilter("ignore")  # about the source, which is not on trial here
         for file in tree.files():
             if on_file is not None:
                 on_file(file)

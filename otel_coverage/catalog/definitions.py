@@ -13,7 +13,6 @@ from __future__ import annotations
 import ast
 import dis
 import linecache
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from inspect import CO_OPTIMIZED
@@ -47,11 +46,8 @@ class ParsedFile:
         """
         linecache.checkcache(file.filename)
         source = Path(file.filename).read_bytes()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about the user's code, which is not on trial here
-            tree = ast.parse(source, file.filename)
-            code = compile(source, file.filename, "exec", dont_inherit=True, optimize=0)
-        return cls(file, code, tree)
+        code = compile(source, file.filename, "exec", dont_inherit=True, optimize=0)
+        return cls(file, code, ast.parse(source, file.filename))
 
     def symbols(self, statements: Statements) -> Iterator[CatalogSymbol]:
         """Every class and function of the file that can run."""

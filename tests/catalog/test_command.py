@@ -1,0 +1,175 @@
+"""``otel-coverage catalog`` as it is called."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from otel_coverage.cli.main import cli
+from otel_coverage.errors import ConfigurationError
+from otel_coverage.store import Store
+
+
+@pytest.fixture
+def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in list(os.environ):
+        if name.startswith("OTEL_"):
+            monkeypatch.delenv(name)
+    folder = tmp_path / "project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "shop.py").write_text("class Order:\n    def total(self):\n        return 1\n")
+    return folder
+
+
+def catalog(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["catalog", *arguments])
+
+
+def test_build_prints_json_into_a_pipe(source: Path) -> None:
+    done = catalog("build", "--source", "shop.py", "--revision", "abc")
+    assert done.exit_code == 0
+    document = json.loads(done.stdout)
+    assert (document["schema_version"], document["revision"], document["errors"]) == (1, "abc", [])
+    assert document["symbols"][1] == {
+        "id": "shop:Order.total@2",
+        "module": "shop",
+        "qualname": "Order.total",
+        "line": 2,
+        "kind": "function",
+        "file": "shop.py",
+        "end_line": 3,
+        "parent": "Order",
+        "excluded": False,
+        "executable_lines": [3],
+    }
+    assert document["files"] == [
+        {"file": "shop.py", "module": "shop", "executable_lines": [1, 2, 3], "excluded_lines": []}
+    ]
+
+
+def test_build_prints_the_same_bytes_for_the_same_source(source: Path) -> None:
+    assert catalog("build").stdout == catalog("build").stdout != ""
+
+
+def test_build_shows_a_table_when_asked(source: Path) -> None:
+    done = catalog("build", "--format", "table")
+    assert done.stdout.splitlines() == [
+        "class     shop:Order@1        shop.py:1-3",
+        "function  shop:Order.total@2  shop.py:2-3",
+        "1 functions, 1 classes in 1 files",
+    ]
+
+
+def test_build_writes_a_file_and_leaves_nothing_beside_it(source: Path) -> None:
+    (source / "out").mkdir()
+    done = catalog("build", "--source", "shop.py", "--out", "out/symbols.json")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert [path.name for path in (source / "out").iterdir()] == ["symbols.json"]
+    assert json.loads((source / "out" / "symbols.json").read_text())["symbols"][0]["id"] == "shop:Order@1"
+
+
+def test_build_says_when_it_cannot_write(source: Path) -> None:
+    done = catalog("build", "--out", "no/such/folder/symbols.json")
+    assert isinstance(done.exception, ConfigurationError)
+    assert "symbols.json: cannot be written: No such file or directory" in str(done.exception)
+
+
+@pytest.mark.parametrize(("strict", "code"), [([], 0), (["--strict"], 1)])
+def test_build_names_a_file_with_a_syntax_error_and_goes_on(source: Path, strict: list[str], code: int) -> None:
+    (source / "broken.py").write_text("x = 1\ndef f(:\n")
+    done = catalog("build", *strict)
+    assert done.exit_code == code
+    assert done.stderr == "broken.py:2: invalid syntax (left out)\n"
+    document = json.loads(done.stdout)
+    assert [symbol["id"] for symbol in document["symbols"]] == ["shop:Order@1", "shop:Order.total@2"]
+    assert document["errors"] == [{"file": "broken.py", "line": 2, "message": "invalid syntax"}]
+
+
+def test_the_source_comes_from_arguments_then_environment_then_pyproject(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        (source / f"{name}.py").write_text(f"def {name}(): return 1\n")
+
+    def found(*arguments: str) -> list[str]:
+        return [symbol["qualname"] for symbol in json.loads(catalog("build", *arguments).stdout)["symbols"]]
+
+    (source / "pyproject.toml").write_text('[tool.otel_coverage]\nsource = ["shop.py"]\n')
+    assert found() == ["Order", "Order.total"]
+    monkeypatch.setenv("OTEL_COVERAGE_SOURCE", "a.py")
+    assert found() == ["a"]
+    assert found("--source", "b.py") == ["b"]
+    assert found("--source", "b.py", "--source", "a.py") == ["a", "b"]
+
+
+def test_the_revision_is_the_one_that_the_traced_services_are_told(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.namespace=acme,vcs.ref.head.revision=build-7")
+    assert json.loads(catalog("build").stdout)["revision"] == "build-7"
+    assert json.loads(catalog("build", "--revision", "mine").stdout)["revision"] == "mine"
+
+
+def test_a_source_that_matches_no_file_is_an_error(source: Path) -> None:
+    (source / "docs").mkdir()
+    done = catalog("build", "--source", "docs")
+    assert isinstance(done.exception, ConfigurationError)
+    assert "no Python file matches" in str(done.exception)
+
+
+def test_push_stores_the_catalog_and_says_how_much(
+    source: Path, store: Store, store_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_COVERAGE_STORE", store_dsn)
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.namespace=acme,vcs.ref.head.revision=build-7")
+    done = catalog("push", "--source", "shop.py")
+    assert (done.exit_code, done.stdout) == (0, "pushed 2 symbols of revision build-7\n")
+    rows = store.query("SELECT DISTINCT namespace, revision FROM code_symbols").rows
+    assert rows == [("acme", "build-7")]
+
+
+def test_push_takes_the_revision_from_git(source: Path, store: Store, store_dsn: str) -> None:
+    identity = ("-c", "user.name=Tester", "-c", "user.email=tester@example.org", "-c", "commit.gpgsign=false")
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "first"]):
+        subprocess.run(["git", *identity, *command], cwd=source, check=True)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=source, check=True, capture_output=True, text=True)
+    assert catalog("push", "--store", store_dsn).exit_code == 0
+    assert store.query("SELECT DISTINCT revision FROM code_symbols").rows == [(head.stdout.strip(),)]
+
+
+def test_push_wants_to_know_the_revision(
+    source: Path, store: Store, store_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(source.parent))
+    done = catalog("push", "--store", store_dsn)
+    assert isinstance(done.exception, ConfigurationError)
+    assert "--revision" in str(done.exception)
+    assert store.query("SELECT count() FROM code_symbols").rows == [(0,)]
+
+
+@pytest.mark.parametrize(("strict", "code", "count"), [([], 0, 2), (["--strict"], 1, 0)])
+def test_push_with_a_syntax_error_pushes_the_rest_unless_strict(
+    source: Path, store: Store, store_dsn: str, strict: list[str], code: int, count: int
+) -> None:
+    (source / "broken.py").write_text("def f(:\n")
+    done = catalog("push", "--store", store_dsn, "--revision", "abc", *strict)
+    assert done.exit_code == code
+    assert done.stderr.startswith("broken.py:1: invalid syntax")
+    assert store.query("SELECT count() FROM code_symbols").rows == [(count,)]
+
+
+def test_push_to_a_store_that_another_process_holds_is_an_error_of_one_line(source: Path, store_dsn: str) -> None:
+    command = ["catalog", "push", "--store", store_dsn, "--revision", "abc"]
+    done = subprocess.run(
+        [sys.executable, "-m", "otel_coverage", *command], capture_output=True, text=True, check=False, cwd=source
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert f"held by process {os.getpid()}" in done.stderr
