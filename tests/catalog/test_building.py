@@ -68,7 +68,8 @@ class TestDefinitions:
         catalog = catalog_of(
             tmp_path,
             """
-                        if sys.platform == "win32":
+            import sys
+            if sys.platform == "win32":
                 def clear(): return "cls"
             else:
                 def clear(): return "clear"
