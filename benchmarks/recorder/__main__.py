@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import statistics
 import subprocess
@@ -13,44 +14,59 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.recorder import workloads
-from benchmarks.recorder.tools import Tool, tools
+from benchmarks.recorder.tools import UNTRACED, Plain, Tool, tools
 
 CONDITIONS = {"alone": "alone", "busy": "four busy threads", "idle": "idle recording beside"}
+PATIENCE = 60  # seconds for one measurement: a tool that needs more is not measured
+
+Cell = tuple[str, str, str]  # workload, condition, tool
 
 
 def main() -> None:
     """Measure in rounds, each measurement in a fresh process, and print the median of the rounds."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recorder", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="times that everything is measured (default 3)")
-    parser.add_argument("--repetitions", type=int, default=60, help="requests of which the best counts (default 60)")
+    parser.add_argument("--rounds", type=int, default=3, help="times that ours is measured, others once (default 3)")
+    parser.add_argument(
+        "--seconds", type=float, default=0.6, help="of requests, of which the best counts (default 0.6)"
+    )
     parser.add_argument("--workload", action="append", choices=workloads.names(), help="only these")
+    parser.add_argument("--condition", action="append", choices=list(CONDITIONS), help="only these")
     parser.add_argument("--tool", action="append", help="only tools whose name contains this")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     arguments = parser.parse_args()
     chosen = [tool for tool in tools() if not arguments.tool or any(part in tool.name for part in arguments.tool)]
-    ratios: dict[tuple[str, str, str], list[float]] = {}
-    for round_number in range(arguments.rounds):
-        for name in arguments.workload or workloads.names():
-            for condition in CONDITIONS:
-                for tool in chosen:
-                    if not _applies(tool, condition):
-                        continue
-                    _progress(f"round {round_number + 1}/{arguments.rounds}: {name}, {condition}: {tool.name}")
-                    value = _measured(tool.name, name, condition, str(arguments.repetitions))
-                    if value is not None:
-                        ratios.setdefault((name, condition, tool.name), []).append(value)
-    exact = {}
+    cells = [
+        (name, condition, tool)
+        for name in arguments.workload or workloads.names()
+        for condition in arguments.condition or CONDITIONS
+        for tool in chosen
+        if _applies(tool, condition)
+    ]
+    ratios: dict[Cell, list[float]] = {}
+    exact: dict[str, Any] = {}
+    failures: list[str] = []
+    for number in range(arguments.rounds):
+        for name, condition, tool in cells:
+            if tool.peer and number:
+                continue
+            _progress(f"round {number + 1} of {arguments.rounds}: {name}, {condition}: {tool.name}")
+            value = _measured(failures, tool.name, name, condition, str(arguments.seconds))
+            if value is not None:
+                ratios.setdefault((name, condition, tool.name), []).append(value)
     for tool in chosen:
-        if tool.concurrent and tool.name not in ("plain", "ours, enabled, untraced"):
+        if tool.concurrent and not isinstance(tool, Plain) and tool.name != UNTRACED:
             _progress(f"sets under eight threads: {tool.name}")
-            exact[tool.name] = _measured(tool.name, "exact")
+            exact[tool.name] = _measured(failures, tool.name, "exact")
     _progress("")
-    medians = {key: statistics.median(values) for key, values in ratios.items()}
+    medians = {cell: statistics.median(values) for cell, values in ratios.items()}
     if arguments.json:
         rows = [{"workload": w, "condition": c, "tool": t, "ratio": round(v, 3)} for (w, c, t), v in medians.items()]
-        print(json.dumps({"python": platform.python_version(), "ratios": rows, "wrong_sets": exact}, indent=2))
+        report = {"python": platform.python_version(), "ratios": rows, "wrong_sets": exact, "failures": failures}
+        print(json.dumps(report, indent=2))
         return
     _print_tables(medians, exact, chosen)
+    for failure in failures:
+        print(f"not measured: {failure}")
 
 
 def _applies(tool: Tool, condition: str) -> bool:
@@ -58,34 +74,46 @@ def _applies(tool: Tool, condition: str) -> bool:
     return condition != "idle" or (tool.concurrent and not tool.name.startswith("Coverage()"))
 
 
-def _measured(*arguments: str) -> Any:
-    """What a measurement in a fresh process answers; None, with the reason on stderr, where it failed."""
+def _measured(failures: list[str], *arguments: str) -> Any:
+    """What a measurement in a fresh process answers; None, with the reason added to ``failures``, where it failed."""
     with tempfile.TemporaryDirectory() as folder:
         out, log = Path(folder, "out.json"), Path(folder, "log")
-        with log.open("w") as stream:
-            command = [sys.executable, "-m", "benchmarks.recorder.measure", str(out), *arguments]
-            subprocess.run(command, stdout=subprocess.DEVNULL, stderr=stream, check=False, timeout=600)
+        command = [sys.executable, "-m", "benchmarks.recorder.measure", str(out), *arguments]
+        reason = ""
+        with log.open("wb") as stream:
+            try:
+                subprocess.run(command, stdout=subprocess.DEVNULL, stderr=stream, check=False, timeout=PATIENCE)
+            except subprocess.TimeoutExpired:
+                reason = f"not done after {PATIENCE} seconds"
         if out.exists():
             return json.loads(out.read_text())
-        reason = (log.read_text().strip().splitlines() or ["no message"])[-1]
-        print(f"not measured: {', '.join(arguments)}: {reason}", file=sys.stderr)
+        failures.append(f"{', '.join(arguments)}: {reason or _last_line(log)}")
         return None
 
 
-def _print_tables(medians: dict[tuple[str, str, str], float], exact: dict[str, object], chosen: list[Tool]) -> None:
-    print(f"CPython {platform.python_version()}, ratio to the same requests untraced\n")
+def _last_line(log: Path) -> str:
+    with log.open("rb") as stream:  # some tools write hundreds of megabytes
+        stream.seek(max(0, os.path.getsize(log) - 2000))
+        lines = stream.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "no message"
+
+
+def _print_tables(medians: dict[Cell, float], exact: dict[str, Any], chosen: list[Tool]) -> None:
+    print(f"CPython {platform.python_version()}, ratio to the same requests untraced (CPU time; io_bound: wall time)\n")
     width = max(len(tool.name) for tool in chosen)
-    shown = [name for name in workloads.names() if any(key[0] == name for key in medians)]
+    shown = [name for name in workloads.names() if any(cell[0] == name for cell in medians)]
     for condition, title in CONDITIONS.items():
+        if not any(cell[1] == condition for cell in medians):
+            continue
         print(f"{title:{width}}  " + "  ".join(f"{name:>10}" for name in shown))
         for tool in chosen:
-            cells = [medians.get((name, condition, tool.name)) for name in shown]
-            if any(cell is not None for cell in cells):
-                print(f"{tool.name:{width}}  " + "  ".join(f"{'-' if c is None else f'{c:.3f}':>10}" for c in cells))
+            row = [medians.get((name, condition, tool.name)) for name in shown]
+            if any(ratio is not None for ratio in row):
+                print(f"{tool.name:{width}}  " + "  ".join(f"{'-' if r is None else f'{r:.3f}':>10}" for r in row))
         print()
     print("sets under eight threads and six kinds of request")
     for name, result in exact.items():
-        wrong, total = result if isinstance(result, list) else ("?", "?")
+        wrong, total = result or ("?", "?")
         print(f"{name:{width}}  {wrong} of {total} wrong")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -15,34 +16,30 @@ from benchmarks.recorder import workloads
 from benchmarks.recorder.tools import Tool, tools
 
 BUSY_THREADS = 4
+REQUESTS_OF_A_BUSY_THREAD = 5
 EXACT_THREADS = 8
 EXACT_REQUESTS = 320
 
 
-def ratio(tool: Tool, workload_name: str, condition: str, repetitions: int) -> float:
-    """Time of a request with the tool, divided by the same without any, both the best of ``repetitions``.
+def ratio(tool: Tool, workload_name: str, condition: str, seconds: float) -> float:
+    """Cost of a request with the tool, divided by the same without any, both the best of what fits into ``seconds``.
 
     ``condition`` is ``alone``, ``busy`` (four threads send requests at once) or ``idle`` (a recording in which nothing
-    runs stays open beside). The plain requests are timed first, before the tool touches the process.
+    runs stays open beside). The plain requests are timed before the tool touches the process and again after it has
+    left, on a copy of the source that the tool leaves alone: tools that rewrite code at import see the other one first.
     """
     with tempfile.TemporaryDirectory() as folder:
+        plain_request = _import_twin(workloads.workload(workload_name, Path(folder) / "twin"))
         work = workloads.workload(workload_name, Path(folder))
-        if tool.name != "plain":
-            # tools that rewrite code at import have to see it first, so plain is timed on a copy of its own
-            twin = workloads.workload(workload_name, Path(folder) / "twin")
-            plain_request = _import_twin(twin)
-            tool_folder = work.folder
-        else:
-            plain_request, tool_folder = work.load(), work.folder
-        plain = _timed(plain_request, condition, repetitions)
-        tool.start(tool_folder)
-        request = work.load() if tool.name != "plain" else plain_request
+        plain = _timed(plain_request, work.clock, condition, seconds / 2)
+        tool.start(work.folder)
+        request = work.load()
         stop_idle = tool.idle() if condition == "idle" else None
-        traced = _timed(lambda: tool.record(request), condition, repetitions)
+        traced = _timed(lambda: tool.record(request), work.clock, condition, seconds)
         if stop_idle is not None:
             stop_idle()
         tool.finish()
-        return traced / plain
+        return traced / min(plain, _timed(plain_request, work.clock, condition, seconds / 2))
 
 
 def wrong_sets(tool: Tool) -> tuple[int, int]:
@@ -103,36 +100,48 @@ def _import_twin(twin: workloads.Workload) -> Callable[[], object]:
     return request
 
 
-def _timed(request: Callable[[], object], condition: str, repetitions: int) -> float:
+def _timed(request: Callable[[], object], clock: workloads.Clock, condition: str, seconds: float) -> float:
     request()
     request()
     if condition != "busy":
-        return workloads.seconds_of(request, repetitions)
+        return workloads.seconds_of(request, clock, seconds)
 
     def several() -> None:
-        for _ in range(5):
+        for _ in range(REQUESTS_OF_A_BUSY_THREAD):
             request()
 
-    return workloads.seconds_of(lambda: _in_threads([several] * BUSY_THREADS), max(3, repetitions // 10))
+    return workloads.seconds_of(lambda: _in_threads([several] * BUSY_THREADS), clock, seconds, least=3)
 
 
 def _in_threads(functions: list[Callable[[], Any]]) -> None:
-    threads = [threading.Thread(target=function) for function in functions]
+    """Run them at once; whatever one of them raises is raised here."""
+    errors: list[BaseException] = []
+
+    def run(function: Callable[[], Any]) -> None:
+        try:
+            function()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(function,)) for function in functions]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    if errors:
+        raise errors[0]
 
 
 def main() -> None:
-    """``measure OUT TOOL WORKLOAD CONDITION REPETITIONS`` or ``measure OUT TOOL exact``: one JSON value into OUT.
+    """``measure OUT TOOL WORKLOAD CONDITION SECONDS`` or ``measure OUT TOOL exact``: one JSON value into OUT.
 
     Not on stdout: some tools print there when they break.
     """
     out, name, *what = sys.argv[1:]
     tool = next(tool for tool in tools() if tool.name == name)
-    value = wrong_sets(tool) if what == ["exact"] else ratio(tool, what[0], what[1], int(what[2]))
+    value = wrong_sets(tool) if what == ["exact"] else ratio(tool, what[0], what[1], float(what[2]))
     Path(out).write_text(json.dumps(value))
+    os._exit(0)  # not every tool lets its threads and hooks end by themselves
 
 
 if __name__ == "__main__":

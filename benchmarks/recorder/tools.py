@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -11,9 +12,12 @@ from typing import Any
 
 import coverage
 
-from otel_coverage.recording import CurrentRecording, Engine, Recording, open_engine
+from otel_coverage.recording import CurrentRecording, Engine, Recording, implementation, open_engine
+from otel_coverage.recording.choosing import PURE_PYTHON
 from otel_coverage.settings import EngineChoice, Granularity
 from otel_coverage.source import SourceTree
+
+UNTRACED = "ours, enabled, untraced"
 
 
 class Tool:
@@ -68,15 +72,20 @@ class Ours(Tool):
 
     peer = False
 
-    def __init__(self, name: str, granularity: Granularity, engine: EngineChoice = "monitoring") -> None:
+    def __init__(
+        self, name: str, granularity: Granularity, *, engine: EngineChoice = "monitoring", in_python: bool = False
+    ) -> None:
         self.name = name
         self.lines = granularity == "line"
         self._granularity = granularity
         self._choice = engine
-        self._context: ContextVar[dict[str, Recording]] = ContextVar("context", default={})
+        self._in_python = in_python
+        self._context: ContextVar[dict[str, Recording]] = ContextVar("context")
         self._engine: Engine
 
     def start(self, folder: Path) -> None:
+        if self._in_python:
+            os.environ[PURE_PYTHON] = "1"
         current = CurrentRecording(self._context, "recording")
         self._engine = open_engine(self._choice, self._granularity, SourceTree([str(folder)]), current)
 
@@ -206,10 +215,13 @@ def tools() -> Iterable[Tool]:
     """Every tool that can run on this interpreter, in the table's order."""
     yield Plain()
     if sys.version_info >= (3, 12):
-        yield OursUntraced("ours, enabled, untraced", "line")
-        yield Ours("ours, functions", "function")
-        yield Ours("ours, lines", "line")
-    yield Ours("ours, engine coverage", "line", "coverage")
+        yield OursUntraced(UNTRACED, "line")
+        if implementation().name == "c":
+            yield Ours("ours in C, functions", "function")
+            yield Ours("ours in C, lines", "line")
+        yield Ours("ours in Python, functions", "function", in_python=True)
+        yield Ours("ours in Python, lines", "line", in_python=True)
+    yield Ours("ours, engine coverage", "line", engine="coverage")
     yield CoverageProcess("ctrace")
     yield CoverageRequest("ctrace")
     if sys.version_info >= (3, 12):
