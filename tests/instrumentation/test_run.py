@@ -43,11 +43,6 @@ def project(tmp_path: Path) -> Path:
         (["--", "python"], {"OTEL_COVERAGE_GRANULARITY": "branch"}, "granularity in the environment"),
         (["--", "python"], {"OTEL_COVERAGE_ENABLED": "perhaps"}, "enabled in the environment"),
         (["--", "python"], {"OTEL_TRACES_EXPORTER": "by_pigeon"}, "by_pigeon"),
-        (
-            ["--", "python"],
-            {"OTEL_PYTHON_CONTEXT": "no_such_context", "OTEL_TRACES_EXPORTER": "by_pigeon"},
-            "by_pigeon",
-        ),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_line(

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import rq
 from redis import Redis
 
 from tests.support.collector import Collector, ReceivedSpan
@@ -234,7 +235,8 @@ print(app.test_client().get("/goods", headers={"baggage": "playback.profile=chec
 
 
 def test_a_worker_that_is_told_to_stop_stops(collector: Collector, redis: Redis, redis_url: str) -> None:
+    job = rq.Queue(connection=redis).enqueue("store_front.jobs.ship", 3)
     with running([*RUN, "rq", "worker", "--url", redis_url], **recording(collector)) as worker:
-        while not redis.smembers("rq:workers"):
+        while not job.is_finished:
             assert worker.poll() is None
     assert worker.returncode == 0
