@@ -49,12 +49,14 @@ def command(out: Path, slugs: tuple[str, ...], concurrency: int, keep_store: boo
         raise ConfigurationError(f"{out}: not a folder; --out names one for the report")
     store = out.with_name(f"{out.name}-store-{fresh_run_id()}") if keep_store else None
     progress = Progress(Console(), verbose=verbose)
+    demo = Demo(example, recordings, out, concurrency, store)
     try:
         with ended_by_signals():
-            report = Demo(example, recordings, out, concurrency, store).run(progress)
+            report = demo.run(progress)
     except ProcessError as error:
         if error.tail:
             click.echo(error.tail, err=True)
+        click.echo(f"All logs are in {demo.logs}", err=True)
         raise
     progress.say("")
     show(report, progress.console)

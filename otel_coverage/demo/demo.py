@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,7 +61,7 @@ class Demo:
         with TemporaryDirectory(prefix="otel-coverage-demo-") as temporary:
             folder = Path(temporary)
             store = f"chdb://{self.store or folder / 'store'}"
-            with Supervisor(folder) as supervisor:
+            with self._logs_kept_on_failure(folder), Supervisor(folder) as supervisor:
                 stage = _Stage(self, supervisor, progress, folder, store)
                 with progress.step("Reading the example's source for its catalog"):
                     stage.push_catalog()
@@ -69,6 +70,21 @@ class Demo:
                 with open_store(store, read_only=True) as opened:
                     findings = find(opened, revision=stage.revision)
                 return write_report(findings, SourceTree([str(self.example.source)]), self.out)
+
+    @property
+    def logs(self) -> Path:
+        """Where the processes' logs are left when something went wrong."""
+        return self.out.with_name(f"{self.out.name}-logs")
+
+    @contextmanager
+    def _logs_kept_on_failure(self, folder: Path) -> Iterator[None]:
+        try:
+            yield
+        except ProcessError:
+            self.logs.mkdir(parents=True, exist_ok=True)
+            for log in folder.glob("*.log"):
+                shutil.copy(log, self.logs)
+            raise
 
 
 class _Stage:

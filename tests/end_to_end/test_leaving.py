@@ -89,3 +89,5 @@ def test_a_process_that_dies_ends_the_demo_with_the_reason(tmp_path: Path) -> No
     assert "otel-coverage: collector ended early, exit code -9" in complaint
     assert wait_until_gone(mark) == set()
     assert not (tmp_path / "artifacts").exists()
+    logs = {path.stem for path in (tmp_path / "artifacts-logs").iterdir()}
+    assert logs >= {"redis", "collector", "gunicorn", "worker", "playback"}

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, g
 from rq.exceptions import NoSuchJobError
+from rq.job import JobStatus
 
 from shop import database, queueing
 from shop.errors import NotFoundError
@@ -44,7 +45,7 @@ def job(job_id: str) -> dict[str, Any]:
         found = queueing.find(job_id)
     except NoSuchJobError:
         raise NotFoundError(f"no job {job_id!r}") from None
-    return {"job_id": job_id, "status": str(found.get_status().value)}
+    return {"job_id": job_id, "status": JobStatus(found.get_status()).value}
 
 
 @pages.delete("/jobs/<job_id>")
