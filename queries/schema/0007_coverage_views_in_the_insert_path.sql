@@ -18,6 +18,7 @@ SELECT
 FROM coverage_intake;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS coverage_functions_mv TO coverage_functions AS
+WITH extract(function, '@([0-9]+)$') AS line_text
 SELECT
     namespace, revision, profile, run, service,
     substring(function, 1, position(function, ':') - 1) AS module,
@@ -27,11 +28,10 @@ SELECT
     max(started) AS last_seen,
     min(trace) AS exemplar_trace_id
 FROM (
-    SELECT namespace, revision, profile, run, service, started, trace, arrayJoin(functions) AS function,
-        extract(function, '@([0-9]+)$') AS line_text
+    SELECT namespace, revision, profile, run, service, started, trace, arrayJoin(functions) AS function
     FROM coverage_intake
 )
-GROUP BY namespace, revision, profile, run, service, function, line_text;
+GROUP BY namespace, revision, profile, run, service, function;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS coverage_lines_mv TO coverage_lines AS
 SELECT

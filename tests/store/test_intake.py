@@ -165,7 +165,7 @@ def each(store: Store, spans: dict[str, TracedSpan], rendering: Rendering = "ote
 @pytest.mark.parametrize("rendering", BOTH)
 def test_what_is_no_symbol_is_left_out_and_makes_the_span_incomplete(store: Store, rendering: Rendering) -> None:
     no_line = ["m:f", "m:f@", "m:f@x", "m:f@-1", "m:f@1 ", "m:f@9999999999"]
-    texts = ["", "nonsense", "m", ":f@1", "m:@1", "@1", "f@1", *no_line]
+    texts = ["", "nonsense", "m", ":f@1", "m:@1", "m:a:@1", "@1", "f@1", *no_line]
     each(store, {text: TracedSpan(functions=["m:f@1", text]) for text in texts}, rendering)
     assert store.query("SELECT profile, groupArray(symbol) FROM coverage_matrix GROUP BY ALL ORDER BY ALL").rows == [
         (text, ["m:f@1"]) for text in sorted(texts)
@@ -179,6 +179,7 @@ def test_a_symbol_is_taken_apart_as_the_recorder_puts_it_together(store: Store) 
     symbols = {
         "m:f@0@12": ("m", "f@0", 12),
         "m:a:b@3": ("m", "a:b", 3),
+        "m:😀@123456789": ("m", "😀", 123_456_789),
         "my module-😀:f@3": ("my module-😀", "f", 3),
         "m:f@999999999": ("m", "f", 999_999_999),
         "m:f@007": ("m", "f", 7),
