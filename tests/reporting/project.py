@@ -60,7 +60,7 @@ FILES = {
         """,
 }
 
-PLACE = ["shop.orders:place@26", "shop.orders:place.<locals>.check@27", "shop.orders:Order.__init__@7"]
+PLACE = ["shop.orders:place@27", "shop.orders:place.<locals>.check@28", "shop.orders:Order.__init__@7"]
 
 SPANS = (
     TracedSpan(
@@ -68,7 +68,7 @@ SPANS = (
         trace="t1",
         profile="checkout",
         functions=[*PLACE, "shop.orders:Order.total@10"],
-        lines=["shop/orders.py:8,12,14-16,27-29"],
+        lines=["shop/orders.py:8,12,14-16,28-30"],
         second=1,
     ),
     TracedSpan(
@@ -82,7 +82,7 @@ SPANS = (
         lines=["shop/jobs.py:2"],
         second=2,
     ),
-    TracedSpan(id="s3", trace="t2", profile="browse", functions=PLACE, lines=["shop/orders.py:8,27-29"], second=3),
+    TracedSpan(id="s3", trace="t2", profile="browse", functions=PLACE, lines=["shop/orders.py:8,28-30"], second=3),
 )
 
 

@@ -46,8 +46,8 @@ def test_findings_say_what_the_views_say(store: Store, tree: SourceTree) -> None
 def test_findings_hold_the_lines_of_every_profile(store: Store, tree: SourceTree) -> None:
     fill(store, tree)
     assert find(store).lines == {
-        "browse": {"shop/orders.py": {8, 27, 28, 29}},
-        "checkout": {"shop/orders.py": {8, 12, 14, 15, 16, 27, 28, 29}, "shop/jobs.py": {2}},
+        "browse": {"shop/orders.py": {8, 28, 29, 30}},
+        "checkout": {"shop/orders.py": {8, 12, 14, 15, 16, 28, 29, 30}, "shop/jobs.py": {2}},
     }
 
 

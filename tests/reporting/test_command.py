@@ -1,0 +1,117 @@
+"""``otel-coverage report`` as it is called."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+from otel_coverage.cli.main import cli
+from otel_coverage.errors import ConfigurationError, StoreError
+from otel_coverage.reporting.asking import find
+from otel_coverage.reporting.overview import show
+from otel_coverage.reporting.report import write_report
+from otel_coverage.source import SourceTree
+from otel_coverage.store import Store
+from tests.reporting.project import SPANS, fill
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in list(os.environ):
+        if name.startswith("OTEL_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def report(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["report", *arguments])
+
+
+def test_it_writes_the_files_and_tells_a_pipe_one_line_of_json(store: Store, store_dsn: str, tree: SourceTree) -> None:
+    fill(store, tree)
+    done = report("--store", store_dsn, "--out", "artifacts", "--source", "project")
+    assert done.exit_code == 0, done.output
+    assert done.stdout.count("\n") == 1
+    told = json.loads(done.stdout)
+    assert (told["out"], told["revision"], told["complete"], told["notes"]) == ("artifacts", "abc", True, [])
+    assert [(row["profile"], row["functions"]) for row in told["profiles"]] == [("checkout", 5), ("browse", 3)]
+    assert sorted(told["files"]) == sorted(path.name for path in Path("artifacts").iterdir())
+    assert done.stderr == "newest revision with coverage: abc\n"
+
+
+def test_it_takes_its_settings_from_the_environment(
+    store: Store, store_dsn: str, tree: SourceTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans = [span.but(namespace="acme") for span in SPANS]
+    fill(store, tree, spans)
+    monkeypatch.setenv("OTEL_COVERAGE_STORE", store_dsn)
+    monkeypatch.setenv("OTEL_COVERAGE_SOURCE", "project")
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.namespace=acme")
+    done = report("--out", "artifacts", "--revision", "abc", "--service", "worker")
+    assert done.exit_code == 0, done.output
+    assert json.loads(Path("artifacts/matrix.json").read_text())["matrix"] == [
+        {"profile": "checkout", "symbols": ["shop.jobs:mail@1"]}
+    ]
+    assert done.stderr == ""
+
+
+def test_it_says_when_the_source_is_at_another_commit(store: Store, store_dsn: str, tree: SourceTree) -> None:
+    identity = ("-c", "user.name=Tester", "-c", "user.email=tester@example.org", "-c", "commit.gpgsign=false")
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "--message", "first"]):
+        subprocess.run(["git", *identity, *command], cwd="project", check=True)
+    fill(store, tree, [span.but(revision="0" * 40) for span in SPANS])
+    done = report("--store", store_dsn, "--out", "artifacts", "--source", "project")
+    assert "lines in the data files may be off" in done.stderr
+    assert done.exit_code == 0
+
+
+def test_an_empty_store_is_an_error_and_leaves_nothing(store_dsn: str, tree: SourceTree) -> None:
+    done = report("--store", store_dsn, "--out", "artifacts", "--source", "project")
+    assert isinstance(done.exception, StoreError)
+    assert "no coverage" in str(done.exception)
+    assert not Path("artifacts").exists()
+
+
+def test_a_source_that_matches_no_file_is_an_error_and_leaves_nothing(
+    store: Store, store_dsn: str, tree: SourceTree
+) -> None:
+    fill(store, tree)
+    Path("empty").mkdir()
+    done = report("--store", store_dsn, "--out", "artifacts", "--source", "empty")
+    assert isinstance(done.exception, ConfigurationError)
+    assert "no Python file matches" in str(done.exception)
+    assert not Path("artifacts").exists()
+
+
+def test_a_store_that_another_process_holds_is_an_error_of_one_line(store_dsn: str, tree: SourceTree) -> None:
+    command = ["report", "--store", store_dsn, "--out", "artifacts", "--source", "project"]
+    done = subprocess.run(
+        [sys.executable, "-m", "otel_coverage", *command], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert f"held by process {os.getpid()}" in done.stderr
+    assert not Path("artifacts").exists()
+
+
+def test_a_terminal_gets_a_summary(store: Store, tree: SourceTree, tmp_path: Path) -> None:
+    fill(store, tree, [*SPANS, SPANS[2].but(id="s9", profile="lost", complete=False, reason="[red]greenlets")])
+    written = write_report(find(store), tree, tmp_path / "out")
+    console = Console(width=100, file=io.StringIO())
+    with console.capture() as captured:
+        show(written, console)
+    lines = [" ".join(line.split()) for line in captured.get().splitlines()]
+    assert lines[0] == "Coverage of revision abc"
+    assert lines[1] == "incomplete: lost: [red]greenlets"
+    assert "checkout 5 62.5 % 7 58.3 % 1 1 yes" in lines
+    assert "lost 3 37.5 % 4 33.3 % 1 0 no" in lines
+    assert "shop.jobs 2 3 25.0 %" in lines
+    assert lines[-1] == f"13 files in {tmp_path / 'out'}; start with {tmp_path / 'out' / 'summary.md'}"
