@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
+from urllib.parse import urlsplit
 
 import click
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
@@ -154,14 +156,28 @@ def _collector() -> Iterator[str]:
         endpoint = (
             os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
             or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-            or "http://localhost:4317"
+            or f"http://localhost:{4318 if name == 'otlp_proto_http' else 4317}"
         )
-        if not _answers(make):
+        if not (_listens(endpoint) and _answers(make)):
             raise UnreachableError(
                 f"{endpoint} does not answer ({name}): start a collector there, or name another in "
                 "OTEL_EXPORTER_OTLP_ENDPOINT"
             )
         yield f"{endpoint} answers ({name})"
+
+
+def _listens(endpoint: str) -> bool:
+    """Whether anybody does: an exporter would try again and again for as long as it may."""
+    parts = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
+    try:
+        if parts.port is None:
+            return True  # the exporter knows which port it means
+        with socket.create_connection((parts.hostname or "localhost", parts.port), PATIENCE):
+            return True
+    except ValueError as error:
+        raise ConfigurationError(f"OTEL_EXPORTER_OTLP_ENDPOINT: {endpoint}: {error}") from error
+    except OSError:
+        return False
 
 
 def _answers(make: Callable[..., SpanExporter]) -> bool:

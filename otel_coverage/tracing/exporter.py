@@ -141,8 +141,10 @@ class CountingSpanProcessor(BatchSpanProcessor):
         flushing.join(timeout)
         delivery = self._delivery.delivery
         missing = target - delivery.delivered - delivery.refused
-        if missing > 0:
-            notices.add("lost_spans", "coverage: %d spans were not delivered in time", missing, count=missing)
+        if missing > 0 and flushing.is_alive():
+            notices.add("late_spans", "coverage: %d spans are not delivered yet, after %s s", missing, timeout)
+        elif missing > 0:
+            notices.add("lost_spans", "coverage: %d spans were dropped by a full queue", missing, count=missing)
         return missing <= 0 and delivery.refused == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def test_a_file_that_holds_settings_is_named(tmp_path: Path) -> None:
     [
         ({"OTEL_COVERAGE_SOURCE": "no_such_package"}, "no_such_package"),
         ({"OTEL_TRACES_EXPORTER": "by_pigeon"}, "by_pigeon"),
-        ({"OTEL_EXPORTER_OTLP_COMPRESSION": "zip"}, "zip"),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://collector:http"}, "http://collector:http"),
     ],
 )
 def test_what_cannot_work_is_one_line_and_exit_code_2(environment: dict[str, str], said: str, tmp_path: Path) -> None:
@@ -72,3 +73,21 @@ def test_what_cannot_work_is_one_line_and_exit_code_2(environment: dict[str, str
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert said in done.stderr
+
+
+def test_a_connection_that_cannot_be_made_as_configured_is_exit_code_2(collector: Collector, tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text("")
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint, "OTEL_EXPORTER_OTLP_COMPRESSION": "zip"}
+    done = call(DOCTOR, tmp_path, **environment)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "zip" in done.stderr
+
+
+def test_something_else_that_listens_there_is_no_collector(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text("")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        done = call(DOCTOR, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"otel-coverage: {endpoint} does not answer")

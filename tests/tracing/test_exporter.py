@@ -126,6 +126,7 @@ def test_a_flush_that_takes_too_long_says_that_not_everything_went_out(pipelines
     pipeline = pipelines(Slow)
     pipeline.end_spans(2)
     assert not pipeline.processor.flush(0.05)
+    assert notices.counts == {"late_spans": 1}
     release.set()
     assert pipeline.processor.flush(30)
 
