@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,15 @@ from otel_coverage.demo.example import Example
 from tests.end_to_end import opinion
 from tests.end_to_end.once import once
 from tests.end_to_end.played import Played, play
+
+
+TIMEOUT = 600.0  # seconds: whoever comes first makes what the others only wait for
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.timeout(TIMEOUT))
 
 
 @pytest.fixture(scope="session")

@@ -73,7 +73,7 @@ def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Run ``otel-coverage demo`` in a folder, to its end."""
     command = [sys.executable, "-m", "otel_coverage", "demo", *options]
     return subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=150, check=False
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300, check=False
     )
 
 
@@ -81,7 +81,7 @@ def ask(store: Path, sql: str) -> list[dict[str, Any]]:
     """Ask an embedded store, in a process of its own: a store belongs to one process at a time."""
     command = [sys.executable, "-m", "otel_coverage", "query", "--store", f"chdb://{store}", "--sql", sql]
     done = subprocess.run(
-        [*command, "--format", "json"], env=environment(), capture_output=True, text=True, timeout=60, check=False
+        [*command, "--format", "json"], env=environment(), capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     rows: list[dict[str, Any]] = json.loads(done.stdout)

@@ -17,7 +17,7 @@ import pytest
 from tests.end_to_end.played import environment
 
 MARK = "DEMO_MARK"
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 def marked(mark: str) -> set[int]:
