@@ -24,8 +24,9 @@ def test_a_query_says_what_it_answers_and_declares_what_it_uses(query: NamedQuer
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
-def test_a_query_runs_without_any_parameter_on_an_empty_store(store: Store, query: NamedQuery) -> None:
-    assert store.query(query.sql, query.bind({})).rows == []
+def test_a_query_runs_with_what_it_needs_alone_and_on_an_empty_store(store: Store, query: NamedQuery) -> None:
+    needed = {parameter.name: "" for parameter in query.parameters if parameter.default is None}
+    assert store.query(query.sql, query.bind(needed)).rows == []
 
 
 def two_revisions(store: Store) -> None:
@@ -71,6 +72,15 @@ def test_every_named_query_answers_what_its_view_holds(store: Store) -> None:
         ("order", "r1", False),
     ]
     assert [(row[0], row[2], row[7]) for row in answer(store, "incomplete")] == [("order", "request", "greenlets")]
+    assert answer(store, "overlap") == [
+        ("checkout", "order", 1, 1, 1, 1.0, True),
+        ("order", "checkout", 1, 1, 1, 1.0, True),
+    ]
+    assert answer(store, "unique") == [("checkout", 1, 0, []), ("order", 1, 0, [])]
+    assert answer(store, "diff", base="old") == [
+        ("gained", "shop", "f", ["checkout", "order"]),
+        ("lost", "shop", "g", ["checkout"]),
+    ]
     assert [(row[0], *row[3:]) for row in answer(store, "revisions")] == [("abc", 2, 1, 2), ("old", 1, 1, 1)]
 
 

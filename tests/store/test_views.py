@@ -452,3 +452,88 @@ def test_matrix_and_reverse_index_are_transposes_and_gaps_and_covered_make_up_th
     assert gaps | covered == known
     assert not gaps & covered
     assert covered == known & {line for _, line in expected}
+
+
+def test_module_leaderboard_ranks_modules_by_what_is_executed_of_them(store: Store) -> None:
+    insert_catalog(store, *CATALOG)
+    insert_spans(
+        store,
+        TracedSpan(id="s1", functions=["shop:f@1", "shop:g@5", "jobs:mail@1"]),
+        TracedSpan(id="s2", trace="t2", profile="order", second=60, functions=["shop:f@1"]),
+    )
+    result = store.query("SELECT * FROM module_leaderboard ORDER BY position")
+    assert result.columns == (
+        "namespace",
+        "revision",
+        "module",
+        "position",
+        "functions",
+        "functions_total",
+        "percent",
+        "profiles",
+        "first_seen",
+        "last_seen",
+        "exemplar_trace_id",
+    )
+    assert result.rows == [
+        ("", "abc", "shop", 1, 2, 5, 40.0, 2, AT_0, AT_60, "t1"),
+        ("", "abc", "jobs", 2, 1, 0, None, 1, AT_0, AT_0, "t1"),
+    ]
+
+
+def test_profile_overlap_compares_every_profile_with_every_other(store: Store) -> None:
+    insert_spans(
+        store,
+        TracedSpan(id="s1", profile="all", functions=["shop:f@1", "shop:g@5", "shop:h@7"]),
+        TracedSpan(id="s2", profile="some", functions=["shop:f@1", "shop:g@5"]),
+        TracedSpan(id="s3", profile="other", functions=["jobs:mail@1"]),
+        TracedSpan(id="s4", profile="elsewhere", functions=["shop:f@1"], revision="def"),
+    )
+    result = store.query("SELECT * FROM profile_overlap ORDER BY profile, other")
+    assert result.columns == (
+        "namespace",
+        "revision",
+        "profile",
+        "other",
+        "functions",
+        "other_functions",
+        "shared",
+        "jaccard",
+        "is_subset",
+    )
+    assert result.rows == [
+        ("", "abc", "all", "other", 3, 1, 0, 0.0, False),
+        ("", "abc", "all", "some", 3, 2, 2, 0.6667, False),
+        ("", "abc", "other", "all", 1, 3, 0, 0.0, False),
+        ("", "abc", "other", "some", 1, 2, 0, 0.0, False),
+        ("", "abc", "some", "all", 2, 3, 2, 0.6667, True),
+        ("", "abc", "some", "other", 2, 1, 0, 0.0, False),
+    ]
+
+
+def test_profile_unique_has_the_functions_that_only_one_profile_reaches(store: Store) -> None:
+    insert_spans(
+        store,
+        TracedSpan(id="s1", profile="all", functions=["shop:f@1", "shop:h@7", "shop:g@5"]),
+        TracedSpan(id="s2", profile="some", functions=["shop:f@1"]),
+    )
+    assert rows(store, "SELECT * FROM profile_unique ORDER BY profile") == [
+        ("", "abc", "all", 3, 2, ["shop:g@5", "shop:h@7"]),
+        ("", "abc", "some", 1, 0, []),
+    ]
+
+
+def test_revision_diff_ignores_lines_and_looks_both_ways(store: Store) -> None:
+    insert_spans(
+        store,
+        TracedSpan(id="s1", revision="old", functions=["shop:f@1", "shop:gone@5"]),
+        TracedSpan(id="s2", revision="new", functions=["shop:f@9", "shop:added@7"]),
+        TracedSpan(id="s3", revision="new", functions=["shop:added@7"], profile="order"),
+        TracedSpan(id="s4", revision="new", namespace="acme", functions=["shop:other@7"]),
+    )
+    assert rows(store, "SELECT * FROM revision_diff ORDER BY base, change") == [
+        ("", "new", "old", "shop", "gone", "gained", ["checkout"]),
+        ("", "new", "old", "shop", "added", "lost", ["checkout", "order"]),
+        ("", "old", "new", "shop", "added", "gained", ["checkout", "order"]),
+        ("", "old", "new", "shop", "gone", "lost", ["checkout"]),
+    ]

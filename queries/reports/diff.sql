@@ -1,0 +1,11 @@
+-- Functions that profiles execute at one of two revisions only.
+--
+-- {base:String}  the revision to compare with
+-- {revision:String} = ''  the newest that was traced, when empty
+-- {namespace:String} = ''  service.namespace: the services that share one source tree
+WITH (SELECT argMax(revision, started) FROM coverage_spans WHERE namespace = {namespace:String} AND revision != '') AS newest
+SELECT change, module, qualname, profiles
+FROM revision_diff
+WHERE namespace = {namespace:String} AND base = {base:String}
+    AND revision = if({revision:String} = '', newest, {revision:String})
+ORDER BY change, module, qualname;
