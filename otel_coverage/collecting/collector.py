@@ -26,7 +26,10 @@ MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 MAX_THREADS = 32  # each holds one request until it is stored
 MAX_REQUESTS = 64  # at once, those included that wait for a thread; gRPC refuses more
 
-_GRACE = 30.0
+# a view that fails after the spans are stored would fail the insert, and every retry would store them once more
+_SETTINGS = {"materialized_views_ignore_errors": "1"}
+
+_GRACE = 30.0  # seconds
 
 
 class Collector:
@@ -61,7 +64,7 @@ class Collector:
 
     def start(self, store: Store) -> None:
         """Take spans and write them to a store that has the schema."""
-        self._writer = Writer(lambda rows: store.insert(TABLE, COLUMNS, rows))
+        self._writer = Writer(lambda rows: store.insert(TABLE, COLUMNS, rows, _SETTINGS))
         add_TraceServiceServicer_to_server(_TraceService(self._writer), self._server)  # type: ignore[no-untyped-call]
         self._server.start()
 

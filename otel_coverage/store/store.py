@@ -70,8 +70,20 @@ class Store:
         with self._errors():
             self._client.command(sql, parameters=dict(parameters or {}))
 
-    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    def insert(
+        self,
+        table: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Any]],
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         """Insert all rows by one statement.
+
+        Args:
+            table: by name, in the store's database.
+            columns: the columns that the rows have values for.
+            rows: the values; times may be integers, in the column's own unit.
+            settings: the engine's, for this statement.
 
         Raises:
             StoreError: the engine refuses them, or a value does not fit its column.
@@ -81,7 +93,9 @@ class Store:
             return
         with self._errors():
             try:
-                self._client.insert(table, rows, column_names=list(columns), database=self.database)
+                self._client.insert(
+                    table, rows, column_names=list(columns), database=self.database, settings=dict(settings or {})
+                )
             except (TypeError, ValueError, OverflowError, struct.error) as error:
                 raise StoreError(
                     f"{self.dsn}: {table}: a value does not fit its column: {_first_line(error)}"

@@ -100,6 +100,17 @@ def test_while_the_store_fails_clients_are_told_to_try_again(store: Store) -> No
     assert names(store) == ["s1"]
 
 
+def test_a_view_of_anybodys_that_fails_keeps_no_span_out(store: Store) -> None:
+    store.command("CREATE TABLE theirs (name String) ENGINE = MergeTree ORDER BY name")
+    store.command(
+        "CREATE MATERIALIZED VIEW theirs_mv TO theirs AS SELECT throwIf(1, 'no') || '' AS name FROM otel_traces"
+    )
+    with collecting(store) as collector, stub_of(collector) as stub:
+        stub.Export(request("s1", **{"playback.profile": "checkout"}), timeout=PATIENCE)
+    assert names(store) == ["s1"]
+    assert store.query("SELECT profile FROM coverage_spans").rows == [("checkout",)]
+
+
 def test_messages_far_over_grpcs_usual_limit_are_taken(store: Store) -> None:
     with collecting(store) as collector, stub_of(collector) as stub:
         stub.Export(request("large", text="x" * 20_000_000), timeout=PATIENCE)
