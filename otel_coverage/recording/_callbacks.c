@@ -16,7 +16,6 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,20 +23,18 @@
 #include "opcode.h"
 
 #ifdef Py_GIL_DISABLED
-#error "without the GIL a decision and the DISABLE that follows from it are two steps: use the Python callbacks"
+#error "without the GIL a decision and the DISABLE that follows from it are two steps: use the callbacks in Python"
 #endif
 
-/* --- masks: one bit for each active recording, in as many words as the most of them at once have needed */
+/* --- masks: a bit for each active recording, in as many words as the recordings open at once need */
 
 typedef uint64_t Word;
 
 #define WORD_BITS 64
-
-/* Where a recording's bit is. */
 #define WORD_OF(slot) ((slot) / WORD_BITS)
 #define BIT_OF(slot) ((Word)1 << ((slot) % WORD_BITS))
 
-/* --- lists that their members can leave without being searched for */
+/* --- lists that a member can leave without being searched for */
 
 typedef struct Link {
     struct Link *previous, *next;
@@ -45,44 +42,37 @@ typedef struct Link {
 
 #define HOLDER(link, type, member) ((type *)((char *)(link) - offsetof(type, member)))
 
-static void
-link_clear(Link *list)
-{
+static void link_clear(Link *list) {
     list->previous = list->next = list;
 }
 
-static void
-link_append(Link *list, Link *link)
-{
+static bool link_is_alone(const Link *link) {
+    return link->next == link;
+}
+
+static void link_append(Link *list, Link *link) {
     link->previous = list->previous;
     link->next = list;
     list->previous->next = link;
     list->previous = link;
 }
 
-static bool
-link_is_alone(const Link *link)
-{
-    return link->next == link;
-}
-
-static void
-link_remove(Link *link)
-{
+static void link_remove(Link *link) {
     link->previous->next = link->next;
     link->next->previous = link->previous;
     link_clear(link);
 }
 
-/* --- what is known of a code object, and of a recording */
+/* --- what is known of code and of recordings */
 
-struct Callbacks;
+typedef struct Callbacks Callbacks;
 
-/* A row of `seen` is a mask: row 0 says who entered the code, row n who ran its n-th line. */
+/* A code object has a row of its lines' masks: mask 0 says who entered the code, mask n who ran its n-th line. */
 typedef Py_ssize_t Row;
 
-#define NO_LINE ((Row)0) /* as a line's row: entering is all there is to see */
+#define NO_LINE ((Row)0) /* as an entry's line: entering the code is all there is to see */
 #define NOTHING_RUNS ((Row)-1)
+#define FAILED (-2) /* with an exception set */
 
 typedef struct {
     int place; /* an offset at which the code starts or resumes; its complement: at which an exception is thrown in */
@@ -92,60 +82,54 @@ typedef struct {
 typedef struct Watched {
     Link all;
     Link off; /* in the owner's list while a start is switched off */
-    struct Callbacks *owner;
-    struct Watched *other; /* the same code, watched by others */
+    Callbacks *owner;
+    struct Watched *other; /* the same code, in the eyes of others */
     PyObject *code;        /* not owned: its end is ours */
-    Word *seen;
+    Word *masks;
+    size_t words; /* of each mask */
     Row rows;
-    int first_line;
-    int *lines; /* line numbers of the rows, ascending; NULL where they go up by one from `first_line` */
-    uint64_t dirty; /* the epoch in which a line was switched off; the code is dirty while that epoch lasts */
+    int first_line, *lines; /* the numbers of the lines, ascending; NULL where they go up by one from the first */
+    uint64_t dirty;         /* the epoch in which a line was switched off; the code is dirty while that epoch lasts */
     Entry *entries;
     Py_ssize_t entry_count;
 } Watched;
 
 #define CLEAN 0 /* no epoch */
 
-/* A recording. Python sees no more of it than that it exists. */
+/* A recording; Python sees no more of it than that it exists. */
 typedef struct {
     PyObject_HEAD
-    struct Callbacks *owner; /* not owned: it owns us while the recording is active; NULL after */
+    Callbacks *owner; /* not owned: it owns us while the recording is active; NULL from then on */
     size_t slot;
     PyObject **entered; /* the code objects, kept alive */
     Py_ssize_t entered_count, entered_room;
 } Mark;
 
-typedef struct Callbacks {
+struct Callbacks {
     PyObject_HEAD
     PyObject *variable, *key, *is_wanted;
-    PyObject *set_local_events, *restart_events;
-    PyObject *tool, *events, *no_events;
-    PyObject *wanted; /* file names, to whether they are */
+    PyObject *set_local_events, *restart_events, *tool, *events, *no_events;
+    PyObject *wanted;            /* file names, to whether they are */
+    double restart_above;        /* of the code that the process runs, the share that a restart arms more cheaply */
+    PyTypeObject *recording_type; /* objects of this type have their mark at `mark_offset` */
+    Py_ssize_t mark_offset;
     bool by_line, alone, can_restart, disarmed;
     size_t words; /* of each mask */
     Word *active;
     Mark **marks; /* those of the active recordings, by slot */
     Link all, off;
-    double restart_above; /* this share of the code that the process runs is armed more cheaply by a restart */
     uint64_t off_count;
     uint64_t epoch;
     uint64_t started, started_before; /* global start events since the last restart: how much code the process runs */
-    PyTypeObject *recording_type;     /* objects of this type have their mark at `mark_offset` */
-    Py_ssize_t mark_offset;
-} Callbacks;
+};
 
 static PyTypeObject Mark_Type;
 static Py_ssize_t extra_index = -1;
 static PyObject *disable, *str_mark, *str_co_lines;
 
-static Watched *
-watched_of(Callbacks *self, PyObject *code)
-{
-    void *extra;
-    if (PyUnstable_Code_GetExtra(code, extra_index, &extra) < 0) {
-        PyErr_Clear();
-        return NULL;
-    }
+static inline Watched *watched_of(const Callbacks *self, PyObject *code) {
+    void *extra = NULL;
+    (void)PyUnstable_Code_GetExtra(code, extra_index, &extra);
     Watched *watched = extra;
     while (watched != NULL && watched->owner != self) {
         watched = watched->other;
@@ -153,16 +137,151 @@ watched_of(Callbacks *self, PyObject *code)
     return watched;
 }
 
-static Word *
-seen_row(const Callbacks *self, const Watched *watched, Row row)
-{
-    return watched->seen + (size_t)row * self->words;
+static inline Word *mask_of(const Watched *watched, Row row) {
+    return watched->masks + (size_t)row * watched->words;
 }
 
-/* The row of a line; NO_LINE for lines that the code does not have. */
-static Row
-row_of_line(const Watched *watched, long line)
-{
+/* Make the code's masks as wide as all are now. Bits in words that go away belong to no active recording. */
+static int fit(const Callbacks *self, Watched *watched) {
+    if (watched->words == self->words) {
+        return 0;
+    }
+    Word *masks = PyMem_Calloc((size_t)watched->rows * self->words, sizeof(Word));
+    if (masks == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    size_t kept = watched->words < self->words ? watched->words : self->words;
+    for (Row row = 0; kept > 0 && row < watched->rows; row++) {
+        memcpy(masks + (size_t)row * self->words, mask_of(watched, row), kept * sizeof(Word));
+    }
+    PyMem_Free(watched->masks);
+    watched->masks = masks;
+    watched->words = self->words;
+    return 0;
+}
+
+static void mark_armed(Callbacks *self, Watched *watched) {
+    if (!link_is_alone(&watched->off)) {
+        link_remove(&watched->off);
+        self->off_count--;
+    }
+}
+
+static void watched_free(Watched *watched) {
+    mark_armed(watched->owner, watched);
+    link_remove(&watched->all);
+    PyMem_Free(watched->masks);
+    PyMem_Free(watched->lines);
+    PyMem_Free(watched->entries);
+    PyMem_Free(watched);
+}
+
+static bool setting_extra = false;
+
+/* The interpreter frees a code object: what everybody knows of it goes too. */
+static void forget(void *extra) {
+    Watched *watched = setting_extra ? NULL : extra;
+    while (watched != NULL) {
+        Watched *other = watched->other;
+        watched_free(watched);
+        watched = other;
+    }
+}
+
+/* Setting it frees what was set before, which is to stay. */
+static int set_extra(PyObject *code, Watched *watched) {
+    setting_extra = true;
+    int failed = PyUnstable_Code_SetExtra(code, extra_index, watched);
+    setting_extra = false;
+    return failed;
+}
+
+/* Stop watching code that lives on. */
+static void unwatch(Watched *watched) {
+    void *extra = NULL;
+    (void)PyUnstable_Code_GetExtra(watched->code, extra_index, &extra);
+    if (extra == watched) {
+        (void)set_extra(watched->code, watched->other);
+    } else {
+        Watched *before = extra;
+        while (before->other != watched) {
+            before = before->other;
+        }
+        before->other = watched->other;
+    }
+    watched_free(watched);
+}
+
+/* --- a code object's lines */
+
+/* co_lines(), as a list: C code all through. */
+static PyObject *line_ranges(PyObject *code) {
+    PyObject *iterator = PyObject_CallMethodNoArgs(code, str_co_lines);
+    PyObject *ranges = iterator == NULL ? NULL : PySequence_List(iterator);
+    Py_XDECREF(iterator);
+    return ranges;
+}
+
+static int line_of_range(PyObject *range) {
+    PyObject *line = PyTuple_GET_ITEM(range, 2);
+    return line == Py_None ? 0 : (int)PyLong_AsLong(line);
+}
+
+static int line_at(PyObject *ranges, long offset) {
+    for (Py_ssize_t index = 0; index < PyList_GET_SIZE(ranges); index++) {
+        PyObject *range = PyList_GET_ITEM(ranges, index);
+        if (PyLong_AsLong(PyTuple_GET_ITEM(range, 0)) <= offset && offset < PyLong_AsLong(PyTuple_GET_ITEM(range, 1))) {
+            return line_of_range(range);
+        }
+    }
+    return 0;
+}
+
+static int compare_lines(const void *left, const void *right) {
+    int a = *(const int *)left, b = *(const int *)right;
+    return (a > b) - (a < b);
+}
+
+/* Give each line of the code a row. */
+static int lay_out(Watched *watched) {
+    PyObject *ranges = line_ranges(watched->code);
+    if (ranges == NULL) {
+        return -1;
+    }
+    int *lines = PyMem_Malloc((size_t)(PyList_GET_SIZE(ranges) + 1) * sizeof(int));
+    if (lines == NULL) {
+        Py_DECREF(ranges);
+        PyErr_NoMemory();
+        return -1;
+    }
+    Py_ssize_t count = 0, distinct = 0;
+    for (Py_ssize_t index = 0; index < PyList_GET_SIZE(ranges); index++) {
+        int line = line_of_range(PyList_GET_ITEM(ranges, index));
+        if (line > 0) {
+            lines[count++] = line;
+        }
+    }
+    Py_DECREF(ranges);
+    qsort(lines, (size_t)count, sizeof(int), compare_lines);
+    for (Py_ssize_t index = 0; index < count; index++) {
+        if (index == 0 || lines[index] != lines[index - 1]) {
+            lines[distinct++] = lines[index];
+        }
+    }
+    watched->rows = distinct + 1;
+    watched->lines = lines;
+    if (distinct > 0 && lines[distinct - 1] - lines[0] < 4 * distinct) { /* rows of no line are cheaper than searches */
+        watched->first_line = lines[0];
+        watched->rows = lines[distinct - 1] - lines[0] + 2;
+        watched->lines = NULL;
+        PyMem_Free(lines);
+    }
+    return 0;
+}
+
+/* NO_LINE for a line that the code does not have. */
+static Row row_of_line(const Watched *watched, long line) {
     if (watched->lines == NULL) {
         long row = line - watched->first_line + 1;
         return 0 < row && row < watched->rows ? row : NO_LINE;
@@ -176,177 +295,20 @@ row_of_line(const Watched *watched, long line)
         }
         if (found < line) {
             low = middle + 1;
-        }
-        else {
+        } else {
             high = middle - 1;
         }
     }
     return NO_LINE;
 }
 
-static int
-line_of_row(const Watched *watched, Row row)
-{
-    return watched->lines == NULL ? watched->first_line + (int)row - 1 : watched->lines[row - 1];
-}
-
-static void
-watched_free(Watched *watched)
-{
-    if (!link_is_alone(&watched->off)) {
-        watched->owner->off_count--;
-    }
-    link_remove(&watched->off);
-    link_remove(&watched->all);
-    PyMem_Free(watched->seen);
-    PyMem_Free(watched->lines);
-    PyMem_Free(watched->entries);
-    PyMem_Free(watched);
-}
-
-static bool setting_extra = false;
-
-/* A code object is being freed: what everybody knows of it goes too. */
-static void
-forget(void *extra)
-{
-    if (setting_extra) {
-        return;
-    }
-    Watched *watched = extra;
-    while (watched != NULL) {
-        Watched *other = watched->other;
-        watched_free(watched);
-        watched = other;
-    }
-}
-
-/* Setting it frees what was set before, which is to stay. */
-static int
-set_extra(PyObject *code, Watched *watched)
-{
-    setting_extra = true;
-    int failed = PyUnstable_Code_SetExtra(code, extra_index, watched);
-    setting_extra = false;
-    return failed;
-}
-
-/* Stop watching code that lives on. */
-static void
-unwatch(Watched *watched)
-{
-    void *extra = NULL;
-    (void)PyUnstable_Code_GetExtra(watched->code, extra_index, &extra);
-    if (extra == watched) {
-        (void)set_extra(watched->code, watched->other);
-    }
-    else {
-        Watched *before = extra;
-        while (before->other != watched) {
-            before = before->other;
-        }
-        before->other = watched->other;
-    }
-    watched_free(watched);
-}
-
-/* --- a code object's lines */
-
-/* co_lines(), as a list: C code all through. */
-static PyObject *
-line_ranges(PyObject *code)
-{
-    PyObject *iterator = PyObject_CallMethodNoArgs(code, str_co_lines);
-    if (iterator == NULL) {
-        return NULL;
-    }
-    PyObject *ranges = PySequence_List(iterator);
-    Py_DECREF(iterator);
-    return ranges;
-}
-
-/* The line of one of the ranges, and its offsets; 0 for no line. */
-static int
-read_range(PyObject *ranges, Py_ssize_t index, long *start, long *end)
-{
-    PyObject *range = PyList_GET_ITEM(ranges, index);
-    *start = PyLong_AsLong(PyTuple_GET_ITEM(range, 0));
-    *end = PyLong_AsLong(PyTuple_GET_ITEM(range, 1));
-    PyObject *line = PyTuple_GET_ITEM(range, 2);
-    return line == Py_None ? 0 : (int)PyLong_AsLong(line);
-}
-
-static int
-line_at(PyObject *ranges, long offset)
-{
-    for (Py_ssize_t index = 0; index < PyList_GET_SIZE(ranges); index++) {
-        long start, end;
-        int line = read_range(ranges, index, &start, &end);
-        if (start <= offset && offset < end) {
-            return line;
-        }
-    }
-    return 0;
-}
-
-static int
-compare_lines(const void *left, const void *right)
-{
-    int a = *(const int *)left, b = *(const int *)right;
-    return (a > b) - (a < b);
-}
-
-/* Give each line of the code a row. */
-static int
-lay_out(Watched *watched)
-{
-    PyObject *ranges = line_ranges(watched->code);
-    if (ranges == NULL) {
-        return -1;
-    }
-    Py_ssize_t count = 0;
-    int *lines = PyMem_Malloc((size_t)(PyList_GET_SIZE(ranges) + 1) * sizeof(int));
-    if (lines == NULL) {
-        Py_DECREF(ranges);
-        PyErr_NoMemory();
-        return -1;
-    }
-    for (Py_ssize_t index = 0; index < PyList_GET_SIZE(ranges); index++) {
-        long start, end;
-        int line = read_range(ranges, index, &start, &end);
-        if (line > 0) {
-            lines[count++] = line;
-        }
-    }
-    Py_DECREF(ranges);
-    qsort(lines, (size_t)count, sizeof(int), compare_lines);
-    Py_ssize_t distinct = 0;
-    for (Py_ssize_t index = 0; index < count; index++) {
-        if (index == 0 || lines[index] != lines[index - 1]) {
-            lines[distinct++] = lines[index];
-        }
-    }
-    watched->lines = lines;
-    watched->rows = distinct + 1;
-    if (distinct > 0 && lines[distinct - 1] - lines[0] < 4 * distinct) { /* few gaps: rows of no line are cheap */
-        watched->first_line = lines[0];
-        watched->rows = lines[distinct - 1] - lines[0] + 2;
-        watched->lines = NULL;
-        PyMem_Free(lines);
-    }
-    return 0;
-}
-
 /* Whether an exception thrown in at the offset is handled on some line of the code. The table holds for each range
    start, length, handler and depth, counted in instructions, as numbers of six bits a byte, highest first, all bytes but
    a number's last with bit 6 set. */
-static int
-is_handled(PyObject *code, PyObject *ranges, long offset)
-{
+static int is_handled(PyObject *code, PyObject *ranges, long offset) {
     PyObject *table = PyObject_GetAttrString(code, "co_exceptiontable");
-    if (table == NULL || !PyBytes_Check(table)) {
-        Py_XDECREF(table);
-        return -1;
+    if (table == NULL) {
+        return FAILED;
     }
     long numbers[4] = {0};
     int at = 0;
@@ -366,68 +328,55 @@ is_handled(PyObject *code, PyObject *ranges, long offset)
     return handled;
 }
 
-/* The line that starting or resuming at the place runs, where no LINE event has to tell of it; 0 for none, -1 where
-   nothing runs, -2 with an exception set. See _find_entry_line and _find_thrown_line of the Python callbacks. */
-static int
-find_entry_line(PyObject *code, int place)
-{
+/* The line that an entry at the place runs without a LINE event: 0 for none, NOTHING_RUNS, FAILED. See _find_entry_line
+   and _find_thrown_line of the callbacks in Python. */
+static int find_entry_line(PyObject *code, int place) {
     PyObject *ranges = line_ranges(code);
-    if (ranges == NULL) {
-        return -2;
-    }
-    int line = -2;
-    if (place < 0) {
+    PyObject *instructions = PyCode_GetCode((PyCodeObject *)code);
+    int line = FAILED;
+    if (ranges != NULL && instructions != NULL && place < 0) {
         int handled = is_handled(code, ranges, ~place);
-        if (handled >= 0) {
-            line = handled ? line_at(ranges, ~place) : -1;
-        }
-    }
-    else {
-        PyObject *instructions = PyCode_GetCode((PyCodeObject *)code);
-        if (instructions != NULL) {
-            line = line_at(ranges, place);
+        line = handled < 0 ? FAILED : handled ? line_at(ranges, ~place) : (int)NOTHING_RUNS;
+    } else if (ranges != NULL && instructions != NULL) {
+        line = line_at(ranges, place);
+        if (place + 2 <= PyBytes_GET_SIZE(instructions)) {
             const unsigned char *instruction = (unsigned char *)PyBytes_AS_STRING(instructions) + place;
-            bool inside = place + 2 <= PyBytes_GET_SIZE(instructions);
-            /* the low bits of RESUME's argument say where it stands; 0: at the start */
-            if (inside && instruction[0] == RESUME && !(instruction[1] & 3) && line_at(ranges, place + 2) != line) {
+            /* two bits of RESUME's argument say where it stands; 0: at the start */
+            if (instruction[0] == RESUME && !(instruction[1] & 3) && line_at(ranges, place + 2) != line) {
                 line = 0;
             }
-            Py_DECREF(instructions);
         }
     }
-    Py_DECREF(ranges);
+    Py_XDECREF(ranges);
+    Py_XDECREF(instructions);
     return line;
 }
 
-/* The row of the line that an entry at the place runs; less than NOTHING_RUNS with an exception set. */
-static Row
-entry_row(Watched *watched, int place)
-{
+/* The row of that line. */
+static Row entry_row(Watched *watched, int place) {
     for (Py_ssize_t index = 0; index < watched->entry_count; index++) {
         if (watched->entries[index].place == place) {
             return watched->entries[index].row;
         }
     }
     int line = find_entry_line(watched->code, place);
-    if (line < -1) {
-        return line;
+    if (line == FAILED) {
+        return FAILED;
     }
     Entry *entries = PyMem_Realloc(watched->entries, (size_t)(watched->entry_count + 1) * sizeof(Entry));
     if (entries == NULL) {
         PyErr_NoMemory();
-        return -2;
+        return FAILED;
     }
     watched->entries = entries;
-    Row row = line < 0 ? NOTHING_RUNS : row_of_line(watched, line);
+    Row row = line == NOTHING_RUNS ? NOTHING_RUNS : row_of_line(watched, line);
     entries[watched->entry_count++] = (Entry){place, row};
     return row;
 }
 
 /* --- a recording */
 
-static void
-mark_release(Mark *mark)
-{
+static void mark_release(Mark *mark) {
     PyObject **entered = mark->entered;
     Py_ssize_t count = mark->entered_count;
     mark->entered = NULL;
@@ -438,9 +387,7 @@ mark_release(Mark *mark)
     PyMem_Free(entered);
 }
 
-static void
-mark_dealloc(PyObject *mark)
-{
+static void mark_dealloc(PyObject *mark) {
     mark_release((Mark *)mark);
     PyObject_Free(mark);
 }
@@ -454,9 +401,7 @@ static PyTypeObject Mark_Type = {
     .tp_dealloc = mark_dealloc,
 };
 
-static int
-note_entered(Mark *mark, PyObject *code)
-{
+static int note_entered(Mark *mark, PyObject *code) {
     if (mark->entered_count == mark->entered_room) {
         Py_ssize_t room = mark->entered_room ? 2 * mark->entered_room : 64;
         PyObject **entered = PyMem_Realloc(mark->entered, (size_t)room * sizeof(PyObject *));
@@ -471,29 +416,19 @@ note_entered(Mark *mark, PyObject *code)
     return 0;
 }
 
-/* The mark of an object found in the context, a new reference; NULL, maybe with an exception set, where it has none. */
-static PyObject *
-mark_of(Callbacks *self, PyObject *recording)
-{
-    if (Py_TYPE(recording) == self->recording_type) {
-        PyObject *mark = *(PyObject **)((char *)recording + self->mark_offset);
-        return Py_XNewRef(mark);
-    }
+/* The `mark` of an object that is found in the context for the first time, or that is not ours. */
+static PyObject *ask_for_mark(Callbacks *self, PyObject *recording) {
     PyObject *mark = PyObject_GetAttr(recording, str_mark);
-    if (mark == NULL) {
-        if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
-            PyErr_Clear();
-        }
-        return NULL;
+    if (mark == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
     }
-    if (self->recording_type == NULL && Py_TYPE(mark) == &Mark_Type) {
-        /* Our own recordings keep it in a slot: from now on it is read there. */
+    if (mark != NULL && self->recording_type == NULL && Py_IS_TYPE(mark, &Mark_Type)) {
+        /* our recordings keep it in a slot: from now on it is read there */
         PyObject *slot = PyObject_GetAttr((PyObject *)Py_TYPE(recording), str_mark);
         if (slot == NULL) {
             PyErr_Clear();
-        }
-        else if (Py_IS_TYPE(slot, &PyMemberDescr_Type) &&
-                 ((PyMemberDescrObject *)slot)->d_member->type == Py_T_OBJECT_EX) {
+        } else if (Py_IS_TYPE(slot, &PyMemberDescr_Type) &&
+                   ((PyMemberDescrObject *)slot)->d_member->type == Py_T_OBJECT_EX) {
             self->mark_offset = ((PyMemberDescrObject *)slot)->d_member->offset;
             self->recording_type = (PyTypeObject *)Py_NewRef(Py_TYPE(recording));
         }
@@ -503,66 +438,58 @@ mark_of(Callbacks *self, PyObject *recording)
 }
 
 /* The active recording that the running code belongs to, or NULL; it stays active until Python code runs again. */
-static int
-find_mark(Callbacks *self, Mark **found_mark)
-{
-    *found_mark = NULL;
-    PyObject *found, *mark = NULL;
+static inline int find_mark(Callbacks *self, Mark **mark) {
+    PyObject *found, *recording;
+    *mark = NULL;
     if (PyContextVar_Get(self->variable, Py_None, &found) < 0) {
         return -1;
     }
     if (found == Py_None) {
-        Py_DECREF(found);
-        return 0;
+        return 0; /* which is immortal */
     }
     if (self->key == NULL) {
-        mark = mark_of(self, found);
+        recording = Py_NewRef(found);
+    } else if (PyDict_Check(found)) {
+        recording = Py_XNewRef(PyDict_GetItemWithError(found, self->key));
+    } else {
+        recording = PySequence_Contains(found, self->key) > 0 ? PyObject_GetItem(found, self->key) : NULL;
     }
-    else if (PyDict_Check(found)) {
-        PyObject *recording = PyDict_GetItemWithError(found, self->key); /* borrowed from what we hold */
-        if (recording != NULL && Py_TYPE(recording) == self->recording_type) {
-            mark = mark_of(self, recording);
+    if (recording != NULL && Py_TYPE(recording) == self->recording_type) {
+        Mark *own = *(Mark **)((char *)recording + self->mark_offset);
+        if (own != NULL && Py_IS_TYPE(own, &Mark_Type) && own->owner == self) {
+            *mark = own;
         }
-        else if (recording != NULL) {
-            Py_INCREF(recording);
-            mark = mark_of(self, recording);
+        if (Py_REFCNT(recording) > 1 && Py_REFCNT(found) > 1) { /* none of these is the last reference */
             Py_DECREF(recording);
+            Py_DECREF(found);
+            return 0;
         }
     }
-    else {
-        int contained = PySequence_Contains(found, self->key);
-        PyObject *recording = contained > 0 ? PyObject_GetItem(found, self->key) : NULL;
-        if (recording != NULL) {
-            mark = mark_of(self, recording);
-            Py_DECREF(recording);
-        }
-    }
+    PyObject *asked = recording == NULL ? NULL : ask_for_mark(self, recording);
+    Py_XDECREF(recording);
     Py_DECREF(found);
-    if (mark == NULL) {
+    *mark = NULL;
+    if (asked == NULL) {
         return PyErr_Occurred() ? -1 : 0;
     }
-    if (Py_TYPE(mark) == &Mark_Type && ((Mark *)mark)->owner == self) {
-        *found_mark = (Mark *)mark; /* self->marks holds it */
+    if (Py_IS_TYPE(asked, &Mark_Type) && ((Mark *)asked)->owner == self) {
+        *mark = (Mark *)asked; /* self->marks holds it */
     }
-    Py_DECREF(mark);
+    Py_DECREF(asked);
     return 0;
 }
 
 /* --- arming */
 
-static int
-set_local_events(Callbacks *self, PyObject *code, PyObject *events)
-{
-    PyObject *args[] = {self->tool, code, events};
-    PyObject *result = PyObject_Vectorcall(self->set_local_events, args, 3, NULL);
+static int set_local_events(const Callbacks *self, PyObject *code, PyObject *events) {
+    PyObject *arguments[] = {self->tool, code, events};
+    PyObject *result = PyObject_Vectorcall(self->set_local_events, arguments, 3, NULL);
     Py_XDECREF(result);
     return result == NULL ? -1 : 0;
 }
 
 /* The local events to 0 and back, and the dirty mark off. */
-static int
-rearm(Callbacks *self, Watched *watched)
-{
+static int rearm(const Callbacks *self, Watched *watched) {
     if (set_local_events(self, watched->code, self->no_events) < 0 ||
         set_local_events(self, watched->code, self->events) < 0) {
         return -1;
@@ -571,18 +498,8 @@ rearm(Callbacks *self, Watched *watched)
     return 0;
 }
 
-static void
-mark_armed(Callbacks *self, Watched *watched)
-{
-    link_remove(&watched->off);
-    self->off_count--;
-}
-
-/* Arm all code whose start is switched off, the cheaper way. OverflowError: only a restart could do it, and the
-   interpreter has run out of numbers for restarts. */
-static int
-arm_all(Callbacks *self)
-{
+/* Arm all code whose start is switched off, the cheaper way. */
+static int arm_all(Callbacks *self) {
     if (self->off_count == 0) {
         return 0;
     }
@@ -615,15 +532,41 @@ arm_all(Callbacks *self)
     return 0;
 }
 
-static int
-ask_whether_wanted(Callbacks *self, PyObject *filename)
-{
-    PyObject *answer = PyObject_CallOneArg(self->is_wanted, filename);
-    if (answer == NULL) {
-        return -1;
+static Watched *watched_new(Callbacks *self, PyObject *code) {
+    Watched *watched = PyMem_Calloc(1, sizeof(Watched));
+    if (watched == NULL) {
+        PyErr_NoMemory();
+        return NULL;
     }
-    int wanted = PyObject_IsTrue(answer);
-    Py_DECREF(answer);
+    link_clear(&watched->all);
+    link_clear(&watched->off);
+    watched->owner = self;
+    watched->code = code;
+    watched->dirty = CLEAN;
+    watched->rows = 1;
+    void *others = NULL;
+    if ((self->by_line && lay_out(watched) < 0) || fit(self, watched) < 0 ||
+        PyUnstable_Code_GetExtra(code, extra_index, &others) < 0) {
+        watched_free(watched);
+        return NULL;
+    }
+    watched->other = others;
+    if (set_extra(code, watched) < 0) {
+        watched_free(watched);
+        return NULL;
+    }
+    link_append(&self->all, &watched->all);
+    return watched;
+}
+
+static int is_wanted(Callbacks *self, PyObject *filename) {
+    PyObject *known = PyDict_GetItemWithError(self->wanted, filename);
+    if (known != NULL || PyErr_Occurred()) {
+        return known == NULL ? -1 : known == Py_True;
+    }
+    PyObject *answer = PyObject_CallOneArg(self->is_wanted, filename);
+    int wanted = answer == NULL ? -1 : PyObject_IsTrue(answer);
+    Py_XDECREF(answer);
     if (wanted >= 0 && PyDict_SetItem(self->wanted, filename, wanted ? Py_True : Py_False) < 0) {
         return -1;
     }
@@ -631,25 +574,13 @@ ask_whether_wanted(Callbacks *self, PyObject *filename)
 }
 
 /* Switch the local events of the application's code on: 1; 0 for everybody else's. */
-static int
-discover(Callbacks *self, PyObject *code)
-{
-    if (watched_of(self, code) != NULL) {
-        return 1;
+static int discover(Callbacks *self, PyObject *code) {
+    int wanted = is_wanted(self, ((PyCodeObject *)code)->co_filename);
+    if (wanted <= 0) {
+        return wanted;
     }
-    PyObject *filename = ((PyCodeObject *)code)->co_filename;
-    PyObject *known = PyDict_GetItemWithError(self->wanted, filename);
-    if (known == NULL) {
-        int wanted = PyErr_Occurred() ? -1 : ask_whether_wanted(self, filename);
-        if (wanted <= 0) {
-            return wanted;
-        }
-        if (self->disarmed || watched_of(self, code) != NULL) { /* others have run meanwhile */
-            return !self->disarmed;
-        }
-    }
-    else if (known != Py_True) {
-        return 0;
+    if (self->disarmed || watched_of(self, code) != NULL) { /* others have run meanwhile */
+        return !self->disarmed;
     }
     if (set_local_events(self, code, self->events) < 0) {
         if (PyErr_ExceptionMatches(PyExc_ValueError) || PyErr_ExceptionMatches(PyExc_SystemError)) {
@@ -658,43 +589,13 @@ discover(Callbacks *self, PyObject *code)
         }
         return -1;
     }
-    Watched *watched = PyMem_Calloc(1, sizeof(Watched));
-    if (watched == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    link_clear(&watched->all);
-    link_clear(&watched->off);
-    watched->owner = self;
-    watched->code = code;
-    watched->dirty = CLEAN;
-    watched->rows = 1;
-    if (self->by_line && lay_out(watched) < 0) {
-        watched_free(watched);
-        return -1;
-    }
-    watched->seen = PyMem_Calloc((size_t)watched->rows * self->words, sizeof(Word));
-    void *others = NULL;
-    if (watched->seen == NULL) {
-        PyErr_NoMemory();
-    }
-    else if (PyUnstable_Code_GetExtra(code, extra_index, &others) == 0) {
-        watched->other = others;
-        if (set_extra(code, watched) == 0) {
-            link_append(&self->all, &watched->all);
-            return 1;
-        }
-    }
-    watched_free(watched);
-    return -1;
+    return watched_new(self, code) == NULL ? -1 : 1;
 }
 
 /* --- what the interpreter calls */
 
-/* A start or resumption of code: 1 to switch the event off, 0 to leave it on. */
-static int
-start(Callbacks *self, PyObject *code, int place)
-{
+/* Code starts or resumes: 1 to switch the event off, 0 to leave it on. */
+static int start(Callbacks *self, PyObject *code, int place) {
     if (watched_of(self, code) == NULL) {
         int wanted = discover(self, code);
         if (wanted <= 0) {
@@ -705,11 +606,11 @@ start(Callbacks *self, PyObject *code, int place)
     if (find_mark(self, &mark) < 0) {
         return -1;
     }
+    /* one step from here on */
     Watched *watched = watched_of(self, code);
     if (watched == NULL) {
         return 0; /* disarmed meanwhile */
     }
-    /* one step from here on */
     Row row = NO_LINE;
     if (self->by_line || place < 0) {
         row = entry_row(watched, place);
@@ -717,15 +618,15 @@ start(Callbacks *self, PyObject *code, int place)
             return row == NOTHING_RUNS ? 0 : -1;
         }
     }
-    Word *entered = watched->seen, *ran = seen_row(self, watched, row);
+    if (fit(self, watched) < 0) {
+        return -1;
+    }
+    Word *entered = watched->masks, *ran = mask_of(watched, row);
     if (mark != NULL) {
         size_t word = WORD_OF(mark->slot);
         Word bit = BIT_OF(mark->slot);
         if (!(entered[word] & bit)) {
-            if (watched->dirty == self->epoch && rearm(self, watched) < 0) {
-                return -1;
-            }
-            if (note_entered(mark, code) < 0) {
+            if ((watched->dirty == self->epoch && rearm(self, watched) < 0) || note_entered(mark, code) < 0) {
                 return -1;
             }
             entered[word] |= bit;
@@ -744,75 +645,60 @@ start(Callbacks *self, PyObject *code, int place)
     return 1;
 }
 
-static PyObject *
-answer(int decision)
-{
-    return decision < 0 ? NULL : Py_NewRef(decision ? disable : Py_None);
-}
-
 /* The code and the number that an event comes with. */
-static int
-read_event(PyObject *const *args, Py_ssize_t nargs, Py_ssize_t expected, long *number)
-{
-    if (nargs != expected || !PyCode_Check(args[0])) {
-        PyErr_Format(PyExc_TypeError, "an event of %zd arguments, the first a code object, is expected", expected);
+static inline int read_event(PyObject *const *arguments, Py_ssize_t count, Py_ssize_t expected, int *number) {
+    if (count != expected || !PyCode_Check(arguments[0])) {
+        PyErr_Format(PyExc_TypeError, "an event has %zd arguments, of which the first is a code object", expected);
         return -1;
     }
-    *number = PyLong_AsLong(args[1]);
+    *number = (int)PyLong_AsLong(arguments[1]);
     return *number == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
-static PyObject *
-on_start(Callbacks *self, PyObject *const *args, Py_ssize_t nargs)
-{
-    long place;
-    if (read_event(args, nargs, 2, &place) < 0) {
+static PyObject *on_start(Callbacks *self, PyObject *const *arguments, Py_ssize_t count) {
+    int place;
+    if (read_event(arguments, count, 2, &place) < 0) {
         return NULL;
     }
-    return self->disarmed ? Py_NewRef(Py_None) : answer(start(self, args[0], (int)place));
+    int decision = self->disarmed ? 0 : start(self, arguments[0], place);
+    return decision < 0 ? NULL : Py_NewRef(decision ? disable : Py_None);
 }
 
-static PyObject *
-on_discovery(Callbacks *self, PyObject *const *args, Py_ssize_t nargs)
-{
-    long place;
-    if (read_event(args, nargs, 2, &place) < 0) {
+static PyObject *on_discovery(Callbacks *self, PyObject *const *arguments, Py_ssize_t count) {
+    int offset;
+    if (read_event(arguments, count, 2, &offset) < 0) {
         return NULL;
     }
     self->started++;
-    return self->disarmed || start(self, args[0], (int)place) >= 0 ? Py_NewRef(disable) : NULL;
+    return self->disarmed || start(self, arguments[0], offset) >= 0 ? Py_NewRef(disable) : NULL;
 }
 
-static PyObject *
-on_throw(Callbacks *self, PyObject *const *args, Py_ssize_t nargs)
-{
-    long offset;
-    if (read_event(args, nargs, 3, &offset) < 0) {
+static PyObject *on_throw(Callbacks *self, PyObject *const *arguments, Py_ssize_t count) {
+    int offset;
+    if (read_event(arguments, count, 3, &offset) < 0) {
         return NULL;
     }
     /* up to 3.14 it must not answer DISABLE */
-    return self->disarmed || start(self, args[0], ~(int)offset) >= 0 ? Py_NewRef(Py_None) : NULL;
+    return self->disarmed || start(self, arguments[0], ~offset) >= 0 ? Py_NewRef(Py_None) : NULL;
 }
 
-static PyObject *
-on_line(Callbacks *self, PyObject *const *args, Py_ssize_t nargs)
-{
-    long line;
+static PyObject *on_line(Callbacks *self, PyObject *const *arguments, Py_ssize_t count) {
+    int line;
     Mark *mark;
-    if (read_event(args, nargs, 2, &line) < 0 || find_mark(self, &mark) < 0) {
+    if (read_event(arguments, count, 2, &line) < 0 || find_mark(self, &mark) < 0) {
         return NULL;
     }
     /* one step from here on */
-    Watched *watched = watched_of(self, args[0]);
-    if (watched == NULL) {
-        return Py_NewRef(Py_None);
+    Watched *watched = watched_of(self, arguments[0]);
+    if (watched == NULL || fit(self, watched) < 0) {
+        return watched == NULL ? Py_NewRef(Py_None) : NULL;
     }
     Row row = row_of_line(watched, line);
     if (row == NO_LINE) {
         return Py_NewRef(disable); /* line 0, on which a module starts */
     }
-    const Word *entered = watched->seen;
-    Word *ran = seen_row(self, watched, row);
+    const Word *entered = watched->masks;
+    Word *ran = mask_of(watched, row);
     if (mark != NULL) {
         size_t word = WORD_OF(mark->slot);
         ran[word] |= entered[word] & BIT_OF(mark->slot);
@@ -828,45 +714,21 @@ on_line(Callbacks *self, PyObject *const *args, Py_ssize_t nargs)
 
 /* --- what the engine calls, under its lock */
 
-/* Make every mask that many words wide; bits beyond are unused. */
-static int
-set_words(Callbacks *self, size_t words)
-{
-    size_t kept = words < self->words ? words : self->words;
+/* Have room for that many words of active recordings. The code's masks follow when they are next needed. */
+static int set_words(Callbacks *self, size_t words) {
     Word *active = PyMem_Calloc(words, sizeof(Word));
     Mark **marks = PyMem_Calloc(words * WORD_BITS, sizeof(Mark *));
-    size_t count = 0, done = 0;
-    for (Link *link = self->all.next; link != &self->all; link = link->next) {
-        count++;
-    }
-    Word **seen = PyMem_Calloc(count + 1, sizeof(Word *));
-    bool enough = active != NULL && marks != NULL && seen != NULL;
-    for (Link *link = self->all.next; enough && link != &self->all; link = link->next) {
-        seen[done] = PyMem_Calloc((size_t)HOLDER(link, Watched, all)->rows * words, sizeof(Word));
-        enough = seen[done++] != NULL;
-    }
-    if (!enough) {
-        while (done > 0) {
-            PyMem_Free(seen[--done]);
-        }
-        PyMem_Free(seen);
+    if (active == NULL || marks == NULL) {
         PyMem_Free(active);
         PyMem_Free(marks);
         PyErr_NoMemory();
         return -1;
     }
-    done = 0;
-    for (Link *link = self->all.next; link != &self->all; link = link->next) {
-        Watched *watched = HOLDER(link, Watched, all);
-        for (Row row = 0; row < watched->rows; row++) {
-            memcpy(seen[done] + (size_t)row * words, seen_row(self, watched, row), kept * sizeof(Word));
-        }
-        PyMem_Free(watched->seen);
-        watched->seen = seen[done++];
+    size_t kept = words < self->words ? words : self->words;
+    if (kept > 0) {
+        memcpy(active, self->active, kept * sizeof(Word));
+        memcpy(marks, self->marks, kept * WORD_BITS * sizeof(Mark *));
     }
-    PyMem_Free(seen);
-    memcpy(active, self->active, kept * sizeof(Word));
-    memcpy(marks, self->marks, kept * WORD_BITS * sizeof(Mark *));
     PyMem_Free(self->active);
     PyMem_Free(self->marks);
     self->active = active;
@@ -876,44 +738,35 @@ set_words(Callbacks *self, size_t words)
 }
 
 /* A slot that no active recording has. */
-static int
-free_slot(Callbacks *self, size_t *slot)
-{
-    size_t slots = self->words * WORD_BITS, taken = 0;
+static int free_slot(Callbacks *self, size_t *slot) {
+    bool busy = false;
     for (size_t word = 0; word < self->words; word++) {
-        taken |= self->active[word] != 0;
+        busy |= self->active[word] != 0;
     }
-    if (!taken && self->words > 1) { /* the crowd has gone, and what it needed goes too */
-        if (set_words(self, 1) < 0) {
-            return -1;
-        }
-        slots = WORD_BITS;
+    if (!busy && self->words > 1 && set_words(self, 1) < 0) { /* the crowd has gone, and so does what it needed */
+        return -1;
     }
+    size_t slots = self->words * WORD_BITS;
     for (*slot = 0; *slot < slots; ++*slot) {
-        if (!(self->active[WORD_OF(*slot)] & BIT_OF(*slot))) {
+        if (self->marks[*slot] == NULL) {
             return 0;
         }
     }
     return set_words(self, 2 * self->words);
 }
 
-/* The recording is active no more. Its bits in `seen` stay: clearing them is the caller's. */
-static void
-retire(Callbacks *self, Mark *mark)
-{
+/* The recording is active no more. Taking its bit off the masks of what it entered is the caller's. */
+static void retire(Callbacks *self, Mark *mark) {
     self->active[WORD_OF(mark->slot)] &= ~BIT_OF(mark->slot);
     self->marks[mark->slot] = NULL;
     mark->owner = NULL;
+    mark_release(mark);
+    Py_DECREF(mark);
 }
 
-static PyObject *
-join(Callbacks *self, PyObject *Py_UNUSED(ignored))
-{
+static PyObject *join(Callbacks *self, PyObject *Py_UNUSED(ignored)) {
     size_t slot;
-    if (free_slot(self, &slot) < 0) {
-        return NULL;
-    }
-    Mark *mark = PyObject_New(Mark, &Mark_Type);
+    Mark *mark = free_slot(self, &slot) < 0 ? NULL : PyObject_New(Mark, &Mark_Type);
     if (mark == NULL) {
         return NULL;
     }
@@ -925,110 +778,91 @@ join(Callbacks *self, PyObject *Py_UNUSED(ignored))
     self->active[WORD_OF(slot)] |= BIT_OF(slot);
     if (arm_all(self) < 0) {
         retire(self, mark);
-        Py_DECREF(mark);
-        Py_DECREF(mark);
-        return NULL;
+        Py_CLEAR(mark);
     }
     return (PyObject *)mark;
 }
 
-static PyObject *
-lines_of(Callbacks *self, Watched *watched, size_t slot)
-{
+static PyObject *lines_of(const Watched *watched, size_t slot) {
+    size_t word = WORD_OF(slot);
+    Word bit = BIT_OF(slot);
     Py_ssize_t count = 0;
     for (Row row = 1; row < watched->rows; row++) {
-        count += (seen_row(self, watched, row)[WORD_OF(slot)] & BIT_OF(slot)) != 0;
+        count += (mask_of(watched, row)[word] & bit) != 0;
     }
     PyObject *lines = PyTuple_New(count);
-    count = 0;
-    for (Row row = 1; lines != NULL && row < watched->rows; row++) {
-        if (seen_row(self, watched, row)[WORD_OF(slot)] & BIT_OF(slot)) {
-            PyObject *line = PyLong_FromLong(line_of_row(watched, row));
+    Py_ssize_t done = 0;
+    for (Row row = 1; done < count && lines != NULL; row++) {
+        if (mask_of(watched, row)[word] & bit) {
+            int number = watched->lines == NULL ? watched->first_line + (int)row - 1 : watched->lines[row - 1];
+            PyObject *line = PyLong_FromLong(number);
             if (line == NULL) {
                 Py_CLEAR(lines);
-                break;
+            } else {
+                PyTuple_SET_ITEM(lines, done++, line);
             }
-            PyTuple_SET_ITEM(lines, count++, line);
         }
     }
     return lines;
 }
 
-static Mark *
-own_mark(Callbacks *self, PyObject *object)
-{
+static Mark *own_mark(Callbacks *self, PyObject *object) {
     return Py_IS_TYPE(object, &Mark_Type) && ((Mark *)object)->owner == self ? (Mark *)object : NULL;
 }
 
-static PyObject *
-read_mark(Callbacks *self, PyObject *object)
-{
+static PyObject *read_mark(Callbacks *self, PyObject *object) {
     Mark *mark = own_mark(self, object);
     PyObject *entered = PyList_New(mark == NULL ? 0 : mark->entered_count);
     for (Py_ssize_t index = 0; entered != NULL && index < PyList_GET_SIZE(entered); index++) {
         PyObject *code = mark->entered[index];
-        PyObject *lines = lines_of(self, watched_of(self, code), mark->slot);
+        PyObject *lines = lines_of(watched_of(self, code), mark->slot);
         PyObject *pair = lines == NULL ? NULL : PyTuple_Pack(2, code, lines);
         Py_XDECREF(lines);
         if (pair == NULL) {
-            Py_DECREF(entered);
-            return NULL;
+            Py_CLEAR(entered);
+        } else {
+            PyList_SET_ITEM(entered, index, pair);
         }
-        PyList_SET_ITEM(entered, index, pair);
     }
     return entered;
 }
 
-static PyObject *
-leave(Callbacks *self, PyObject *object)
-{
+static PyObject *leave(Callbacks *self, PyObject *object) {
     PyObject *entered = read_mark(self, object);
     Mark *mark = own_mark(self, object);
     if (entered == NULL || mark == NULL) {
         return entered;
     }
     size_t word = WORD_OF(mark->slot);
-    Word others = ~BIT_OF(mark->slot);
     for (Py_ssize_t index = 0; index < mark->entered_count; index++) {
         Watched *watched = watched_of(self, mark->entered[index]);
         for (Row row = 0; row < watched->rows; row++) {
-            seen_row(self, watched, row)[word] &= others;
+            mask_of(watched, row)[word] &= ~BIT_OF(mark->slot);
         }
     }
     retire(self, mark);
-    mark_release(mark);
-    Py_DECREF(mark);
     return entered;
 }
 
 /* Every recording ends here and now, unread. */
-static void
-retire_all(Callbacks *self)
-{
+static void retire_all(Callbacks *self) {
     for (Link *link = self->all.next; link != &self->all; link = link->next) {
         Watched *watched = HOLDER(link, Watched, all);
-        memset(watched->seen, 0, (size_t)watched->rows * self->words * sizeof(Word));
+        memset(watched->masks, 0, (size_t)watched->rows * watched->words * sizeof(Word));
     }
     for (size_t slot = 0; slot < self->words * WORD_BITS; slot++) {
-        Mark *mark = self->marks[slot];
-        if (mark != NULL) {
-            retire(self, mark);
-            mark_release(mark);
-            Py_DECREF(mark);
+        if (self->marks[slot] != NULL) {
+            retire(self, self->marks[slot]);
         }
     }
 }
 
-static PyObject *
-reset(Callbacks *self, PyObject *Py_UNUSED(marks))
-{
+static PyObject *reset(Callbacks *self, PyObject *Py_UNUSED(marks)) {
     retire_all(self);
     Py_RETURN_NONE;
 }
 
-static void
-unwatch_all(Callbacks *self)
-{
+static void unwatch_all(Callbacks *self) {
     self->disarmed = true;
     retire_all(self);
     while (!link_is_alone(&self->all)) {
@@ -1036,9 +870,7 @@ unwatch_all(Callbacks *self)
     }
 }
 
-static PyObject *
-disarm(Callbacks *self, PyObject *Py_UNUSED(ignored))
-{
+static PyObject *disarm(Callbacks *self, PyObject *Py_UNUSED(ignored)) {
     for (Link *link = self->all.next; link != &self->all; link = link->next) {
         if (set_local_events(self, HOLDER(link, Watched, all)->code, self->no_events) < 0) {
             return NULL;
@@ -1050,31 +882,22 @@ disarm(Callbacks *self, PyObject *Py_UNUSED(ignored))
 
 /* --- the type */
 
-static int
-callbacks_traverse(Callbacks *self, visitproc visit, void *arg)
-{
+static int callbacks_traverse(Callbacks *self, visitproc visit, void *arg) {
     Py_VISIT(self->variable);
     Py_VISIT(self->is_wanted);
-    Py_VISIT(self->wanted);
     Py_VISIT(self->recording_type);
     return 0;
 }
 
-static int
-callbacks_clear(Callbacks *self)
-{
+static int callbacks_clear(Callbacks *self) {
     self->disarmed = true; /* nobody is asked any more */
     Py_CLEAR(self->is_wanted);
     return 0;
 }
 
-static void
-callbacks_dealloc(Callbacks *self)
-{
+static void callbacks_dealloc(Callbacks *self) {
     PyObject_GC_UnTrack(self);
-    if (self->marks != NULL) {
-        unwatch_all(self);
-    }
+    unwatch_all(self);
     PyMem_Free(self->active);
     PyMem_Free(self->marks);
     Py_XDECREF(self->variable);
@@ -1090,67 +913,50 @@ callbacks_dealloc(Callbacks *self)
     Py_TYPE(self)->tp_free(self);
 }
 
-static PyObject *
-monitoring_attribute(const char *name)
-{
+/* sys.monitoring.first, or sys.monitoring.first.second */
+static PyObject *from_monitoring(const char *first, const char *second) {
     PyObject *monitoring = PySys_GetObject("monitoring"); /* borrowed */
+    PyObject *found = monitoring == NULL ? NULL : PyObject_GetAttrString(monitoring, first);
     if (monitoring == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "this interpreter has no sys.monitoring");
-        return NULL;
+        PyErr_SetString(PyExc_ImportError, "this interpreter has no sys.monitoring");
     }
-    return PyObject_GetAttrString(monitoring, name);
+    if (found != NULL && second != NULL) {
+        Py_SETREF(found, PyObject_GetAttrString(found, second));
+    }
+    return found;
 }
 
-static long
-line_event(void)
-{
-    PyObject *events = monitoring_attribute("events");
-    PyObject *line = events == NULL ? NULL : PyObject_GetAttrString(events, "LINE");
-    long bit = line == NULL ? -1 : PyLong_AsLong(line);
-    Py_XDECREF(events);
-    Py_XDECREF(line);
-    return bit;
-}
-
-static PyObject *
-callbacks_new(PyTypeObject *type, PyObject *args, PyObject *named)
-{
+static PyObject *callbacks_new(PyTypeObject *type, PyObject *arguments, PyObject *named) {
     static char *names[] = {"tool", "events", "variable", "key", "is_wanted", "restart_above", "alone", NULL};
     int tool, events, alone = 0;
     double restart_above;
-    PyObject *variable, *key, *is_wanted;
-    if (!PyArg_ParseTupleAndKeywords(args, named, "iiO!OOd|p:Callbacks", names, &tool, &events, &PyContextVar_Type,
-                                     &variable, &key, &is_wanted, &restart_above, &alone)) {
+    PyObject *variable, *key, *wanted;
+    if (!PyArg_ParseTupleAndKeywords(arguments, named, "iiO!OOd|p:Callbacks", names, &tool, &events,
+                                     &PyContextVar_Type, &variable, &key, &wanted, &restart_above, &alone)) {
         return NULL;
     }
-    long line = line_event();
-    Callbacks *self = line < 0 ? NULL : (Callbacks *)type->tp_alloc(type, 0);
+    Callbacks *self = (Callbacks *)type->tp_alloc(type, 0);
     if (self == NULL) {
         return NULL;
     }
     link_clear(&self->all);
     link_clear(&self->off);
-    self->by_line = (events & line) != 0;
     self->restart_above = restart_above;
     self->alone = alone != 0;
     self->can_restart = true;
     self->epoch = CLEAN + 1;
-    self->words = 1;
     self->variable = Py_NewRef(variable);
     self->key = key == Py_None ? NULL : Py_NewRef(key);
-    self->is_wanted = Py_NewRef(is_wanted);
-    self->set_local_events = monitoring_attribute("set_local_events");
-    self->restart_events = monitoring_attribute("restart_events");
-    self->tool = PyLong_FromLong(tool);
-    self->events = PyLong_FromLong(events);
-    self->no_events = PyLong_FromLong(0);
-    self->wanted = PyDict_New();
-    self->active = PyMem_Calloc(1, sizeof(Word));
-    self->marks = PyMem_Calloc(WORD_BITS, sizeof(Mark *));
-    if (self->set_local_events == NULL || self->restart_events == NULL || self->tool == NULL || self->events == NULL ||
-        self->no_events == NULL || self->wanted == NULL || self->active == NULL || self->marks == NULL) {
-        Py_DECREF(self);
-        return PyErr_Occurred() ? NULL : PyErr_NoMemory();
+    self->is_wanted = Py_NewRef(wanted);
+    PyObject *line = from_monitoring("events", "LINE");
+    self->by_line = line != NULL && (events & PyLong_AsLong(line)) != 0;
+    Py_XDECREF(line);
+    if (line == NULL || set_words(self, 1) < 0 ||
+        (self->set_local_events = from_monitoring("set_local_events", NULL)) == NULL ||
+        (self->restart_events = from_monitoring("restart_events", NULL)) == NULL ||
+        (self->tool = PyLong_FromLong(tool)) == NULL || (self->events = PyLong_FromLong(events)) == NULL ||
+        (self->no_events = PyLong_FromLong(0)) == NULL || (self->wanted = PyDict_New()) == NULL) {
+        Py_CLEAR(self);
     }
     return (PyObject *)self;
 }
@@ -1183,30 +989,24 @@ static PyTypeObject Callbacks_Type = {
     .tp_methods = callbacks_methods,
 };
 
-static int
-module_exec(PyObject *module)
-{
+static int module_exec(PyObject *module) {
     if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
         PyErr_SetString(PyExc_ImportError, "the callbacks in C serve the main interpreter alone");
         return -1;
     }
-    if (extra_index < 0) { /* there are 255 for the process, and they cannot be given back */
+    if (extra_index < 0) { /* a process has 255 of them, and gets none back */
         extra_index = PyUnstable_Eval_RequestCodeExtraIndex(forget);
-        if (extra_index < 0) {
-            PyErr_SetString(PyExc_ImportError, "the interpreter has no room for what is known of code objects");
-            return -1;
-        }
-        disable = monitoring_attribute("DISABLE");
-        str_mark = PyUnicode_InternFromString("mark");
-        str_co_lines = PyUnicode_InternFromString("co_lines");
     }
-    if (disable == NULL || str_mark == NULL || str_co_lines == NULL) {
+    if (extra_index < 0) {
+        PyErr_SetString(PyExc_ImportError, "the interpreter has no room left for what is known of code objects");
         return -1;
     }
-    if (PyType_Ready(&Mark_Type) < 0 || PyModule_AddType(module, &Callbacks_Type) < 0) {
+    if (disable == NULL && ((disable = from_monitoring("DISABLE", NULL)) == NULL ||
+                            (str_mark = PyUnicode_InternFromString("mark")) == NULL ||
+                            (str_co_lines = PyUnicode_InternFromString("co_lines")) == NULL)) {
         return -1;
     }
-    return 0;
+    return PyType_Ready(&Mark_Type) < 0 || PyModule_AddType(module, &Callbacks_Type) < 0 ? -1 : 0;
 }
 
 static PyModuleDef_Slot module_slots[] = {
@@ -1222,8 +1022,6 @@ static struct PyModuleDef module_definition = {
     .m_slots = module_slots,
 };
 
-PyMODINIT_FUNC
-PyInit__callbacks(void)
-{
+PyMODINIT_FUNC PyInit__callbacks(void) {
     return PyModuleDef_Init(&module_definition);
 }
