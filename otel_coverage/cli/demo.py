@@ -12,7 +12,7 @@ from otel_coverage.demo.demo import Demo
 from otel_coverage.demo.example import Example
 from otel_coverage.demo.processes import ProcessError, ended_by_signals
 from otel_coverage.demo.progress import Progress
-from otel_coverage.errors import ConfigurationError
+from otel_coverage.errors import ConfigurationError, OtelCoverageError
 from otel_coverage.playback.playing import fresh_run_id
 from otel_coverage.reporting.overview import show
 
@@ -53,8 +53,8 @@ def command(out: Path, slugs: tuple[str, ...], concurrency: int, keep_store: boo
     try:
         with ended_by_signals():
             report = demo.run(progress)
-    except ProcessError as error:
-        if error.tail:
+    except OtelCoverageError as error:
+        if isinstance(error, ProcessError) and error.tail:
             click.echo(error.tail, err=True)
         click.echo(f"All logs are in {demo.logs}", err=True)
         raise

@@ -20,6 +20,7 @@ from otel_coverage.demo.jobs import wait_until_done
 from otel_coverage.demo.processes import Child, ProcessError, Supervisor
 from otel_coverage.demo.progress import Progress
 from otel_coverage.demo.redis import start_redis
+from otel_coverage.errors import OtelCoverageError
 from otel_coverage.playback.playing import fresh_run_id
 from otel_coverage.reporting.asking import find
 from otel_coverage.reporting.report import Report, write_report
@@ -56,12 +57,13 @@ class Demo:
         """Start everything, play, wait, stop everything, and write the report.
 
         Raises:
-            ProcessError: something went wrong; it says what, and how its log ends.
+            ProcessError: a process went wrong; it says how its log ends.
+            OtelCoverageError: something else did.
         """
-        with TemporaryDirectory(prefix="otel-coverage-demo-") as temporary:
+        with TemporaryDirectory(prefix="otel-coverage-demo-") as temporary, self._logs_kept_on_failure(Path(temporary)):
             folder = Path(temporary)
             store = f"chdb://{self.store or folder / 'store'}"
-            with self._logs_kept_on_failure(folder), Supervisor(folder) as supervisor:
+            with Supervisor(folder) as supervisor:
                 stage = _Stage(self, supervisor, progress, folder, store)
                 with progress.step("Reading the example's source for its catalog"):
                     stage.push_catalog()
@@ -80,7 +82,7 @@ class Demo:
     def _logs_kept_on_failure(self, folder: Path) -> Iterator[None]:
         try:
             yield
-        except ProcessError:
+        except OtelCoverageError:
             self.logs.mkdir(parents=True, exist_ok=True)
             for log in folder.glob("*.log"):
                 shutil.copy(log, self.logs)

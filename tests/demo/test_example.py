@@ -73,3 +73,12 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_started(
     assert complaint in done.stderr
     assert done.stdout == ""
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
+
+
+def test_a_command_that_fails_is_told_with_its_own_words_and_the_logs_are_kept(tmp_path: Path) -> None:
+    done = demo(tmp_path, OTEL_COVERAGE_GRANULARITY="word")
+    assert done.returncode == 1
+    assert "granularity in the environment: 'word'" in done.stderr
+    assert done.stderr.endswith("otel-coverage: catalog failed, exit code 2\n")
+    assert "granularity" in (tmp_path / "artifacts-logs" / "catalog.log").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["artifacts-logs"]

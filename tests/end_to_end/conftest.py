@@ -10,7 +10,6 @@ from tests.end_to_end import opinion
 from tests.end_to_end.once import once
 from tests.end_to_end.played import Played, play
 
-
 TIMEOUT = 600.0  # seconds: whoever comes first makes what the others only wait for
 
 

@@ -69,11 +69,11 @@ def play(folder: Path, *options: str) -> dict[str, Any]:
     return {"printed": done.stdout, "rows": {name: ask(store, sql) for name, sql in _QUERIES.items()}}
 
 
-def demo(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def demo(folder: Path, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run ``otel-coverage demo`` in a folder, to its end."""
     command = [sys.executable, "-m", "otel_coverage", "demo", *options]
     return subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=300, check=False
+        command, cwd=folder, env=environment(**environ), capture_output=True, text=True, timeout=300, check=False
     )
 
 
