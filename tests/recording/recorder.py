@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Literal, Self
@@ -14,22 +16,47 @@ from typing import Any, Literal, Self
 import pytest
 
 from otel_coverage.recording import CurrentRecording, Recording, open_engine
+from otel_coverage.recording.choosing import PURE_PYTHON
 from otel_coverage.settings import EngineChoice, Granularity
 from otel_coverage.source import SourceTree
 from tests.recording.oracle import Ran
 from tests.recording.oracle_process import RAISED
 
-Kind = Literal["monitoring", "toggles", "restarts", "one tool", "coverage"]
+Way = Literal["toggles", "restarts", "one tool"]
 
-# Engine ``monitoring`` arms by toggles or by restarts, whichever is cheaper, and makes do with one tool id: where it is
-# to be exact, it is to be so in each of these ways.
+
+@dataclass(frozen=True)
+class Kind:
+    """An engine, and how it goes about its work.
+
+    Attributes:
+        choice: the engine.
+        way: how engine ``monitoring`` arms: by toggles or by restarts, whichever is cheaper, or with one tool id only.
+        written_in: what its callbacks are written in.
+    """
+
+    choice: EngineChoice
+    way: Way = "toggles"
+    written_in: Literal["c", "python"] = "python"
+
+    def __str__(self) -> str:
+        return f"{self.written_in} {self.way}" if self.choice == "monitoring" else self.choice
+
+
+def _is_built() -> bool:
+    return importlib.util.find_spec("otel_coverage.recording._callbacks") is not None
+
+
+# Where engine ``monitoring`` is to be exact, it is to be so in each of its ways.
 MONITORING: tuple[Any, ...] = tuple(
-    pytest.param(kind, marks=pytest.mark.since(3, 12)) for kind in ("toggles", "restarts", "one tool")
+    pytest.param(Kind("monitoring", way, written_in), marks=pytest.mark.since(3, 12))
+    for written_in in (("python", "c") if _is_built() else ("python",))
+    for way in ("toggles", "restarts", "one tool")
 )
-ENGINES: tuple[Any, ...] = (*MONITORING, "coverage")
+COVERAGE = Kind("coverage")
+ENGINES: tuple[Any, ...] = (*MONITORING, COVERAGE)
 
-
-_RESTART_ABOVE: dict[Kind, float] = {"toggles": 1e9, "restarts": 0.0}
+_RESTART_ABOVE: dict[Way, float] = {"toggles": 1e9, "restarts": 0.0}
 
 
 class Recorder:
@@ -38,21 +65,24 @@ class Recorder:
     def __init__(self, kind: Kind, folder: Path, granularity: Granularity = "line") -> None:
         self.variable: ContextVar[Any] = ContextVar("recording", default=None)
         self.granularity: Granularity = granularity
-        choice: EngineChoice = "coverage" if kind == "coverage" else "monitoring"
-        self.engine = open_engine(choice, granularity, SourceTree([str(folder)]), CurrentRecording(self.variable))
-        if kind in _RESTART_ABOVE:
-            self.engine.restart_above = _RESTART_ABOVE[kind]  # type: ignore[attr-defined]
-        self._taken = TakenTools(leave=1) if kind == "one tool" else nullcontext()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(PURE_PYTHON, "1" if kind.written_in == "python" else "0")
+            current = CurrentRecording(self.variable)
+            self.engine = open_engine(kind.choice, granularity, SourceTree([str(folder)]), current)
+        if kind.choice == "monitoring":
+            assert self.engine.implementation.name == kind.written_in  # type: ignore[attr-defined]
+            self.engine.restart_above = _RESTART_ABOVE.get(kind.way, 0.0)  # type: ignore[attr-defined]
+        self._taken = TakenTools(leave=1) if kind.way == "one tool" else nullcontext()
 
     def __enter__(self) -> Self:
         self._taken.__enter__()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, raised: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.engine.close()
-        self._taken.__exit__(kind, error, traceback)
+        self._taken.__exit__(raised, error, traceback)
 
     @contextmanager
     def under(self, recording: Recording | None) -> Iterator[None]:

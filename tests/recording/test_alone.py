@@ -38,7 +38,7 @@ def entry_points(module: ModuleType) -> list[str]:
 
 
 @pytest.mark.parametrize("granularity", ["line", "function"])
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
 @pytest.mark.parametrize("program", MODULES, indirect=True)
 def test_each_way_of_running_code_is_recorded_as_coverage_finds_it(
     program: ModuleType, engine: Kind, granularity: Granularity, oracle: Oracle, tmp_path: Path

@@ -61,7 +61,7 @@ def on_threads(work: Callable[[int], None], count: int = THREADS) -> None:
 
 
 @pytest.mark.parametrize("granularity", ["line", "function"])
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_thousands_of_requests_of_six_kinds_on_eight_threads_are_all_exact(
     shop: ModuleType, wanted: dict[str, Ran], engine: Kind, granularity: Granularity, tmp_path: Path
 ) -> None:
@@ -87,7 +87,7 @@ def test_thousands_of_requests_of_six_kinds_on_eight_threads_are_all_exact(
     assert wrong == []
 
 
-@pytest.mark.parametrize("engine", MONITORING)
+@pytest.mark.parametrize("engine", MONITORING, ids=str)
 def test_recordings_that_idle_or_span_many_requests_disturb_nobody(
     shop: ModuleType, wanted: dict[str, Ran], engine: Kind, tmp_path: Path
 ) -> None:
@@ -118,7 +118,7 @@ def test_recordings_that_idle_or_span_many_requests_disturb_nobody(
     assert wrong == []
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_code_that_every_thread_meets_for_the_first_time_at_once_is_exact(
     shop: ModuleType, wanted: dict[str, Ran], engine: Kind, tmp_path: Path
 ) -> None:
@@ -145,7 +145,7 @@ def test_code_that_every_thread_meets_for_the_first_time_at_once_is_exact(
     assert wrong == []
 
 
-@pytest.mark.parametrize("engine", MONITORING)
+@pytest.mark.parametrize("engine", MONITORING, ids=str)
 def test_a_recording_that_begins_while_another_thread_is_inside_the_same_function_sees_all_of_it(
     shop: ModuleType, wanted: dict[str, Ran], engine: Kind, tmp_path: Path
 ) -> None:
@@ -173,7 +173,7 @@ def test_a_recording_that_begins_while_another_thread_is_inside_the_same_functio
                 thread.join()
 
 
-@pytest.mark.parametrize("engine", MONITORING)
+@pytest.mark.parametrize("engine", MONITORING, ids=str)
 def test_one_recording_may_run_on_many_threads(
     shop: ModuleType, wanted: dict[str, Ran], engine: Kind, tmp_path: Path
 ) -> None:
@@ -195,7 +195,7 @@ def test_one_recording_may_run_on_many_threads(
             assert Ran.of(recording.executed()).difference(everything) == {}
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_untraced_requests_beside_traced_ones_leave_no_trace(
     shop: ModuleType, wanted: dict[str, Ran], engine: Kind, tmp_path: Path
 ) -> None:

@@ -1,0 +1,239 @@
+"""Proof that the recorder's tests bite: each rule taken out of the recorder has to make them fail.
+
+``python -m tests.recording.mutations`` copies the package and the tests, takes out one rule at a time, runs the tests
+of ``tests/recording`` on the copy, and says which rules nobody would miss. ``--list`` names the rules; names given as
+arguments choose some.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A rule, and how to take it out of the source."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+    def apply(self, root: Path) -> None:
+        """Take the rule out of the copy at ``root``."""
+        path = root / "otel_coverage" / "recording" / self.file
+        text = path.read_text(encoding="utf-8")
+        assert text.count(self.old) == 1, f"{self.name}: {self.file} holds {text.count(self.old)} of {self.old!r}"
+        path.write_text(text.replace(self.old, self.new), encoding="utf-8")
+
+
+MUTATIONS = (
+    Mutation(
+        "dirty code is armed anew on a recording's first entry",
+        "callbacks.py",
+        "while mark.bit & ~watched.entered and watched.dirty == self._epoch:",
+        "while False:",
+    ),
+    Mutation(
+        "code with a line switched off is dirty",
+        "callbacks.py",
+        "        watched.dirty = self._epoch\n        return _DISABLE",
+        "        return _DISABLE",
+    ),
+    Mutation(
+        "arming anew is one step",
+        "callbacks.py",
+        "    deque(starmap(call, calls), maxlen=0)",
+        "    for function, *arguments in calls:\n"
+        "        deque(map(id, range(100)), maxlen=0)\n"
+        "        function(*arguments)",
+    ),
+    Mutation(
+        "a recording has entered code only once it is armed",
+        "callbacks.py",
+        "        while mark.bit & ~watched.entered and watched.dirty == self._epoch:\n",
+        "        if mark.bit & ~watched.entered and watched.dirty == self._epoch:\n"
+        "            watched.entered |= mark.bit\n"
+        "            mark.entered[identity] = code\n"
+        "            deque(map(id, range(100)), maxlen=0)\n"
+        "            self._rearm(watched, code)\n"
+        "        while False:\n",
+    ),
+    Mutation(
+        "an epoch ends with the restart, not before",
+        "callbacks.py",
+        "                _at_once(((sys.monitoring.restart_events,),",
+        '                _at_once(((setattr, self, "_epoch", self._epoch + 1),))\n'
+        "                deque(map(id, range(100)), maxlen=0)\n"
+        "                _at_once(((sys.monitoring.restart_events,),",
+    ),
+    Mutation(
+        "a recording begins by arming what is off",
+        "callbacks.py",
+        "            self._arm_all()\n",
+        "            pass\n",
+    ),
+    Mutation(
+        "a recording is active before what is off is armed",
+        "callbacks.py",
+        "        self._active |= bit\n",
+        "        self._arm_all()\n        self._active |= bit\n        self._off.clear()\n",
+    ),
+    Mutation(
+        "starts are switched off only when every active recording has entered",
+        "callbacks.py",
+        "        if self._active & ~seen:\n",
+        "        if bit & ~seen:\n",
+    ),
+    Mutation(
+        "lines are switched off only when every active recording that entered has seen them",
+        "callbacks.py",
+        "        if self._active & entered & ~ran:\n",
+        "        if mark.bit & entered & ~ran:\n",
+    ),
+    Mutation(
+        "lines belong to recordings that entered their code",
+        "callbacks.py",
+        "        if mark.bit & entered & ~ran:\n            lines[line]",
+        "        if mark.bit & ~ran:\n            lines[line]",
+    ),
+    Mutation(
+        "discovery counts as an entry",
+        "callbacks.py",
+        "        if self._discover(code):\n            self.on_start(code, offset)\n        return _DISABLE",
+        "        self._discover(code)\n        return _DISABLE",
+    ),
+    Mutation(
+        "discovery looks whether the code is dirty",
+        "callbacks.py",
+        "        if self._discover(code):\n            self.on_start(code, offset)\n        return _DISABLE",
+        "        if self._discover(code):\n"
+        "            recording = self._get(None)\n"
+        "            if recording is not None and recording.mark.bit:\n"
+        "                self._watched[id(code)].entered |= recording.mark.bit\n"
+        "                recording.mark.entered[id(code)] = code\n"
+        "        return _DISABLE",
+    ),
+    Mutation(
+        "code is known only once it is armed",
+        "callbacks.py",
+        "        if identity not in self._watched:\n            try:\n",
+        "        if identity not in self._watched:\n"
+        "            self._watched.setdefault(identity, Watched(code, partial(self._forget, identity)))\n"
+        "            deque(map(id, range(100)), maxlen=0)\n"
+        "            try:\n",
+    ),
+    Mutation(
+        "bodies on the def line count as their line",
+        "callbacks.py",
+        "instruction[0] == _RESUME and not instruction[1] & _RESUME_PLACE and",
+        "not instruction[1] & _RESUME_PLACE or",
+    ),
+    Mutation(
+        "resuming counts as the line that is resumed",
+        "callbacks.py",
+        "instruction[0] == _RESUME and not instruction[1] & _RESUME_PLACE and",
+        "instruction[1] & _RESUME_PLACE or",
+    ),
+    Mutation(
+        "an exception that nothing can catch resumes nothing",
+        "callbacks.py",
+        "    line = known[~offset] = _line_at(code, offset) if runs else _NOTHING_RUNS",
+        "    line = known[~offset] = _line_at(code, offset)",
+    ),
+    Mutation(
+        "local starts", "monitoring.py", "events=(0 if alone else starts)", "events=(0 if alone else events.PY_RESUME)"
+    ),
+    Mutation(
+        "local resumptions",
+        "monitoring.py",
+        "events=(0 if alone else starts)",
+        "events=(0 if alone else events.PY_START)",
+    ),
+    Mutation(
+        "starts discover",
+        "monitoring.py",
+        "starts | events.PY_THROW)",
+        "(starts if alone else events.PY_RESUME) | events.PY_THROW)",
+    ),
+    Mutation(
+        "resumptions discover",
+        "monitoring.py",
+        "starts | events.PY_THROW)",
+        "(starts if alone else events.PY_START) | events.PY_THROW)",
+    ),
+    Mutation("exceptions thrown in resume", "monitoring.py", "starts | events.PY_THROW)", "starts)"),
+    Mutation("an ended recording leaves no bits", "callbacks.py", "lines[line] = ran & ~bit", "lines[line] = ran"),
+    Mutation("an ended recording has entered nothing", "callbacks.py", "            watched.entered &= ~bit\n", ""),
+    Mutation(
+        "a forked child starts clean",
+        "monitoring.py",
+        "            self._callbacks.reset(recording.mark for recording in opened)",
+        "            pass",
+    ),
+    Mutation(
+        "code that is gone is forgotten",
+        "callbacks.py",
+        "        self._off.pop(identity, None)\n        self._watched.pop(identity, None)",
+        "        pass",
+    ),
+)
+
+
+def survives(mutation: Mutation) -> bool:
+    """Whether the tests pass without the rule."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        ignore = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd")  # the rules in Python, not their twins in C
+        for name in ("otel_coverage", "tests"):
+            shutil.copytree(ROOT / name, root / name, ignore=ignore)
+        shutil.copy(ROOT / "pyproject.toml", root)
+        mutation.apply(root)
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "tests/recording",
+            "-x",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:ddtrace",
+        ]
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+        if done.returncode not in (0, 1):
+            raise SystemExit(f"{mutation.name}: pytest ended with {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.returncode == 0
+
+
+def main() -> None:
+    """Run the mutations named on the command line, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="rules to take out; all by default")
+    parser.add_argument("--list", action="store_true", help="only name the rules")
+    options = parser.parse_args()
+    chosen = [mutation for mutation in MUTATIONS if not options.names or mutation.name in options.names]
+    survivors = []
+    for mutation in chosen:
+        if options.list:
+            print(mutation.name)
+        elif survives(mutation):
+            survivors.append(mutation.name)
+            print(f"NOT MISSED  {mutation.name}", flush=True)
+        else:
+            print(f"missed      {mutation.name}", flush=True)
+    if survivors:
+        raise SystemExit(f"{len(survivors)} of {len(chosen)} rules could be taken out unnoticed")
+
+
+if __name__ == "__main__":
+    main()
