@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import flask
-from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.trace import TracerProvider
 
 from otel_coverage.instrumentation.admission import BAGGAGE, HEADER
@@ -40,7 +39,7 @@ def record_all_apps(hook: Hook) -> None:
 def make_spans(app: flask.Flask, provider: TracerProvider) -> None:
     """Have OpenTelemetry make ``app``'s SERVER spans, unless it does already."""
     if not getattr(app, "_is_instrumented_by_opentelemetry", False):
-        FlaskInstrumentor.instrument_app(app, tracer_provider=provider)  # type: ignore[no-untyped-call]
+        _instrumentor().instrument_app(app, tracer_provider=provider)
         _spans_by_us.add(app)
 
 
@@ -49,7 +48,7 @@ def release_app(app: flask.Flask) -> None:
     _apps.discard(app)
     if app in _spans_by_us:
         _spans_by_us.discard(app)
-        FlaskInstrumentor.uninstrument_app(app)  # type: ignore[no-untyped-call]
+        _instrumentor().uninstrument_app(app)
     if not _apps and not _all:
         _unwrap()
 
@@ -61,6 +60,13 @@ def release_all_apps() -> None:
     for app in list(_apps):
         release_app(app)
     _unwrap()
+
+
+def _instrumentor() -> Any:
+    # not at the top: its own import of flask may be what has us imported
+    from opentelemetry.instrumentation.flask import FlaskInstrumentor
+
+    return FlaskInstrumentor
 
 
 def _wrap(hook: Hook) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import wrapt
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_coverage.errors import ConfigurationError
 from otel_coverage.instrumentation.process import continue_environment
 from otel_coverage.settings import Settings
 from otel_coverage.tracing import provider as providers
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from flask import Flask
 
 _threads_by_us = False
-_jobs: tuple[TracerProvider, Recorder | None] | None = None
-_jobs_hooked = False
+_when_imported: dict[str, Callable[[], None]] = {}
+_watched: set[str] = set()
 
 
 def instrument(
@@ -68,37 +69,78 @@ def wire(
         current_recording()  # raises where nothing could be recorded
         recorder = recorders.install(settings)
     provider = providers.equip(settings, tracer_provider)
-    _hook_jobs(provider, recorder)
+    _when("rq", lambda: _instrument_jobs(provider, recorder))
+    if app is not None:
+        _instrument_app(app, provider, recorder)
+    elif recorder is not None:
+        _when("flask", lambda: _record_all_apps(provider, recorder))
     if not auto:
         _carry_into_threads()
     elif recorder is not None:
         continue_environment(recorder, provider)
-    if app is not None or recorder is not None:
-        from otel_coverage.instrumentation import flask, wsgi
-
-        if app is not None:
-            flask.make_spans(app, provider)
-        if recorder is not None and app is not None:
-            flask.record_app(app, wsgi.Hook(recorder, provider))
-        elif recorder is not None:
-            flask.record_all_apps(wsgi.Hook(recorder, provider))
 
 
 def uninstrument(app: Flask | None = None) -> None:
     """Undo :func:`instrument`: for ``app`` alone, or for the whole process, the recorder included."""
     global _threads_by_us
-    from otel_coverage.instrumentation import flask
-
     if app is not None:
+        from otel_coverage.instrumentation import flask
+
         flask.release_app(app)
         return
-    flask.release_all_apps()
-    _release_jobs()
+    _when_imported.clear()
+    if "otel_coverage.instrumentation.flask" in sys.modules:
+        from otel_coverage.instrumentation import flask
+
+        flask.release_all_apps()
+    if "otel_coverage.instrumentation.rq" in sys.modules:
+        from otel_coverage.instrumentation.rq import RQInstrumentor
+
+        if RQInstrumentor().is_instrumented_by_opentelemetry:
+            RQInstrumentor().uninstrument()
     if _threads_by_us:
         ThreadingInstrumentor().uninstrument()
         _threads_by_us = False
     recorders.uninstall()
     providers.forget()
+
+
+def _when(package: str, action: Callable[[], None]) -> None:
+    """Act now where the package is imported already, else when it is: not everybody has Flask, or jobs."""
+    _when_imported[package] = action
+    if package not in _watched:
+        _watched.add(package)
+        wrapt.register_post_import_hook(_imported, package)
+    elif package in sys.modules:
+        action()
+
+
+def _imported(module: ModuleType) -> None:
+    action = _when_imported.get(module.__name__)
+    if action is not None:
+        action()
+
+
+def _instrument_app(app: Flask, provider: TracerProvider, recorder: Recorder | None) -> None:
+    from otel_coverage.instrumentation import flask, wsgi
+
+    flask.make_spans(app, provider)
+    if recorder is not None:
+        flask.record_app(app, wsgi.Hook(recorder, provider))
+
+
+def _record_all_apps(provider: TracerProvider, recorder: Recorder) -> None:
+    from otel_coverage.instrumentation import flask, wsgi
+
+    flask.record_all_apps(wsgi.Hook(recorder, provider))
+
+
+def _instrument_jobs(provider: TracerProvider, recorder: Recorder | None) -> None:
+    from otel_coverage.instrumentation.rq import RQInstrumentor
+
+    instrumentor = RQInstrumentor()
+    if not instrumentor.is_instrumented_by_opentelemetry:
+        instrumentor.instrument(tracer_provider=provider, recorder=recorder)
 
 
 def _carry_into_threads() -> None:
@@ -107,36 +149,3 @@ def _carry_into_threads() -> None:
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument()
         _threads_by_us = True
-
-
-def _hook_jobs(provider: TracerProvider, recorder: Recorder | None) -> None:
-    """Now where RQ is imported already, else when it is: an application that has no jobs does not pay for it."""
-    global _jobs, _jobs_hooked
-    if _jobs is not None:
-        if recorder is not None and _jobs[1] is not recorder:
-            raise ConfigurationError("jobs are traced in this process already, without recording; instrument it once")
-        return
-    _jobs = provider, recorder
-    if not _jobs_hooked:
-        _jobs_hooked = True
-        wrapt.register_post_import_hook(_rq_is_imported, "rq")
-    elif "rq" in sys.modules:
-        _rq_is_imported(sys.modules["rq"])
-
-
-def _rq_is_imported(_: Any) -> None:
-    from otel_coverage.instrumentation.rq import RQInstrumentor
-
-    instrumentor = RQInstrumentor()
-    if _jobs is not None and not instrumentor.is_instrumented_by_opentelemetry:
-        instrumentor.instrument(tracer_provider=_jobs[0], recorder=_jobs[1])
-
-
-def _release_jobs() -> None:
-    global _jobs
-    _jobs = None
-    if "rq" in sys.modules:
-        from otel_coverage.instrumentation.rq import RQInstrumentor
-
-        if RQInstrumentor().is_instrumented_by_opentelemetry:
-            RQInstrumentor().uninstrument()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from pathlib import Path
@@ -206,6 +207,22 @@ def test_a_process_continues_the_trace_of_its_environment(collector: Collector) 
     (span,) = of_profile(collector.spans, "nightly")
     assert (span.role, span.trace_id, span.parent_id) == ("process", "1" * 32, "2" * 16)
     assert span.functions == {"store_front.goods:price"}
+
+
+def test_a_process_without_flask_and_rq_is_recorded_all_the_same(collector: Collector, tmp_path: Path) -> None:
+    for name in ("flask", "rq"):
+        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError('No module named {name}', name='{name}')\n")
+    (tmp_path / "work.py").write_text("def work():\n    print('worked')\n")
+    environment = recording(
+        collector,
+        BAGGAGE="playback.profile=nightly",
+        OTEL_COVERAGE_SOURCE=str(tmp_path / "work.py"),
+        PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
+    )
+    done = call([*RUN, "python", "-c", "import work; work.work()"], **environment)
+    assert (done.stdout, done.stderr) == ("worked\n", "")
+    (span,) = of_profile(collector.spans, "nightly")
+    assert span.functions == {"work:work"}
 
 
 def test_a_span_processor_of_the_applications_own_provider_works_alone(collector: Collector, tmp_path: Path) -> None:
