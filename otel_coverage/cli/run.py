@@ -10,10 +10,9 @@ from pathlib import Path
 import click
 
 from otel_coverage.errors import ConfigurationError
+from otel_coverage.instrumentation import RUN
 from otel_coverage.settings import ENVIRONMENT_PREFIX, Settings
 from otel_coverage.source import SourceTree
-
-RUN = "OTEL_COVERAGE_RUN"
 
 
 @click.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})

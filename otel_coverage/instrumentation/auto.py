@@ -9,11 +9,10 @@ from typing import Any
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
 from otel_coverage.errors import OtelCoverageError
+from otel_coverage.instrumentation import RUN
 from otel_coverage.instrumentation.wiring import uninstrument, wire
 from otel_coverage.settings import Settings
 from otel_coverage.tracing.notices import logger
-
-RUN = "OTEL_COVERAGE_RUN"  # set by ``otel-coverage run``: make spans, also where recording is off
 
 
 class CoverageInstrumentor(BaseInstrumentor):  # type: ignore[misc]
