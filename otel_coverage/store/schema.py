@@ -35,15 +35,12 @@ def apply(store: Store) -> list[str]:
     """
     store.command(_VERSIONS)
     seen = dict(store.query("SELECT name, digest FROM coverage_schema FINAL").rows)
-    applied: list[str] = []
-    for file in files():
-        if seen.get(file.title) == file.digest:
-            continue
+    unseen = [file for file in files() if seen.get(file.title) != file.digest]
+    for file in unseen:
         for statement in file.statements:
             store.command(statement)
-        store.insert("coverage_schema", ["name", "digest"], [[file.title, file.digest]])
-        applied.append(file.title)
-    return applied
+    store.insert("coverage_schema", ["name", "digest"], [[file.title, file.digest] for file in unseen])
+    return [file.title for file in unseen]
 
 
 def show() -> str:
