@@ -174,8 +174,11 @@ class TestFiles:
         assert [(file.path, file.module, file.executable_lines) for file in catalog.files] == [("m.py", "m", (1, 4, 6))]
 
     def test_a_file_that_changed_is_read_again(self, tmp_path: Path) -> None:
-        assert only(catalog_of(tmp_path, "def one(): return 1\n")).id == "m:one@1"
-        assert only(catalog_of(tmp_path, "\n\n# longer now\ndef two(): return 2\n")).id == "m:two@2"
+        assert lines_of(catalog_of(tmp_path, "def one(): return 1\nx = 1  # something longer\n")) == {"one": (1,)}
+        catalog = catalog_of(tmp_path, "x = 1\ndef two():\n    return 2\ndef three(): return 3\n")
+        assert lines_of(catalog) == {"two": (3,), "three": (4,)}
+        catalog = catalog_of(tmp_path, "x = 1\ndef four(): return 4\n\ny = 'no longer a def'\n")
+        assert lines_of(catalog) == {"four": (2,)}
 
     def test_the_order_is_the_same_however_the_folder_is_listed(self, tmp_path: Path) -> None:
         for name in ("b.py", "a.py", "a/x.py"):
