@@ -73,6 +73,7 @@ typedef Py_ssize_t Row;
 #define NO_LINE ((Row)0) /* as an entry's line: entering the code is all there is to see */
 #define NOTHING_RUNS ((Row)-1)
 #define FAILED (-2) /* with an exception set */
+#define NO_HANDLER (-1L)
 
 typedef struct {
     int place; /* an offset at which the code starts or resumes; its complement: at which an exception is thrown in */
@@ -302,30 +303,44 @@ static Row row_of_line(const Watched *watched, long line) {
     return NO_LINE;
 }
 
-/* Whether an exception thrown in at the offset is handled on some line of the code. The table holds for each range
+/* The offset of the handler for exceptions raised at the offset; NO_HANDLER for none. The table holds for each range
    start, length, handler and depth, counted in instructions, as numbers of six bits a byte, highest first, all bytes but
    a number's last with bit 6 set. */
-static int is_handled(PyObject *code, PyObject *ranges, long offset) {
-    PyObject *table = PyObject_GetAttrString(code, "co_exceptiontable");
-    if (table == NULL) {
-        return FAILED;
-    }
+static long handler_at(PyObject *table, long offset) {
     long numbers[4] = {0};
     int at = 0;
-    bool handled = false;
-    for (Py_ssize_t index = 0; index < PyBytes_GET_SIZE(table) && !handled; index++) {
+    for (Py_ssize_t index = 0; index < PyBytes_GET_SIZE(table); index++) {
         unsigned char byte = (unsigned char)PyBytes_AS_STRING(table)[index];
         numbers[at] = numbers[at] << 6 | (byte & 0x3F);
         if (byte & 0x40 || ++at < 4) {
             continue;
         }
         long start = numbers[0] * 2, end = start + numbers[1] * 2;
-        handled = start <= offset && offset < end && line_at(ranges, numbers[2] * 2) != 0;
+        if (start <= offset && offset < end) {
+            return numbers[2] * 2;
+        }
         memset(numbers, 0, sizeof(numbers));
         at = 0;
     }
+    return NO_HANDLER;
+}
+
+/* Whether anything of the code runs when an exception is thrown in at the offset: see _runs_when_thrown_into of the
+   callbacks in Python. */
+static int is_handled(PyObject *code, PyObject *instructions, long offset) {
+    PyObject *table = PyObject_GetAttrString(code, "co_exceptiontable");
+    if (table == NULL) {
+        return FAILED;
+    }
+    const unsigned char *opcodes = (unsigned char *)PyBytes_AS_STRING(instructions);
+    long handler = opcodes[offset] == RESUME ? offset - 2 : offset;
+    long steps = PyBytes_GET_SIZE(instructions); /* handlers may go round in circles, never through more than there are */
+    do {
+        handler = handler_at(table, handler);
+    } while (handler != NO_HANDLER && opcodes[handler] != PUSH_EXC_INFO && opcodes[handler] != CLEANUP_THROW &&
+             --steps > 0);
     Py_DECREF(table);
-    return handled;
+    return handler != NO_HANDLER && steps > 0;
 }
 
 /* The line that an entry at the place runs without a LINE event: 0 for none, NOTHING_RUNS, FAILED. See _find_entry_line
@@ -335,7 +350,7 @@ static int find_entry_line(PyObject *code, int place) {
     PyObject *instructions = PyCode_GetCode((PyCodeObject *)code);
     int line = FAILED;
     if (ranges != NULL && instructions != NULL && place < 0) {
-        int handled = is_handled(code, ranges, ~place);
+        int handled = is_handled(code, instructions, ~place);
         line = handled < 0 ? FAILED : handled ? line_at(ranges, ~place) : (int)NOTHING_RUNS;
     } else if (ranges != NULL && instructions != NULL) {
         line = line_at(ranges, place);

@@ -43,6 +43,7 @@ _CLEAN = -1
 _DISABLE = sys.monitoring.DISABLE
 _RESUME = opmap["RESUME"]
 _RESUME_PLACE = 3  # the bits of RESUME's argument that say where it stands; 0: at the start
+_HANDLERS = (opmap["PUSH_EXC_INFO"], opmap["CLEANUP_THROW"])
 _NOTHING_RUNS = -1
 
 
@@ -335,14 +336,31 @@ def _find_entry_line(known: dict[int, int], code: CodeType, offset: int) -> int:
 
 
 def _find_thrown_line(known: dict[int, int], code: CodeType, offset: int) -> int:
-    """The line at which an exception thrown in at ``offset`` is met, if anything of the code then runs.
-
-    Every generator has a handler for its whole body, on no line, which only looks at StopIteration: where that is the
-    only one, the exception passes and nothing runs.
-    """
-    runs = any(start <= offset < end and _line_at(code, target) for start, end, target in exception_ranges(code))
-    line = known[~offset] = _line_at(code, offset) if runs else _NOTHING_RUNS
+    """The line at which an exception thrown in at ``offset`` is met, if anything of the code then runs."""
+    line = known[~offset] = _line_at(code, offset) if _runs_when_thrown_into(code, offset) else _NOTHING_RUNS
     return line
+
+
+def _runs_when_thrown_into(code: CodeType, offset: int) -> bool:
+    """Whether the exception is handled by what somebody wrote: ``except``, ``finally``, ``with`` or ``await``.
+
+    Other handlers only tidy up and raise it again, for the next one to handle: those of ``except`` blocks, and the one
+    that every generator has for its whole body and StopIteration.
+    """
+    ranges = list(exception_ranges(code))
+    instructions = code.co_code
+    if instructions[offset] == _RESUME:
+        offset -= 2  # from 3.13 on events name the RESUME, while it is the YIELD_VALUE before it that raises
+    passed = set()
+    while offset not in passed:
+        passed.add(offset)
+        target = next((target for start, end, target in ranges if start <= offset < end), None)
+        if target is None:
+            return False
+        if instructions[target] in _HANDLERS:
+            return True
+        offset = target
+    return False
 
 
 def _line_at(code: CodeType, offset: int) -> int:

@@ -3,7 +3,8 @@
 Reads tasks from stdin and writes answers to stdout, one JSON object a line. A task names a folder, a module file in
 it, and steps. The steps run one after the other, on one thread, each under the dynamic context that it names. Lines are
 those that coverage.py's C tracer finds in branch mode. Functions are those that its entry arcs name and, for bodies
-that were entered elsewhere and resumed here, those that ``sys.setprofile`` saw called and whose arcs went on inside.
+that were entered elsewhere and go on here, those that ``sys.setprofile`` saw called and whose arcs went on inside.
+Where a body is resumed its line runs, though coverage.py counts it only when another line follows.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from opcode import opname
 from types import FrameType, ModuleType
 from typing import Any
 
@@ -34,7 +36,7 @@ RAISED = (
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Arcs = list[tuple[int, int]]
-Seen = set[tuple[str, str, int]]
+Seen = set[tuple[str, str, int, int]]
 
 
 def main() -> None:
@@ -60,7 +62,7 @@ def run(task: dict[str, Any]) -> dict[str, object]:
         for step in task["steps"]:
             seen = called.setdefault(step["context"], set())
             cov.switch_context(step["context"])
-            sys.setprofile(Profile(folder, seen))
+            sys.setprofile(Profile(folder, seen, thrown=step["action"] in ("throw", "close")))
             state.take(step)
             sys.setprofile(None)
         cov.switch_context("")
@@ -75,16 +77,20 @@ def run(task: dict[str, Any]) -> dict[str, object]:
 
 
 class Profile:
-    """Notes which code of the folder is entered or resumed."""
+    """Notes which code of the folder is called, and the line where it goes on."""
 
-    def __init__(self, folder: str, seen: Seen) -> None:
+    def __init__(self, folder: str, seen: Seen, *, thrown: bool) -> None:
         self.folder = folder
         self.seen = seen
+        self.thrown = thrown
 
     def __call__(self, frame: FrameType, event: str, _argument: object) -> None:
         code = frame.f_code
         if event == "call" and code.co_filename.startswith(self.folder):
-            self.seen.add((code.co_filename, code.co_name, code.co_firstlineno))
+            resumed = not self.thrown and opname[code.co_code[frame.f_lasti]] == "RESUME"
+            starts = code.co_code[frame.f_lasti + 1] & 3 == 0
+            line = frame.f_lineno if resumed and not starts else 0
+            self.seen.add((code.co_filename, code.co_name, code.co_firstlineno, line))
 
 
 class State:
@@ -123,14 +129,17 @@ def answer(data: coverage.CoverageData, context: str, folder: str, called: Seen)
     for filename in data.measured_files():
         arcs: Arcs = data.arcs(filename) or []
         path = os.path.relpath(filename, folder)
-        numbers = sorted({number for arc in arcs for number in arc if number > 0})
+        went_on = {line for seen, _name, _first, line in called if seen == filename}
+        numbers = sorted({number for arc in arcs for number in arc if number > 0} | went_on - {0})
         if numbers:
             lines[path] = numbers
-        resumed = {(name, first) for seen, name, first in called if seen == filename}
+        resumed = {(name, first) for seen, name, first, line in called if seen == filename and line}
+        thrown = {(name, first) for seen, name, first, line in called if seen == filename and not line}
         with open(filename, encoding="utf-8") as file:
             tree = ast.parse(file.read())
         for node, qualname, first in definitions(tree.body):
-            if is_entered(node, first, arcs) or ((node.name, first) in resumed and is_resumed(node, first, arcs)):
+            name = (node.name, first)
+            if is_entered(node, first, arcs) or name in resumed or (name in thrown and is_resumed(node, first, arcs)):
                 functions.append((path, qualname, first))
     return {"functions": sorted(functions), "lines": lines}
 
