@@ -13,7 +13,7 @@ from typing import Any
 
 Symbols = frozenset[str]
 
-_QUERIES = {
+_QUESTIONS = {
     "matrix": "SELECT profile, symbol, module, qualname, line FROM coverage_matrix",
     "functions": "SELECT DISTINCT service, profile, concat(module, ':', qualname, '@', toString(line)) AS symbol "
     "FROM coverage_functions",
@@ -66,7 +66,7 @@ def play(folder: Path, *options: str) -> dict[str, Any]:
     done = demo(folder, "--out", "artifacts", "--keep-store", *options)
     assert done.returncode == 0, done.stdout + done.stderr
     (store,) = folder.glob("artifacts-store-*")
-    return {"printed": done.stdout, "rows": {name: ask(store, sql) for name, sql in _QUERIES.items()}}
+    return {"printed": done.stdout, "rows": ask(store, _QUESTIONS)}
 
 
 def demo(folder: Path, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
@@ -77,15 +77,20 @@ def demo(folder: Path, *options: str, **environ: str) -> subprocess.CompletedPro
     )
 
 
-def ask(store: Path, sql: str) -> list[dict[str, Any]]:
+def ask(store: Path, questions: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
     """Ask an embedded store, in a process of its own: a store belongs to one process at a time."""
-    command = [sys.executable, "-m", "otel_coverage", "query", "--store", f"chdb://{store}", "--sql", sql]
     done = subprocess.run(
-        [*command, "--format", "json"], env=environment(), capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, str(Path(__file__).with_name("asking.py")), f"chdb://{store}"],
+        input=json.dumps(questions),
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
-    rows: list[dict[str, Any]] = json.loads(done.stdout)
-    return rows
+    answers: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)
+    return answers
 
 
 def environment(**more: str) -> dict[str, str]:
