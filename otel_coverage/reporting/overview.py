@@ -10,6 +10,7 @@ from otel_coverage.reporting.notes import doubts
 from otel_coverage.reporting.renderers.heading import percent
 from otel_coverage.reporting.renderers.leaderboard import leaderboard
 from otel_coverage.reporting.report import Report
+from otel_coverage.store.formats import printable
 
 _MODULES_SHOWN = 5
 
@@ -17,9 +18,9 @@ _MODULES_SHOWN = 5
 def show(report: Report, console: Console) -> None:
     """Print which profile covers how much, the largest gaps, and where the files are."""
     findings = report.findings
-    console.print(Text(f"Coverage of revision {findings.revision or 'unknown'}", style="bold"))
+    console.print(Text(f"Coverage of revision {printable(findings.revision) or 'unknown'}", style="bold"))
     for profile in findings.doubtful:
-        console.print(Text(f"incomplete: {profile.name}: {doubts(profile)}", style="yellow"))
+        console.print(Text(printable(f"incomplete: {profile.name}: {doubts(profile)}"), style="yellow"))
     for note in report.notes:
         console.print(Text(note, style="yellow"))
     console.print(Group(_profiles(report), Text(""), _gaps(report), Text("")))
@@ -35,7 +36,7 @@ def _profiles(report: Report) -> RenderableType:
         table.add_column(name, justify="right")
     for record in leaderboard(report.findings):
         table.add_row(
-            Text(record["profile"]),
+            Text(printable(record["profile"])),
             str(record["functions"]),
             _percent(record["percent"]),
             str(record["lines_covered"]),
@@ -57,7 +58,7 @@ def _gaps(report: Report) -> RenderableType:
         table.add_column(name, justify="right")
     for module in modules[:_MODULES_SHOWN]:
         table.add_row(
-            Text(module.module),
+            Text(printable(module.module)),
             str(module.functions_total - module.functions_covered),
             str(module.functions_total),
             _percent(percent(module.lines_covered, module.lines_total)),

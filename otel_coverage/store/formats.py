@@ -37,9 +37,9 @@ def as_table(result: Result, width: int | None = None) -> str:
         return "no rows\n"
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in result.columns:
-        table.add_column(Text(_printable(column)), overflow="fold")
+        table.add_column(Text(printable(column)), overflow="fold")
     for row in result.rows:
-        table.add_row(*(Text(_printable(_cell(value))) for value in row))
+        table.add_row(*(Text(printable(_cell(value))) for value in row))
     text = io.StringIO()
     Console(file=text, width=width or 100_000, color_system=None).print(table)
     return "".join(line.rstrip() + "\n" for line in text.getvalue().splitlines())
@@ -84,8 +84,8 @@ def _cell(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _printable(text: str) -> str:
-    """Without what would move a terminal's cursor or break a row."""
+def printable(text: str) -> str:
+    """A text without what would move a terminal's cursor or break a row."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )

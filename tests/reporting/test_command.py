@@ -103,14 +103,14 @@ def test_a_store_that_another_process_holds_is_an_error_of_one_line(store_dsn: s
 
 
 def test_a_terminal_gets_a_summary(store: Store, tree: SourceTree, tmp_path: Path) -> None:
-    fill(store, tree, [*SPANS, SPANS[2].but(id="s9", profile="lost", complete=False, reason="[red]greenlets")])
+    fill(store, tree, [*SPANS, SPANS[2].but(id="s9", profile="lost", complete=False, reason="[red]greenlets\x1b[2J")])
     written = write_report(find(store), tree, tmp_path / "out")
     console = Console(width=100, file=io.StringIO())
     with console.capture() as captured:
         show(written, console)
     lines = [" ".join(line.split()) for line in captured.get().splitlines()]
     assert lines[0] == "Coverage of revision abc"
-    assert lines[1] == "incomplete: lost: [red]greenlets"
+    assert lines[1] == "incomplete: lost: [red]greenlets\\x1b[2J"
     assert "checkout 5 62.5 % 7 58.3 % 1 1 yes" in lines
     assert "lost 3 37.5 % 4 33.3 % 1 0 no" in lines
     assert "shop.jobs 2 3 25.0 %" in lines

@@ -12,6 +12,7 @@ from otel_coverage.reporting.findings import Findings
 from otel_coverage.reporting.notes import doubts, notes
 from otel_coverage.reporting.renderers.heading import percent, timestamp
 from otel_coverage.reporting.renderers.leaderboard import leaderboard
+from otel_coverage.store.formats import printable
 
 _MODULES_SHOWN = 10
 _MARKUP = re.compile(r"([\\`*_{}\[\]#+!|~$])")
@@ -125,5 +126,4 @@ def _code(name: str) -> str:
 
 def _text(text: str) -> str:
     """Text that Markdown and HTML take for nothing else."""
-    plain = "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-    return _MARKUP.sub(r"\\\1", html.escape(plain, quote=False))
+    return _MARKUP.sub(r"\\\1", html.escape(printable(text), quote=False))
