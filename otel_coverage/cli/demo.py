@@ -43,6 +43,7 @@ def command(out: Path, slugs: tuple[str, ...], concurrency: int, keep_store: boo
       otel-coverage demo --profile checkout --profile refund --keep-store
     """
     example = Example.find()
+    example.check()
     recordings = example.recordings(slugs)
     out = out.resolve()
     if out.exists() and not out.is_dir():

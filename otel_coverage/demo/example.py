@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from otel_coverage import __version__
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.revision import revision_of
+
+NEEDED = ("flask", "gunicorn", "redis", "rq")
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -34,6 +37,18 @@ class Example:
             if (folder / "shop" / "app.py").is_file():
                 return cls(folder)
         raise ConfigurationError("the example application is not here; run the demo from a checkout of the project")
+
+    def check(self) -> None:
+        """Make sure that what the application runs on is installed.
+
+        Raises:
+            ConfigurationError: it is not.
+        """
+        missing = [name for name in NEEDED if find_spec(name) is None]
+        if missing:
+            raise ConfigurationError(
+                f"the demo needs {', '.join(missing)}; pip install 'otel-coverage[demo]' brings all"
+            )
 
     @property
     def source(self) -> Path:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from typing import cast
-
-from redis import Redis
+from typing import TYPE_CHECKING, cast
 
 from otel_coverage.demo.processes import ProcessError
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 DONE = "finished"
 BROKEN = ("failed", "stopped", "canceled")
@@ -34,6 +35,8 @@ def wait_until_done(redis_url: str, timeout: float, check: Callable[[], None]) -
     Raises:
         ProcessError: a job failed, or they took longer.
     """
+    from redis import Redis
+
     deadline = time.monotonic() + timeout
     with Redis.from_url(redis_url) as connection:
         while True:

@@ -55,6 +55,13 @@ def test_profiles_can_be_chosen() -> None:
         example.recordings(["smoek"])
 
 
+def test_what_the_demo_needs_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    Example.find().check()
+    monkeypatch.setattr("otel_coverage.demo.example.NEEDED", ("flask", "no_such_server"))
+    with pytest.raises(ConfigurationError, match=r"the demo needs no_such_server; .*otel-coverage\[demo\]"):
+        Example.find().check()
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
