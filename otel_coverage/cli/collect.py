@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
-import threading
+from collections.abc import Callable
 
 import click
 
@@ -39,12 +40,24 @@ def command(dsn: str, grpc_endpoint: str, allow_remote: bool) -> None:
             f"{endpoint}: other machines reach that address, and the collector asks nobody who they are; "
             "--allow-remote if that is meant"
         )
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
+    wait_for_stop = _on_stop_signals()
     with Collector(endpoint) as collector, open_store(dsn, create=True) as store:
         schema.apply(store)
         collector.start(store)
         click.echo(f"listening on {collector.endpoint} (OTLP/gRPC)")
-        stopping.wait()
+        wait_for_stop()
         collector.stop()
+
+
+def _on_stop_signals() -> Callable[[], object]:
+    """Take SIGTERM and SIGINT from now on; what is returned waits for one, or for nothing where one came meanwhile.
+
+    The interpreter itself writes to the pipe, whichever thread the signal interrupts. A handler that set an Event could
+    find the Event's own lock taken by the code that it interrupts, and wait for ever.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    return lambda: os.read(reading, 1)
