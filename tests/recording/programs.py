@@ -133,6 +133,7 @@ class Class{name}:
     def __init__(self, n):
         self.n = n
     def __call__(self):
+        n = self.n
         {0}
         return self.value
 def {name}(n):
