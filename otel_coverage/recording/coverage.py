@@ -119,6 +119,8 @@ class CoverageEngine:
         tracer: ThreadTracer | None = getattr(self._local, "tracer", None)
         if tracer is None:
             tracer = self._local.tracer = ThreadTracer(self._files)
+        if sys.gettrace() == self._trace_new_thread:
+            sys.settrace(None)
         outer = tracer.innermost
         if isinstance(outer, CoverageRecording) and outer not in (recording, self._current.get()):
             for interleaved in (outer, recording):

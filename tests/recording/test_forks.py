@@ -1,0 +1,127 @@
+"""Forked children start clean, whatever their parent was recording."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.recording.oracle import Ran
+from tests.recording.recorder import ENGINES, Kind, Recorder, imported
+
+PROGRAM = """
+def request(n):
+    helper(n)
+    return n
+
+def helper(n):
+    if n > 1:
+        return 1
+    return 0
+"""
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[ModuleType]:
+    (tmp_path / "forking.py").write_text(PROGRAM)
+    with imported(tmp_path, "forking") as module:
+        yield module
+
+
+def wanted(n: int) -> Ran:
+    lines = (3, 4, 7, 8) if n > 1 else (3, 4, 7, 9)
+    return Ran(
+        frozenset({("forking.py", "request", 2), ("forking.py", "helper", 6)}),
+        frozenset(("forking.py", line) for line in lines),
+    )
+
+
+def in_child(work: Callable[[], object]) -> object:
+    """What the work returns in a forked child, which has ten seconds for it."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            signal.alarm(10)
+            with os.fdopen(writer, "wb") as pipe:
+                pickle.dump(work(), pipe)
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    assert answer, "the child died or hung"
+    return pickle.loads(answer)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_a_child_forked_amid_a_recording_starts_clean_and_records_its_own(
+    program: ModuleType, engine: Kind, tmp_path: Path
+) -> None:
+    with Recorder(engine, tmp_path) as recorder:
+        with recorder.recording() as recording:
+            program.request(1)
+
+            def work() -> tuple[Ran, Ran, list[Ran]]:
+                inherited = Ran.of(recording.executed())
+                program.request(2)
+                still = Ran.of(recording.executed())
+                recorder.engine.end(recording)
+                return inherited, still, [recorder.ran(program.request, n) for n in (1, 2, 1)]
+
+            assert in_child(work) == (Ran(), Ran(), [wanted(1), wanted(2), wanted(1)])
+        assert Ran.of(recording.executed()).difference(wanted(1)) == {}
+        assert recorder.ran(program.request, 2).difference(wanted(2)) == {}
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_a_child_forked_while_threads_begin_and_end_recordings_does_not_hang(
+    program: ModuleType, engine: Kind, tmp_path: Path
+) -> None:
+    stop = threading.Event()
+    with Recorder(engine, tmp_path) as recorder:
+
+        def serve() -> None:
+            while not stop.is_set():
+                recorder.ran(program.request, 1)
+
+        threads = [threading.Thread(target=serve) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(8):
+                assert in_child(lambda: recorder.ran(program.request, 2)) == wanted(2)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_a_process_of_multiprocessing_records_its_own(program: ModuleType, engine: Kind, tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    with Recorder(engine, tmp_path) as recorder, recorder.recording() as recording:
+        program.request(1)
+        queue = context.SimpleQueue()
+
+        def work() -> None:
+            queue.put((Ran.of(recording.executed()), recorder.ran(program.request, 2)))
+
+        process = context.Process(target=work)
+        process.start()
+        assert queue.get() == (Ran(), wanted(2))
+        process.join(10)
+        assert process.exitcode == 0
