@@ -112,8 +112,11 @@ def _in(namespace: str) -> str:
 
 def _other_namespaces(store: Store) -> str:
     """Where else there is some, or what to look at where there is none."""
-    rows = store.query("SELECT DISTINCT toString(namespace) AS name FROM coverage_spans ORDER BY name LIMIT 5").rows
-    names = ", ".join(repr(name) for (name,) in rows)
-    if names:
+    rows = store.query(
+        "SELECT DISTINCT toString(namespace) AS name FROM coverage_spans "
+        "WHERE role IN ('server', 'consumer', 'process') ORDER BY name LIMIT 5"
+    ).rows
+    if rows:
+        names = ", ".join(repr(name) for (name,) in rows)
         return f"there is some in namespace {names}; --namespace chooses"
     return "play a profile against a traced application first; `otel-coverage doctor` says what is wired"

@@ -95,6 +95,12 @@ def test_an_empty_store_says_what_to_do_first(store: Store) -> None:
         find(store)
 
 
+def test_a_playback_of_an_application_that_is_not_traced_is_no_coverage_in_any_namespace(store: Store) -> None:
+    insert_spans(store, TracedSpan(role="client"))
+    with pytest.raises(StoreError, match="`otel-coverage doctor` says what is wired"):
+        find(store)
+
+
 def test_a_profile_that_failed_or_lost_coverage_is_doubtful(store: Store) -> None:
     insert_spans(
         store,
