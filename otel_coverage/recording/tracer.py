@@ -56,33 +56,42 @@ class ThreadTracer:
         return self._stack[-1] if self._stack else None
 
     def push(self, traced: Traced) -> bool:
-        """Trace this thread for a recording; False where somebody else's trace function is in the way."""
-        if self._tracer is None:
-            trace = sys.gettrace()
-            if trace is not None and not isinstance(trace, Tracer):
-                return False
-            self._tracer = _new_tracer(self._files.should_trace, self._files.dispositions, traced.data)
-            self._tracer.start()
-        self._tracer.data = cast(Any, traced.data)
-        self._kept.append(traced.data)
+        """Trace this thread for a recording; False where somebody else's trace function is in the way.
+
+        A signal handler may push and remove its own between any two steps: what is on the stack keeps the tracer going.
+        """
+        trace = sys.gettrace()
+        if trace is not None and not isinstance(trace, Tracer):
+            return False
         self._stack.append(traced)
+        self._kept.append(traced.data)
+        tracer = self._tracer
+        if tracer is None:
+            tracer = self._tracer = _new_tracer(self._files.should_trace, self._files.dispositions, traced.data)
+        tracer.data = cast(Any, self._stack[-1].data)
+        if cast(object, sys.gettrace()) is not tracer:
+            tracer.start()
+            if cast(object, sys.gettrace()) is not tracer:  # a signal came while the interpreter was installing it
+                self.remove(traced)
+                return False
         return True
 
     def remove(self, traced: Traced) -> bool:
         """Trace for a recording no more, from any thread; False where somebody took our trace function away."""
-        if traced not in self._stack or self._tracer is None:
+        tracer = self._tracer
+        if traced not in self._stack or tracer is None:
             return True
-        self._stack.remove(traced)
         here = threading.get_ident() == self._thread
-        undisturbed = not here or cast(object, sys.gettrace()) is self._tracer
+        undisturbed = not here or cast(object, sys.gettrace()) is tracer
+        self._stack.remove(traced)
         if self._stack:
-            self._tracer.data = cast(Any, self._stack[-1].data)
+            tracer.data = cast(Any, self._stack[-1].data)
         else:
-            self._tracer.stop()
-            if here and undisturbed:
-                sys.settrace(None)  # another thread's takes itself away at its next event
             self._tracer = None
             self._kept = []
+            tracer.stop()
+            if here and undisturbed:
+                sys.settrace(None)  # another thread's takes itself away at its next event
         return undisturbed
 
 

@@ -56,7 +56,7 @@ def run(task: dict[str, Any]) -> dict[str, object]:
             sys.setprofile(None)
         cov.switch_context("")
         cov.stop()
-        state.slots.clear()
+        state.close()
     finally:
         sys.path.remove(folder)
         for name, module in list(sys.modules.items()):
@@ -104,6 +104,12 @@ class State:
         }
         with suppress(Exception):
             actions[action]()
+
+    def close(self) -> None:
+        """Finish whatever is suspended."""
+        for running in self.slots.values():
+            with suppress(Exception):
+                running.close()
 
 
 def answer(data: coverage.CoverageData, context: str, folder: str, called: Seen) -> dict[str, object]:

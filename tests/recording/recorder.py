@@ -68,7 +68,7 @@ class Recorder:
             patch.setenv(PURE_PYTHON, "1" if kind.written_in == "python" else "0")
             current = CurrentRecording(self.variable)
             self.engine = open_engine(kind.choice, granularity, SourceTree([str(folder)]), current)
-        if kind.choice == "monitoring":
+        if kind.choice != "coverage" and sys.version_info >= (3, 12):
             assert self.engine.implementation.name == kind.written_in  # type: ignore[attr-defined]
             self.engine.restart_above = _RESTART_ABOVE.get(kind.way, 0.0)  # type: ignore[attr-defined]
         self._taken = TakenTools(leave=1) if kind.way == "one tool" else nullcontext()

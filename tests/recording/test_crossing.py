@@ -84,6 +84,7 @@ def play(recorder: Recorder, module: ModuleType, steps: Sequence[Step]) -> dict[
             assert Ran.of(recording.executed()) == Ran.of(recording.executed())
             recorder.engine.end(recording)
             ran[step.context] = Ran.of(recording.executed())
+    state.close()
     return ran
 
 

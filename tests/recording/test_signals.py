@@ -1,0 +1,89 @@
+"""Signal handlers: what they run is recorded, what they raise arrives, and they may record themselves."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType, ModuleType
+
+import pytest
+
+from tests.recording.oracle import Ran
+from tests.recording.recorder import ENGINES, Kind, Recorder, imported
+
+PROGRAM = """
+def handled(n):
+    return n
+
+def forever(n):
+    while True:
+        step(n)
+
+def step(n):
+    return [number for number in range(n)]
+"""
+
+
+class TimeIsUpError(Exception):
+    """As job timeouts are: an ordinary exception, raised by a signal handler wherever the job happens to be."""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[ModuleType]:
+    (tmp_path / "signalled.py").write_text(PROGRAM)
+    before = signal.getsignal(signal.SIGALRM)
+    with imported(tmp_path, "signalled") as module:
+        yield module
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_an_exception_that_a_handler_raises_always_arrives(program: ModuleType, engine: Kind, tmp_path: Path) -> None:
+    def on_alarm(_number: int, _frame: FrameType | None) -> None:
+        raise TimeIsUpError
+
+    signal.signal(signal.SIGALRM, on_alarm)
+    with Recorder(engine, tmp_path) as recorder:
+        idle = recorder.engine.begin()  # keeps events on
+        for _ in range(40):
+            with recorder.recording():
+                signal.setitimer(signal.ITIMER_REAL, 0.002)
+                with pytest.raises(TimeIsUpError):
+                    program.forever(3)
+        recorder.engine.end(idle)
+        found = {name for _, name, _ in recorder.ran(program.step, 1).functions}
+        assert found == {"step"}
+
+
+def recorded(recorder: Recorder, function: Callable[[int], object]) -> Ran:
+    """What one call runs; whether it is known to be all does not matter here."""
+    with recorder.recording() as recording:
+        function(1)
+    return Ran.of(recording.executed())
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored in PyEval_SetTrace:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_a_handler_may_begin_and_end_recordings_of_its_own(program: ModuleType, engine: Kind, tmp_path: Path) -> None:
+    inner: list[Ran] = []
+    with Recorder(engine, tmp_path) as recorder:
+
+        def on_alarm(_number: int, _frame: FrameType | None) -> None:
+            if len(inner) < 20:
+                inner.append(recorded(recorder, program.handled))
+
+        recorder.ran(program.handled, 1)
+        signal.signal(signal.SIGALRM, on_alarm)
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        turns = itertools.takewhile(lambda _: len(inner) < 20, range(100_000))
+        outer = [recorded(recorder, program.step) for _ in turns]
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    assert len(inner) >= 20
+    assert threading.current_thread() is threading.main_thread()
+    assert {name for ran in outer for _, name, _ in ran.functions} == {"step"}
+    # A handler that runs while events are off, because it interrupted the recorder itself, records less; never more.
+    assert {name for ran in inner for _, name, _ in ran.functions} <= {"handled"}
