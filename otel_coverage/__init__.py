@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from otel_coverage.settings import Settings
     from otel_coverage.tracing.processor import CoverageSpanProcessor
     from otel_coverage.tracing.provider import flush
+    from otel_coverage.tracing.sampler import CoverageSampler
 
 __all__ = [
     "CoverageMiddleware",
+    "CoverageSampler",
     "CoverageSpanProcessor",
     "Settings",
     "__version__",
@@ -31,6 +33,7 @@ __all__ = [
 # imported when asked for: reports and collectors need no Flask, applications no more than they use
 _HOMES = {
     "CoverageMiddleware": "otel_coverage.instrumentation.wsgi",
+    "CoverageSampler": "otel_coverage.tracing.sampler",
     "CoverageSpanProcessor": "otel_coverage.tracing.processor",
     "Settings": "otel_coverage.settings",
     "flush": "otel_coverage.tracing.provider",

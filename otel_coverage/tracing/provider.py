@@ -18,6 +18,7 @@ from otel_coverage.settings import Settings
 from otel_coverage.source import SourceTree
 from otel_coverage.tracing.exporter import BoundedSpanExporter, CountingSpanProcessor
 from otel_coverage.tracing.processor import CoverageSpanProcessor
+from otel_coverage.tracing.sampler import unwrap_sampler, wrap_sampler
 
 VERSION = "service.version"
 REVISION = "vcs.ref.head.revision"
@@ -29,7 +30,8 @@ _equipped: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
 def equip(settings: Settings, provider: TracerProvider | None = None) -> TracerProvider:
     """A provider whose entry spans carry coverage: the one given, else the global one, else a new global one of ours.
 
-    Where recording is not enabled the provider makes plain spans. Equipping twice changes nothing.
+    Spans of traced contexts are sampled whatever the provider's sampler says. Where recording is not enabled the
+    provider makes plain spans, as its sampler says. Equipping twice changes nothing.
 
     Raises:
         ConfigurationError: a setting, or the exporter that the environment names, cannot be used.
@@ -37,6 +39,7 @@ def equip(settings: Settings, provider: TracerProvider | None = None) -> TracerP
     provider = provider or configured_provider() or _make(settings)
     if settings.enabled and provider not in _equipped:
         provider.add_span_processor(CoverageSpanProcessor(settings, tracer_provider=provider))
+        wrap_sampler(provider)
         _equipped.add(provider)
     return provider
 
@@ -100,6 +103,8 @@ def exporter_makers(environ: Mapping[str, str] | None = None) -> dict[str, Calla
 
 def forget() -> None:
     """Forget what was equipped. For tests and for whoever takes a provider out of service."""
+    for provider in _equipped:
+        unwrap_sampler(provider)
     _ours.clear()
     _equipped.clear()
 
