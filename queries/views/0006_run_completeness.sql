@@ -3,6 +3,10 @@
 -- The trace itself says what should be there: a CLIENT span of the playback client asks for the SERVER span that is its
 -- child, a PRODUCER span for its CONSUMER span. What never arrived has no revision; it belongs to those that the rest of
 -- its run was recorded at.
+--
+-- The application's own CLIENT spans ask for nothing: whom it calls need not be traced. The playback client's are
+-- children of its root span, the one with an outcome. Where that was lost, or is still running, they are those whose
+-- parent never arrived and whose service answered nothing in the run.
 CREATE OR REPLACE VIEW run_completeness AS
 WITH
     entries AS (
@@ -10,6 +14,17 @@ WITH
     ),
     callers AS (
         SELECT *, if(run = '', trace, run) AS session FROM coverage_spans FINAL WHERE role IN ('client', 'producer')
+    ),
+    playbacks AS (
+        SELECT trace, span FROM coverage_spans WHERE outcome IN ('passed', 'failed')
+    ),
+    asking AS (
+        SELECT * FROM callers
+        WHERE role = 'producer'
+            OR (trace, parent) IN playbacks
+            OR (trace NOT IN (SELECT trace FROM playbacks)
+                AND (trace, parent) NOT IN (SELECT trace, span FROM coverage_spans)
+                AND (session, service) NOT IN (SELECT if(run = '', trace, run), service FROM entries))
     ),
     incomplete_parts AS (
         SELECT trace, parent, min(incomplete_reason) AS reason
@@ -49,6 +64,6 @@ SELECT
     m.trace,
     m.span
 FROM (
-    SELECT c.* FROM callers AS c LEFT ANTI JOIN entries AS e ON e.trace = c.trace AND e.parent = c.span
+    SELECT c.* FROM asking AS c LEFT ANTI JOIN entries AS e ON e.trace = c.trace AND e.parent = c.span
 ) AS m
 LEFT JOIN sessions AS s ON s.session = m.session;

@@ -260,6 +260,29 @@ def test_run_completeness_misses_what_never_arrived(store: Store) -> None:
     assert rows(store, "SELECT DISTINCT revision FROM run_completeness") == [("abc",)]
 
 
+def test_run_completeness_asks_nothing_of_the_applications_own_calls(store: Store) -> None:
+    web = TracedSpan(service="web", trace="t1", role="client", name="POST /charge")
+    insert_spans(
+        store,
+        *a_playback(),
+        web.but(id="from-view", parent="checkout-s"),
+        web.but(id="from-job", parent="checkout-j", service="worker"),
+        web.but(id="from-lost-internal-span", parent="gone"),
+    )
+    assert [row[-1] for row in rows(store, COMPLETENESS)] == ["checkout-j", "checkout-s"]
+
+
+def test_run_completeness_asks_the_playbacks_calls_when_its_root_span_was_lost(store: Store) -> None:
+    _, *spans = a_playback()
+    lost = spans[0].but(id="c2", name="GET /lost")
+    third_party = TracedSpan(id="c3", parent="checkout-s", role="client", name="POST /charge")
+    filtered = third_party.but(id="c4", parent="gone")
+    insert_spans(store, *spans, lost, third_party, filtered)
+    assert rows(store, f"SELECT name, incomplete_reason FROM ({COMPLETENESS}) WHERE NOT complete") == [
+        ("GET /lost", "no span of the server arrived"),
+    ]
+
+
 def test_run_completeness_counts_an_incomplete_part_against_its_request(store: Store) -> None:
     part = TracedSpan(id="part", parent="checkout-s", role="part", functions=["shop:h@9", "cut off"])
     insert_spans(store, *a_playback()[:3], part)
