@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from contextlib import suppress
 from types import CodeType
 from typing import TYPE_CHECKING, ClassVar
 
@@ -110,7 +111,11 @@ class MonitoringEngine:
         with self._lock:
             if self._callbacks is not None and recording in self._open:
                 self._open.discard(recording)
-                recording._left = self._callbacks.leave(recording.mark)
+                try:
+                    recording._left = self._callbacks.leave(recording.mark)
+                except BaseException:  # a signal handler's, such as a job's timeout
+                    recording.incomplete_reason = "an exception interrupted its end"
+                    raise
 
     def close(self) -> None:
         """Give back both tool ids and all callbacks. Open recordings end."""
@@ -123,7 +128,8 @@ class MonitoringEngine:
             for recording in list(self._open):
                 self.end(recording)
             self._callbacks, self._tools = None, ()
-            sys.monitoring.set_events(tools[-1], 0)
+            with suppress(OverflowError):  # out of restarts, the interpreter changes no events either
+                sys.monitoring.set_events(tools[-1], 0)
             callbacks.disarm()
             for tool in tools:
                 for event in _EVENTS:
@@ -191,4 +197,8 @@ class MonitoringEngine:
         return recording
 
     def _is_wanted(self, filename: str) -> bool:
-        return self._source.locate(filename) is not None
+        try:
+            return self._source.locate(filename) is not None
+        except (OSError, ValueError):  # nothing that a code object is called may break what calls it
+            _log.warning("cannot tell whether %r belongs to the application; it is not recorded", filename)
+            return False
