@@ -1,7 +1,8 @@
 """Which Python functions each recorded workflow executes, inside the tracing pipeline that you already run.
 
 In code: :func:`instrument` for a Flask application with its jobs, or :class:`CoverageSpanProcessor` on a tracer
-provider of one's own. Without code: ``otel-coverage run -- COMMAND``.
+provider of one's own. Without code: ``otel-coverage run -- COMMAND``. Where a context leaves the process by a road that
+nobody hooks, :func:`carrier` goes into the message and :func:`continued` around the work that it asks for.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from otel_coverage.instrumentation.continuing import carrier, continued
     from otel_coverage.instrumentation.wiring import instrument, uninstrument
     from otel_coverage.instrumentation.wsgi import CoverageMiddleware
     from otel_coverage.settings import Settings
@@ -25,6 +27,8 @@ __all__ = [
     "CoverageSpanProcessor",
     "Settings",
     "__version__",
+    "carrier",
+    "continued",
     "flush",
     "instrument",
     "uninstrument",
@@ -36,6 +40,8 @@ _HOMES = {
     "CoverageSampler": "otel_coverage.tracing.sampler",
     "CoverageSpanProcessor": "otel_coverage.tracing.processor",
     "Settings": "otel_coverage.settings",
+    "carrier": "otel_coverage.instrumentation.continuing",
+    "continued": "otel_coverage.instrumentation.continuing",
     "flush": "otel_coverage.tracing.provider",
     "instrument": "otel_coverage.instrumentation.wiring",
     "uninstrument": "otel_coverage.instrumentation.wiring",

@@ -6,30 +6,25 @@ Every version of RQ, and rq-scheduler, makes jobs in ``Job.create``; workers of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
-from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, TracerProvider
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
 from otel_coverage import __version__
+from otel_coverage.instrumentation.continuing import FLUSH_SECONDS, carrier, continuing, note_failure
 from otel_coverage.instrumentation.patch import Patches
-from otel_coverage.tracing.context import playback_of, with_entry, without_playback
 from otel_coverage.tracing.notices import notices
 from otel_coverage.tracing.provider import flush
 from otel_coverage.tracing.recorder import Recorder
 
 META_KEY = "otel_coverage"
-FLUSH_SECONDS = 15.0  # longer than the OTLP exporter's default deadline of 10 s, so that its own verdict is heard
-
-_propagators = (TraceContextTextMapPropagator(), W3CBaggagePropagator())
 
 
 class RQInstrumentor(BaseInstrumentor):  # type: ignore[misc]
@@ -74,10 +69,7 @@ class _Hooks:
             job = create(*args, **kwargs)
             try:
                 span.set_attributes(_attributes(job, "enqueue", "create"))
-                carrier: dict[str, str] = {}
-                for propagator in _propagators:
-                    propagator.inject(carrier)
-                job.meta = {**job.meta, META_KEY: carrier}  # a new one: callers share theirs between jobs
+                job.meta = {**job.meta, META_KEY: carrier()}  # a new one: callers share theirs between jobs
             except Exception as error:
                 notices.failed("marking a job", error)
             return job
@@ -87,9 +79,7 @@ class _Hooks:
         try:
             return perform(*args, **kwargs)
         except BaseException as error:
-            span = trace.get_current_span()
-            span.record_exception(error)
-            span.set_status(Status(StatusCode.ERROR, f"{type(error).__name__}: {error}"))
+            note_failure(error)
             raise
 
     def run_sync(self, run: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -113,46 +103,17 @@ class _Hooks:
             if worker.is_horse:  # it leaves by os._exit, which runs nothing at exit
                 flush(FLUSH_SECONDS)
 
-    @contextmanager
-    def _consumed(self, job: Any, outside: Context) -> Iterator[Span | None]:
+    def _consumed(self, job: Any, outside: Context) -> AbstractContextManager[Span | None]:
         """The job's context: a CONSUMER span below the span that made it, and a recording where it is traced."""
-        entry = span = token = None
-        recorder = self._recorder
-        try:
-            context = _extracted(job, outside)
-            playback = None
-            if recorder is not None:
-                playback = playback_of(context, recorder.settings)
-                if playback is None:
-                    context = without_playback(context)
-            if recorder is not None and playback is not None:
-                entry = recorder.open(playback, SpanKind.CONSUMER)
-                context = with_entry(context, entry, recorder.settings)
-            token = otel_context.attach(context)
-            span = self._tracer.start_span(
-                f"process {job.origin}", kind=SpanKind.CONSUMER, attributes=_attributes(job, "process", "process")
-            )
-            inside = otel_context.attach(trace.set_span_in_context(span))
-        except Exception as error:
-            notices.failed("beginning a job", error)
-        try:
-            yield span
-        finally:
-            if span is not None:
-                otel_context.detach(inside)
-                span.end()
-            if token is not None:
-                otel_context.detach(token)
-            if recorder is not None and entry is not None:
-                recorder.close(entry)
-
-
-def _extracted(job: Any, context: Context) -> Context:
-    carrier = job.meta.get(META_KEY) if isinstance(job.meta, dict) else None
-    if isinstance(carrier, dict):
-        for propagator in _propagators:
-            context = propagator.extract(carrier, context)
-    return context
+        return continuing(
+            job.meta.get(META_KEY) if isinstance(job.meta, dict) else None,
+            outside,
+            self._recorder,
+            self._tracer,
+            f"process {job.origin}",
+            SpanKind.CONSUMER,
+            _attributes(job, "process", "process"),
+        )
 
 
 def _attributes(job: Any, name: str, kind: str) -> dict[str, AttributeValue]:

@@ -1,0 +1,137 @@
+"""``carrier()`` and ``continued()``: over roads that no hook of ours sees."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import threading
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind, StatusCode
+
+import otel_coverage
+from otel_coverage.settings import Settings
+from otel_coverage.tracing.context import with_playback
+from otel_coverage.tracing.playback import Playback
+from tests.support.traced import STORE_FRONT, Spans, functions
+
+CHECKOUT = Playback("checkout", "run-1")
+
+
+@pytest.fixture
+def goods(store_front: None) -> ModuleType:
+    return importlib.import_module("store_front.goods")
+
+
+@pytest.fixture(autouse=True)
+def instrumented(spans: Spans, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(trace, "_TRACER_PROVIDER", spans.provider)
+    otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT])
+    before = otel_context.get_current()
+    yield
+    assert otel_context.get_current() is before, "something stayed attached"
+
+
+def message_from(spans: Spans, settings: Settings | None = None, playback: Playback | None = CHECKOUT) -> Any:
+    """What a sender, inside of a span, puts into a message; as the receiver reads it."""
+    settings = settings or Settings()
+    context = Context() if playback is None else with_playback(Context(), playback, settings)
+    token = otel_context.attach(context)
+    with spans.provider.get_tracer("t").start_as_current_span("sending", kind=SpanKind.PRODUCER):
+        message = json.dumps(otel_coverage.carrier())
+    otel_context.detach(token)
+    return json.loads(message)
+
+
+def span_named(name: str, spans: Spans) -> Any:
+    (span,) = [span for span in spans.ended if span.name == name]
+    return span
+
+
+def test_what_a_message_asks_for_is_recorded_for_its_sender(spans: Spans, goods: ModuleType) -> None:
+    message = message_from(spans)
+    done: list[object] = []
+
+    def receive() -> None:
+        with otel_coverage.continued(message, "restock"):
+            done.append(goods.price("apple"))
+        goods.names()
+
+    receiver = threading.Thread(target=receive)
+    receiver.start()
+    receiver.join()
+    assert done == [3]
+    span = span_named("restock", spans)
+    assert functions(span) == {"store_front.goods:price"}
+    assert span.kind is SpanKind.CONSUMER
+    assert span.parent.span_id == span_named("sending", spans).context.span_id
+    expected = {"playback.profile": "checkout", "playback.run_id": "run-1", "coverage.role": "consumer"}
+    assert expected.items() <= dict(span.attributes).items()
+
+
+def test_a_message_on_the_way_within_another_profiles_work_stays_its_own(spans: Spans, goods: ModuleType) -> None:
+    message = message_from(spans)
+    with otel_coverage.continued(message_from(spans, playback=Playback("browsing")), "outer"):
+        goods.names()
+        with otel_coverage.continued(message, "inner"):
+            goods.price("apple")
+        goods.tag("x")
+    assert functions(span_named("inner", spans)) == {"store_front.goods:price"}
+    assert functions(span_named("outer", spans)) == {"store_front.goods:names", "store_front.goods:tag"}
+    assert span_named("outer", spans).attributes["playback.profile"] == "browsing"
+
+
+def test_an_error_is_told_on_the_span_and_goes_on(spans: Spans, goods: ModuleType) -> None:
+    with pytest.raises(LookupError), otel_coverage.continued(message_from(spans)):
+        goods.price("stone")
+    span = span_named("continued", spans)
+    assert span.status.status_code is StatusCode.ERROR
+    assert [event.name for event in span.events] == ["exception"]
+    assert functions(span) == {"store_front.goods:price", "store_front.goods:unknown"}
+
+
+@pytest.mark.parametrize("message", [{}, {"baggage": "playback.profile=NO SLUG"}, {"traceparent": "x"}, None, "text"])
+def test_a_message_that_carries_nothing_is_worked_on_untraced(message: Any, spans: Spans, goods: ModuleType) -> None:
+    with otel_coverage.continued(message):
+        goods.names()
+    span = span_named("continued", spans)
+    assert span.parent is None
+    assert not [name for name in span.attributes if name.startswith(("coverage.", "playback."))]
+
+
+def test_outside_of_any_trace_there_is_nothing_to_carry() -> None:
+    token = otel_context.attach(Context())
+    assert otel_coverage.carrier() == {}
+    otel_context.detach(token)
+
+
+def test_a_carrier_is_signed_where_a_token_is_set_and_believed_only_then(spans: Spans, goods: ModuleType) -> None:
+    otel_coverage.uninstrument()
+    guarded = Settings(enabled=True, source=(STORE_FRONT,), token="secret")
+    otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT], token="secret")
+    message = message_from(spans, guarded)
+    assert "playback.sig" in message["baggage"]
+    assert "secret" not in str(message)
+    with otel_coverage.continued(message, "vouched"):
+        goods.names()
+    with otel_coverage.continued({"baggage": "playback.profile=checkout,other=1"}, "forged"):
+        assert otel_coverage.carrier()["baggage"] == "other=1"
+        goods.names()
+    assert functions(span_named("vouched", spans)) == {"store_front.goods:names"}
+    assert "playback.profile" not in span_named("forged", spans).attributes
+
+
+def test_where_nothing_is_recorded_the_trace_is_continued_all_the_same(spans: Spans) -> None:
+    message = message_from(spans)
+    otel_coverage.uninstrument()
+    with otel_coverage.continued(message):
+        pass
+    span = span_named("continued", spans)
+    assert span.parent.span_id == span_named("sending", spans).context.span_id
+    assert "coverage.functions" not in span.attributes
