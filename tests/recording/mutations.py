@@ -146,8 +146,14 @@ MUTATIONS = (
     Mutation(
         "an exception that nothing can catch resumes nothing",
         "callbacks.py",
-        "    line = known[~offset] = _line_at(code, offset) if runs else _NOTHING_RUNS",
-        "    line = known[~offset] = _line_at(code, offset)",
+        "if _runs_when_thrown_into(code, offset) else _NOTHING_RUNS",
+        "if True else _NOTHING_RUNS",
+    ),
+    Mutation(
+        "handlers that only tidy up run nothing",
+        "callbacks.py",
+        "        if instructions[target] in _HANDLERS:\n",
+        "        if True:\n",
     ),
     Mutation(
         "local starts", "monitoring.py", "events=(0 if alone else starts)", "events=(0 if alone else events.PY_RESUME)"

@@ -16,6 +16,7 @@ from types import CodeType, FunctionType
 
 import pytest
 
+from otel_coverage.source import SourceFile, SourceTree
 from tests.recording.oracle import Oracle, Ran, Step
 from tests.recording.recorder import ENGINES, MONITORING, Kind, Recorder, imported
 
@@ -193,3 +194,27 @@ def test_recordings_that_ended_leave_nothing_behind(engine: Kind, folder: Path) 
         serve()
         gc.collect()
         assert sys.getallocatedblocks() - before < 300
+
+
+@pytest.mark.parametrize("engine", MONITORING, ids=str)
+def test_a_file_name_that_cannot_be_looked_up_breaks_nothing(
+    engine: Kind, folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def locate(self: SourceTree, filename: str) -> SourceFile | None:
+        if filename == "odd":
+            raise OSError("too odd")
+        return found(self, filename)
+
+    found = SourceTree.locate
+    monkeypatch.setattr(SourceTree, "locate", locate)
+    made: dict[str, FunctionType] = {}
+    exec(compile("def odd(n):\n    return n\ndef other(): pass\n", "odd", "exec"), made)
+    with imported(folder, "main") as module, Recorder(engine, folder) as recorder:
+
+        def run() -> None:
+            made["odd"](module.short(1))
+            made["other"]()
+
+        assert {name for _, name, _ in recorder.ran(run).functions} == {"short"}
+        assert {name for _, name, _ in recorder.ran(run).functions} == {"short"}
+    assert [record.getMessage().count("'odd'") for record in caplog.records] == [1]
