@@ -5,7 +5,7 @@ VENV := .venv/$(VERSION)
 BIN := $(VENV)/bin
 JOBS ?= 4
 
-.PHONY: demo test lint types format check bench-recorder clean help
+.PHONY: demo test lint types format check bench-recorder prove-recorder clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -31,6 +31,9 @@ check: lint types test  ## what CI runs on one interpreter
 
 bench-recorder: $(VENV)/.bench  ## what recording costs, ours and every peer's, and whose sets are right
 	$(BIN)/python -m benchmarks.recorder
+
+prove-recorder: $(VENV)/.test  ## take each rule out of the recorder: its tests have to notice (long)
+	$(BIN)/python -m tests.recording.mutations
 
 clean:  ## remove environments and whatever was built
 	rm -rf .venv artifacts build *.egg-info
