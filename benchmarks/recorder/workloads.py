@@ -69,10 +69,10 @@ def _call_dense() -> str:
     functions = [
         f"def f{number}(x):\n"
         f"    a = x + {number % 7}\n"
-        '    text = f"order {a}"\n'
+        '    text = f"order {a} of 7"\n'
         "    words = text.split()\n"
         "    if words:\n"
-        "        a = int(words[1])\n"
+        "        a = int(words[1]) + len(text)\n"
         "    return a\n"
         for number in range(CALL_DENSE_FUNCTIONS)
     ]

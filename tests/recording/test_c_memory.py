@@ -59,7 +59,7 @@ def test_a_hundred_thousand_recordings_leave_no_memory_behind(program: ModuleTyp
             after = tracemalloc.get_traced_memory()[0]
         finally:
             tracemalloc.stop()
-    assert after - before < 20_000
+    assert after - before < 100_000  # the smallest object a recording could leave behind adds up to more
 
 
 @pytest.mark.parametrize("kind", MONITORING, ids=str)
