@@ -21,7 +21,7 @@ COMMANDS = {
     "query": "Ask the store, by a query's name or in SQL.",
     "report": "Write the matrix, the reverse index, the gaps and the rest to files.",
     "run": "Run a command with tracing and recording switched on.",
-    "schema": "Create or show the tables and views.",
+    "schema": "Create, show or switch off the tables and views.",
 }
 
 _INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended

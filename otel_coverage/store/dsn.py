@@ -78,7 +78,7 @@ def _embedded(rest: str) -> Dsn:
         )
     if options:
         raise ConfigurationError(f"chdb://{path}: unknown option {min(options)!r}; there is only ?database=")
-    return Dsn("chdb", _database(database), path=os.path.realpath(path))
+    return Dsn("chdb", database_name(database), path=os.path.realpath(path))
 
 
 def _server(text: str, *, tls: bool) -> Dsn:
@@ -94,7 +94,7 @@ def _server(text: str, *, tls: bool) -> Dsn:
     database = unquote(parts.path.strip("/")) or options.pop("database", DEFAULT_DATABASE)
     return Dsn(
         "clickhouse",
-        _database(database),
+        database_name(database),
         host=parts.hostname,
         port=port or (DEFAULT_TLS_PORT if tls else DEFAULT_PORT),
         username=unquote(parts.username or ""),
@@ -104,8 +104,12 @@ def _server(text: str, *, tls: bool) -> Dsn:
     )
 
 
-def _database(name: str) -> str:
-    """The name, which later stands in statements that take no parameters."""
+def database_name(name: str) -> str:
+    """The name, which later stands in statements that take no parameters.
+
+    Raises:
+        ConfigurationError: it could not stand there.
+    """
     if _NAME.fullmatch(name) is None:
         raise ConfigurationError(f"database {name!r}: a name is letters, digits and underscores, not first a digit")
     return name

@@ -127,3 +127,18 @@ def test_query_of_a_store_that_is_not_there_makes_none(run: Run, tmp_path: Path)
     assert ended.code == 2
     assert "there is no store" in ended.err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_schema_apply_with_backfill_reads_what_was_there_before(run: Run, store: Store, store_dsn: str) -> None:
+    detached = run("schema", "detach", "--store", store_dsn)
+    assert (detached.code, detached.out) == (0, "detached\n")
+    insert_spans(store, TracedSpan(functions=["shop:f@1"]))
+    assert run("query", "matrix", "--store", store_dsn).out == "[]\n"
+    applied = run("schema", "apply", "--backfill", "--store", store_dsn)
+    assert (applied.code, applied.out) == (0, "applied schema/0006_coverage_intake\nread 1 spans of traced contexts\n")
+    assert [record["symbol"] for record in json.loads(run("query", "matrix", "--store", store_dsn).out)] == ["shop:f@1"]
+
+
+def test_schema_detach_says_when_there_is_nothing_to_detach(run: Run, empty_store_dsn: str) -> None:
+    ended = run("schema", "detach", "--store", empty_store_dsn)
+    assert (ended.code, ended.out) == (0, "nothing to do: no view of ours stands there\n")

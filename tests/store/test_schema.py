@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from otel_coverage.store import Store, open_store, schema, sql
+from tests.support import traces
 from tests.support.spans import TracedSpan, insert_spans
 
 DESIGNED = {
@@ -13,25 +14,6 @@ DESIGNED = {
     "coverage_lines": "namespace, revision, profile, run, service, file",
     "code_symbols": "namespace, revision, module, qualname, line",
 }
-
-OLD_TRACES = """
-CREATE TABLE otel_traces (
-    Timestamp DateTime64(9) CODEC(Delta, ZSTD(1)),
-    TraceId String CODEC(ZSTD(1)),
-    SpanId String CODEC(ZSTD(1)),
-    ParentSpanId String CODEC(ZSTD(1)),
-    TraceState String CODEC(ZSTD(1)),
-    SpanName LowCardinality(String) CODEC(ZSTD(1)),
-    SpanKind LowCardinality(String) CODEC(ZSTD(1)),
-    ServiceName LowCardinality(String) CODEC(ZSTD(1)),
-    ResourceAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
-    SpanAttributes Map(LowCardinality(String), String) CODEC(ZSTD(1)),
-    Duration Int64 CODEC(ZSTD(1)),
-    StatusCode LowCardinality(String) CODEC(ZSTD(1)),
-    StatusMessage String CODEC(ZSTD(1))
-) ENGINE = MergeTree PARTITION BY toDate(Timestamp)
-ORDER BY (ServiceName, SpanName, toUnixTimestamp(Timestamp), TraceId)
-"""
 
 
 def test_applying_again_finds_nothing_to_do(empty_store_dsn: str) -> None:
@@ -61,7 +43,7 @@ def test_the_tables_have_the_keys_of_the_contract(store: Store) -> None:
 
 def test_a_table_that_a_collector_made_is_left_alone_and_read(empty_store_dsn: str) -> None:
     with open_store(empty_store_dsn) as store:
-        store.command(OLD_TRACES)
+        store.command(traces.OLD)
         before = store.query("SHOW CREATE TABLE otel_traces").rows
         schema.apply(store)
         assert store.query("SHOW CREATE TABLE otel_traces").rows == before

@@ -114,9 +114,11 @@ def array(values: Sequence[str], rendering: Rendering) -> str:
     return json.dumps(list(values), ensure_ascii=False, separators=(",", ":")).translate(_ESCAPED)
 
 
-def insert_spans(store: Store, *spans: TracedSpan, rendering: Rendering = "otelcol") -> None:
-    """Insert spans as a collector does: all by one statement, into otel_traces alone."""
-    store.insert("otel_traces", _COLUMNS, [span.row(rendering) for span in spans])
+def insert_spans(
+    store: Store, *spans: TracedSpan, rendering: Rendering = "otelcol", table: str = "otel_traces"
+) -> None:
+    """Insert spans as a collector does: all by one statement, into one table alone."""
+    store.insert(table, _COLUMNS, [span.row(rendering) for span in spans])
 
 
 def insert_catalog(store: Store, *symbols: Mapping[str, Any], revision: str = "abc", push: int = 1) -> None:
