@@ -47,12 +47,12 @@ def wanted(n: int) -> Ran:
 
 
 def in_child(work: Callable[[], object]) -> object:
-    """What the work returns in a forked child, which has ten seconds for it."""
+    """What the work returns in a forked child, which has half a minute for it."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
         try:
-            signal.alarm(10)
+            signal.alarm(30)
             with os.fdopen(writer, "wb") as pipe:
                 pickle.dump(work(), pipe)
         except BaseException:
@@ -123,5 +123,5 @@ def test_a_process_of_multiprocessing_records_its_own(program: ModuleType, engin
         process = context.Process(target=work)
         process.start()
         assert queue.get() == (Ran(), wanted(2))
-        process.join(10)
+        process.join(30)
         assert process.exitcode == 0

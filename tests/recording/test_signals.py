@@ -46,14 +46,16 @@ def test_an_exception_that_a_handler_raises_always_arrives(program: ModuleType, 
     def on_alarm(_number: int, _frame: FrameType | None) -> None:
         raise TimeIsUpError
 
+    def run_until_the_alarm() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.002)
+        program.forever(3)
+
     signal.signal(signal.SIGALRM, on_alarm)
     with Recorder(engine, tmp_path) as recorder:
         idle = recorder.engine.begin()  # keeps events on
         for _ in range(40):
-            with recorder.recording():
-                signal.setitimer(signal.ITIMER_REAL, 0.002)
-                with pytest.raises(TimeIsUpError):
-                    program.forever(3)
+            with recorder.recording(), pytest.raises(TimeIsUpError):
+                run_until_the_alarm()
         recorder.engine.end(idle)
         found = {name for _, name, _ in recorder.ran(program.step, 1).functions}
         assert found == {"step"}
