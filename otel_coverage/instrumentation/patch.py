@@ -1,8 +1,9 @@
-"""Replacing a method of somebody else's class, and putting the very same thing back."""
+"""Replacing a method of somebody else's class, or a function of their module, and putting the very same thing back."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import wrapt
@@ -12,14 +13,15 @@ Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], A
 
 
 class Patches:
-    """Methods wrapped by us, to be undone together."""
+    """Methods and functions wrapped by us, to be undone together."""
 
     def __init__(self) -> None:
-        self._undo: list[tuple[type, str, object]] = []
+        self._undo: list[tuple[type | ModuleType, str, object]] = []
 
-    def wrap(self, owner: type, name: str, wrapper: Wrapper) -> None:
-        """Wrap the method where it is defined: ``owner`` itself, or the nearest of its bases that defines it."""
-        definer = next(base for base in owner.__mro__ if name in vars(base))
+    def wrap(self, owner: type | ModuleType, name: str, wrapper: Wrapper) -> None:
+        """Wrap it where it is defined: in ``owner`` itself, or in the nearest of its bases that defines it."""
+        places = (owner,) if isinstance(owner, ModuleType) else owner.__mro__
+        definer = next(place for place in places if name in vars(place))
         original = vars(definer)[name]
         self._undo.append((definer, name, original))
         setattr(definer, name, wrapt.FunctionWrapper(original, wrapper))

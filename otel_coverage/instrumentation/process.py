@@ -26,8 +26,8 @@ VARIABLES = {"TRACEPARENT": "traceparent", "TRACESTATE": "tracestate", "BAGGAGE"
 
 def continue_environment(recorder: Recorder, provider: TracerProvider, environ: Mapping[str, str] = os.environ) -> None:
     """Where ``environ`` names a playback, make a span of this process, from here to its exit, and record under it."""
-    if "BAGGAGE" not in environ:
-        return
+    if "BAGGAGE" not in environ or any(argument.startswith("from multiprocessing.") for argument in sys.orig_argv):
+        return  # what multiprocessing starts is told by whoever starts it, and its helpers run nobody's code
     carrier = {header: environ[name] for name, header in VARIABLES.items() if name in environ}
     context = W3CBaggagePropagator().extract(carrier, TraceContextTextMapPropagator().extract(carrier, Context()))
     playback = playback_of(context, recorder.settings)

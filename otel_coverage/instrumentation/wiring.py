@@ -11,6 +11,7 @@ import wrapt
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 
+from otel_coverage.instrumentation.children import hook_children, hook_popen, release_children
 from otel_coverage.instrumentation.process import continue_environment
 from otel_coverage.settings import Settings
 from otel_coverage.tracing import provider as providers
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _threads_by_us = False
 _when_imported: dict[str, Callable[[], None]] = {}
 _watched: set[str] = set()
+_continued = False
 
 
 def instrument(
@@ -61,8 +63,7 @@ def wire(
         settings: what to record.
         app: one application, or None for all.
         tracer_provider: makes the spans.
-        auto: OpenTelemetry's auto-instrumentation runs: it makes Flask's spans and carries contexts into threads, and
-            the process may continue a trace from its environment.
+        auto: OpenTelemetry's auto-instrumentation runs: it makes Flask's spans and carries contexts into threads.
     """
     recorder: Recorder | None = None
     if settings.enabled:
@@ -76,8 +77,10 @@ def wire(
         _when("flask", lambda: _record_all_apps(provider, recorder))
     if not auto:
         _carry_into_threads()
-    elif recorder is not None:
-        continue_environment(recorder, provider)
+    if recorder is not None:
+        hook_children(recorder, provider)
+        _when("gevent.subprocess", lambda: hook_popen(sys.modules["gevent.subprocess"].Popen))
+        _continue_environment(recorder, provider)
 
 
 def uninstrument(app: Flask | None = None) -> None:
@@ -89,6 +92,7 @@ def uninstrument(app: Flask | None = None) -> None:
         flask.release_app(app)
         return
     _when_imported.clear()
+    release_children()
     if "otel_coverage.instrumentation.flask" in sys.modules:
         from otel_coverage.instrumentation import flask
 
@@ -149,3 +153,11 @@ def _carry_into_threads() -> None:
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument()
         _threads_by_us = True
+
+
+def _continue_environment(recorder: Recorder, provider: TracerProvider) -> None:
+    """Once a process: its environment does not change its mind."""
+    global _continued
+    if not _continued:
+        _continued = True
+        continue_environment(recorder, provider)

@@ -63,8 +63,9 @@ def flush(timeout: float) -> bool:
     if _ours:
         outcomes = [processor.flush(timeout) for processor in _ours]  # each is flushed, whatever came of those before
         return all(outcomes)
-    provider = configured_provider()
-    return provider is None or provider.force_flush(int(timeout * 1000))
+    theirs = {*_equipped, configured_provider()} - {None}
+    outcomes = [provider.force_flush(int(timeout * 1000)) for provider in theirs if provider is not None]
+    return all(outcomes)
 
 
 def resource_attributes(settings: Settings, given: Mapping[str, object]) -> dict[str, str]:

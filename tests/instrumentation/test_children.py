@@ -1,0 +1,276 @@
+"""Processes that traced code starts: each has its own span in the same trace, with what it executed, and no more."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from otel_coverage.instrumentation import children
+from tests.support.collector import Collector, ReceivedSpan
+from tests.support.commands import RUN, call
+
+TRACE = "1" * 32
+CHORES = """
+import sys
+
+def in_parent(): pass
+def in_child(*_): return 7
+def in_other_child(*_): pass
+def set_up(): pass
+def on_import(): pass
+def failing(): raise LookupError("nothing")
+def deeper():
+    import subprocess
+    subprocess.run([sys.executable, "-c", "import chores; chores.in_child()"], check=True)
+"""
+HEAD = """
+import sys, os, multiprocessing, subprocess, chores
+from concurrent.futures import ProcessPoolExecutor
+chores.on_import()
+"""
+
+
+def play(
+    program: str, folder: Path, collector: Collector, *, run: tuple[str, ...] = RUN, **environment: str
+) -> list[ReceivedSpan]:
+    """Run a program that is traced by its environment; the spans of it and of what it started."""
+    (folder / "chores.py").write_text(CHORES)
+    (folder / "program.py").write_text(HEAD + program)
+    done = call(
+        [*run, sys.executable, "program.py"],
+        folder,
+        OTEL_COVERAGE_ENABLED="1",
+        OTEL_COVERAGE_SOURCE=str(folder / "chores.py"),
+        OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint,
+        PYTHONPATH=str(folder),
+        **{
+            "TRACEPARENT": f"00-{TRACE}-{'2' * 16}-01",
+            "BAGGAGE": "playback.profile=nightly,playback.run_id=run-1",
+            **environment,
+        },
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
+    return collector.spans
+
+
+def family(spans: list[ReceivedSpan]) -> dict[str, list[set[str]]]:
+    """What the first process executed, and what each of its children did, all of one trace and profile."""
+    for span in spans:
+        assert span.trace_id == TRACE
+        assert span.attributes["playback.profile"] == "nightly"
+        assert span.attributes["coverage.complete"] is True
+        assert span.role == "process"
+    (first,) = [span for span in spans if span.parent_id == "2" * 16]
+    assert {span.parent_id for span in spans if span is not first} <= {first.span_id}
+    names = {id(span): {name.partition(":")[2] for name in span.functions} for span in spans}
+    others = sorted((names[id(span)] for span in spans if span is not first), key=sorted)
+    return {"first": [names[id(first)]], "others": others}
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "subprocess.run(COMMAND, check=True)",
+        "subprocess.run(COMMAND, check=True, env={**os.environ, 'OWN': '1'})",
+        "subprocess.Popen(COMMAND, -1, None, None, None, None, None, True, False, None, None).wait()",
+        "subprocess.check_output(' '.join(COMMAND[:1]) + ' child.py', shell=True)",
+        "os.popen(COMMAND[0] + ' child.py').close()",
+        "import asyncio; asyncio.run(asyncio.wait_for(spawned(), 30))",
+        "import threading; it = threading.Thread(target=subprocess.run, args=(COMMAND,)); it.start(); it.join()",
+    ],
+)
+def test_a_command_is_recorded_in_a_span_of_its_own(start: str, collector: Collector, tmp_path: Path) -> None:
+    (tmp_path / "child.py").write_text("import chores; chores.in_child()")
+    spans = play(
+        f"""
+COMMAND = [sys.executable, "child.py"]
+async def spawned():
+    import asyncio
+    await (await asyncio.create_subprocess_exec(*COMMAND)).wait()
+chores.in_parent()
+{start}
+""",
+        tmp_path,
+        collector,
+    )
+    assert family(spans) == {"first": [{"on_import", "in_parent"}], "others": [{"in_child"}]}
+
+
+def test_a_command_of_a_command_is_its_child(collector: Collector, tmp_path: Path) -> None:
+    program = "subprocess.run([sys.executable, '-c', 'import chores; chores.deeper()'], check=True)"
+    spans = {span.span_id: span for span in play(program, tmp_path, collector)}
+    (last,) = [span for span in spans.values() if span.functions == {"chores:in_child"}]
+    assert spans[last.parent_id].functions == {"chores:deeper"}
+    assert spans[spans[last.parent_id].parent_id].parent_id == "2" * 16
+
+
+def test_an_environment_that_names_another_trace_is_the_callers_affair(collector: Collector, tmp_path: Path) -> None:
+    program = """
+environ = {**os.environ, "TRACEPARENT": "00-" + "3" * 32 + "-" + "4" * 16 + "-01", "BAGGAGE": "playback.profile=other"}
+subprocess.run([sys.executable, "-c", "import chores; chores.in_child()"], env=environ, check=True)
+"""
+    spans = play(program, tmp_path, collector)
+    assert {(span.trace_id[0], span.attributes["playback.profile"]) for span in spans} == {
+        ("1", "nightly"),
+        ("3", "other"),
+    }
+
+
+def test_an_untraced_process_tells_its_children_nothing(collector: Collector, tmp_path: Path) -> None:
+    program = "subprocess.run([sys.executable, '-c', 'import os; assert not os.environ.get(\"BAGGAGE\")'], check=True)"
+    assert play(program, tmp_path, collector, BAGGAGE="", TRACEPARENT="") == []
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_multiprocessing_process_is_recorded_from_its_start_to_its_end(
+    method: str, collector: Collector, tmp_path: Path
+) -> None:
+    spans = play(
+        f"""
+if __name__ == "__main__":
+    chores.in_parent()
+    process = multiprocessing.get_context("{method}").Process(target=chores.in_child)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+""",
+        tmp_path,
+        collector,
+    )
+    imported = set() if method == "fork" else {"on_import"}
+    assert family(spans) == {"first": [{"on_import", "in_parent"}], "others": [{"in_child"} | imported]}
+    assert {span.name for span in spans if "in_child" in str(span.functions)} == {"process in_child"}
+
+
+def test_a_process_that_fails_says_so(collector: Collector, tmp_path: Path) -> None:
+    program = """
+if __name__ == "__main__":
+    process = multiprocessing.get_context("fork").Process(target=sys.exit, args=(3,))
+    process.start()
+    process.join()
+    assert process.exitcode == 3
+"""
+    (span,) = [span for span in play(program, tmp_path, collector) if "process.exit.code" in span.attributes]
+    assert (span.status, span.attributes["process.exit.code"]) == ("ERROR", 3)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_tasks_of_a_process_pool_are_recorded_for_whoever_asked(
+    method: str, collector: Collector, tmp_path: Path
+) -> None:
+    spans = play(
+        f"""
+from opentelemetry import context
+if __name__ == "__main__":
+    method = multiprocessing.get_context("{method}")
+    with ProcessPoolExecutor(1, mp_context=method, initializer=chores.set_up) as pool:
+        assert pool.submit(chores.in_child, 1).result() == 7
+        token = context.attach(context.Context())
+        pool.submit(chores.in_other_child).result()
+        context.detach(token)
+        assert list(pool.map(chores.in_child, range(4), chunksize=2)) == [7] * 4
+        try:
+            pool.submit(chores.failing).result()
+        except LookupError:
+            chores.in_parent()
+""",
+        tmp_path,
+        collector,
+    )
+    imported = [] if method == "fork" else [{"on_import"}]
+    assert family(spans) == {
+        "first": [{"on_import", "in_parent"}],
+        "others": sorted([*[{"in_child"}] * 3, {"failing"}, {"set_up"}, *imported], key=sorted),
+    }
+    assert [span.events for span in spans if span.status == "ERROR"] == [("exception",)]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_tasks_of_a_pool_arrive_though_its_workers_are_killed(
+    method: str, collector: Collector, tmp_path: Path
+) -> None:
+    spans = play(
+        f"""
+if __name__ == "__main__":
+    with multiprocessing.get_context("{method}").Pool(1, chores.set_up) as pool:
+        assert pool.apply(chores.in_child) == 7
+        assert pool.map(chores.in_child, range(4), chunksize=2) == [7] * 4
+        assert pool.starmap(chores.in_child, [(1, 2)]) == [7]
+        assert list(pool.imap(chores.in_child, [1])) == [7]
+        assert list(pool.imap_unordered(chores.in_child, [1, 2], chunksize=2)) == [7] * 2
+        assert pool.apply_async(func=chores.in_child, args=()).get() == 7
+""",
+        tmp_path,
+        collector,
+    )
+    found = family(spans)
+    assert found["others"].count({"in_child"}) == 7
+    assert found["others"].count({"set_up"}) == 1
+    assert found["first"] == [{"on_import"}]
+
+
+def test_a_pool_of_threads_works_in_the_context_of_whoever_asked(collector: Collector, tmp_path: Path) -> None:
+    spans = play(
+        """
+from multiprocessing.pool import ThreadPool
+from opentelemetry import context
+token = context.attach(context.Context())
+pool = ThreadPool(1)
+pool.apply(chores.in_other_child)
+context.detach(token)
+pool.apply(chores.in_child)
+pool.map(chores.in_child, [1])
+pool.close()
+pool.join()
+""",
+        tmp_path,
+        collector,
+    )
+    assert family(spans) == {"first": [{"on_import", "in_child"}], "others": []}
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_children_of_a_process_that_was_instrumented_in_code_are_as_well(
+    method: str, collector: Collector, tmp_path: Path
+) -> None:
+    program = f"""
+if __name__ == "__main__":
+    import otel_coverage
+    otel_coverage.instrument(granularity="function")
+    process = multiprocessing.get_context("{method}").Process(target=chores.in_child)
+    process.start()
+    process.join()
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("{method}")) as pool:
+        assert pool.submit(chores.in_other_child).exception() is None
+"""
+    spans = play(program, tmp_path, collector, run=())
+    assert family(spans) == {"first": [set()], "others": [{"in_child"}, {"in_other_child"}]}
+    assert {span.attributes["coverage.granularity"] for span in spans} == {"function"}
+
+
+def test_undoing_puts_back_what_starts_processes(collector: Collector, tmp_path: Path) -> None:
+    program = """
+import otel_coverage
+from multiprocessing import pool, process, spawn
+owners = [(subprocess.Popen, "__init__"), (process.BaseProcess, "start"), (process.BaseProcess, "_bootstrap"),
+          (spawn, "prepare"), (spawn, "get_preparation_data"), (ProcessPoolExecutor, "submit"),
+          (pool.Pool, "apply_async"), (pool.Pool, "_guarded_task_generation")]
+hooked = lambda: [vars(owner)[name] for owner, name in owners]
+before = hooked()
+otel_coverage.instrument()
+assert all(new is not old for new, old in zip(hooked(), before))
+otel_coverage.uninstrument()
+assert all(new is old for new, old in zip(hooked(), before))
+"""
+    play(program, tmp_path, collector, run=(), BAGGAGE="")
+
+
+def test_what_a_caller_hands_a_command_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {b"BYTES": b"1", "OWN": "2"}
+    assert children._environment(given) == given
+    monkeypatch.setenv("BAGGAGE", "stale=1")
+    assert children._environment({**os.environ}) == {name: os.environ[name] for name in os.environ if name != "BAGGAGE"}
