@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from types import CodeType
@@ -35,15 +35,13 @@ class Resolver:
         self._source = source
         self._places: dict[int, Place] = {}
 
-    def resolve(self, entered: Iterable[tuple[CodeType, Sequence[int]]]) -> Executed:
+    def resolve(self, entered: Sequence[tuple[CodeType, Sequence[int]]]) -> Executed:
         """The functions entered, and the lines by file."""
-        functions: set[Symbol] = set()
+        known = self._places
+        places = [known.get(id(code)) or self._place(code) for code, _ in entered]
+        functions = frozenset([place.symbol for place in places if place.symbol is not None])
         numbers_of: dict[str, list[Sequence[int]]] = {}
-        places = self._places
-        for code, numbers in entered:
-            place = places.get(id(code)) or self._place(code)
-            if place.symbol is not None:
-                functions.add(place.symbol)
+        for place, (_, numbers) in zip(places, entered, strict=True):
             if numbers and place.path is not None:
                 if place.path in numbers_of:
                     numbers_of[place.path].append(numbers)
@@ -51,7 +49,7 @@ class Resolver:
                     numbers_of[place.path] = [numbers]
         lines = {path: frozenset(chain.from_iterable(numbers)) for path, numbers in numbers_of.items()}
         lines = {path: ran - {0} if 0 in ran else ran for path, ran in lines.items() if ran != {0}}
-        return Executed(frozenset(functions), lines)
+        return Executed(functions, lines)
 
     def _place(self, code: CodeType) -> Place:
         identity = id(code)
