@@ -1,78 +1,88 @@
-"""The collector: OTLP over gRPC in, rows of ``otel_traces`` out."""
+"""The collector: OTLP over gRPC and HTTP in, rows of ``otel_traces`` out, and ClickHouse's HTTP interface to them."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-import grpc
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
-    ExportTraceServiceRequest,
-    ExportTraceServiceResponse,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
-    TraceServiceServicer,
-    add_TraceServiceServicer_to_server,
-)
-
+from otel_coverage.collecting.bodies import MAX_BODY_BYTES
+from otel_coverage.collecting.clickhouse.access import Access
 from otel_coverage.collecting.endpoint import Endpoint
-from otel_coverage.collecting.rows import COLUMNS, TABLE, Row, rows_of
-from otel_coverage.collecting.writer import Writer
+from otel_coverage.collecting.http_server import HttpServer
+from otel_coverage.collecting.intake import Intake
+from otel_coverage.collecting.otlp_grpc import GrpcServer
+from otel_coverage.collecting.otlp_http import MAX_MESSAGE_BYTES, OtlpApplication
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Store
-
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-MAX_THREADS = 32  # each holds one request until it is stored
-MAX_REQUESTS = 64  # at once, those included that wait for a thread; gRPC refuses more
-
-# a view that fails after the spans are stored would fail the insert, and every retry would store them once more
-_SETTINGS = {"materialized_views_ignore_errors": "1"}
-
-_GRACE = 30.0  # seconds
+from otel_coverage.store.announcement import Announcement, announced
 
 
 class Collector:
-    """Listens from its making; takes spans between :meth:`start` and :meth:`stop`.
+    """Listens from its making; takes spans and queries between :meth:`start` and :meth:`stop`.
 
     An export is answered only after the store has taken its spans. Where it has not, or too much waits already, the
-    answer is UNAVAILABLE, on which clients try again.
+    answer is UNAVAILABLE (503 over HTTP), on which clients try again.
 
     Args:
-        endpoint: where to listen.
+        grpc: where to listen for OTLP over gRPC; None for nowhere, as in all that follow.
+        http: where to listen for OTLP over HTTP.
+        clickhouse: where to answer as ClickHouse does, over an embedded store.
+        access: who may ask there.
 
     Raises:
         ConfigurationError: nobody can listen there.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        endpoint.check()
-        self._server = grpc.server(
-            ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="otel-coverage-otlp"),
-            options=[
-                ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-                ("grpc.so_reuseport", 0),  # else a second collector would take every other connection, unnoticed
-            ],
-            maximum_concurrent_rpcs=MAX_REQUESTS,
-        )
-        try:
-            port = self._server.add_insecure_port(str(endpoint))
-        except RuntimeError as error:  # somebody was quicker
-            raise ConfigurationError(f"cannot listen on {endpoint}: {error}") from error
-        self.endpoint = Endpoint(endpoint.host, port)
-        self._writer: Writer[Row] | None = None
+    def __init__(
+        self,
+        grpc: Endpoint | None = None,
+        http: Endpoint | None = None,
+        clickhouse: Endpoint | None = None,
+        access: Access | None = None,
+    ) -> None:
+        self._access = access or Access()
+        self._running = ExitStack()
+        self._grpc = self._http = self._clickhouse = None
+        with ExitStack() as listening:  # undone where one of them cannot
+            if grpc is not None:
+                self._grpc = GrpcServer(grpc, "--grpc-endpoint")
+                listening.callback(self._grpc.stop)
+            if http is not None:
+                self._http = HttpServer(http, "--http-endpoint", MAX_MESSAGE_BYTES)
+                listening.callback(self._http.stop)
+            if clickhouse is not None:
+                self._clickhouse = HttpServer(clickhouse, "--clickhouse-endpoint", MAX_BODY_BYTES)
+                listening.callback(self._clickhouse.stop)
+            self._running = listening.pop_all()
+
+    @property
+    def endpoints(self) -> dict[str, Endpoint]:
+        """Where it listens, by what for."""
+        servers = {"OTLP/gRPC": self._grpc, "OTLP/HTTP": self._http, "ClickHouse HTTP": self._clickhouse}
+        return {purpose: server.endpoint for purpose, server in servers.items() if server is not None}
 
     def start(self, store: Store) -> None:
-        """Take spans and write them to a store that has the schema."""
-        self._writer = Writer(lambda rows: store.insert(TABLE, COLUMNS, rows, _SETTINGS))
-        add_TraceServiceServicer_to_server(_TraceService(self._writer), self._server)  # type: ignore[no-untyped-call]
-        self._server.start()
+        """Take spans and write them to a store that has the schema; answer queries over an embedded one.
+
+        Raises:
+            ConfigurationError: queries are to be answered, over a store that is not embedded.
+        """
+        intake = Intake(store)
+        stopping = ExitStack()  # undone in reverse order: first nobody writes any more, then what was taken is stored
+        stopping.callback(intake.close)
+        stopping.push(self._running)
+        self._running = stopping
+        if self._clickhouse is not None:
+            self._answer_queries(store, self._clickhouse)
+        if self._http is not None:
+            self._http.start(OtlpApplication(intake))
+        if self._grpc is not None:
+            self._grpc.start(intake)
 
     def stop(self) -> None:
         """Refuse what is new, write and answer what was received."""
-        self._server.stop(_GRACE).wait()
-        if self._writer is not None:
-            self._writer.close()
+        self._running.close()
 
     def __enter__(self) -> Self:
         return self
@@ -82,21 +92,14 @@ class Collector:
     ) -> None:
         self.stop()
 
+    def _answer_queries(self, store: Store, server: HttpServer) -> None:
+        if store.dsn.kind != "chdb":
+            raise ConfigurationError(
+                f"{store.dsn}: it answers queries itself; --clickhouse-endpoint none leaves that to it"
+            )
+        from otel_coverage.collecting.clickhouse.application import ClickHouseApplication  # they import the engine
+        from otel_coverage.collecting.clickhouse.engine import Engine
 
-class _TraceService(TraceServiceServicer):
-    def __init__(self, writer: Writer[Row]) -> None:
-        self._writer = writer
-
-    def Export(  # noqa: N802 - the protocol's name
-        self, request: ExportTraceServiceRequest, context: grpc.ServicerContext
-    ) -> ExportTraceServiceResponse:
-        """Store the request's spans, then answer."""
-        rows = list(rows_of(request))
-        if rows:
-            try:
-                self._writer.write(rows, request.ByteSize()).result()
-            except (
-                Exception
-            ) as error:  # not RESOURCE_EXHAUSTED, even where too much waits: not every client retries on that
-                context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
-        return ExportTraceServiceResponse()
+        server.start(ClickHouseApplication(Engine(store), self._access))
+        where = Announcement(server.endpoint.host, server.endpoint.port, self._access.user, self._access.password)
+        self._running.enter_context(announced(store.dsn.path, where))

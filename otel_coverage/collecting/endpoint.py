@@ -42,8 +42,11 @@ class Endpoint:
             raise ConfigurationError(f"endpoint {text!r}: write host:port, e.g. 127.0.0.1:4317")
         return cls(host, int(port))
 
-    def check(self) -> None:
+    def check(self, option: str) -> None:
         """See whether one can listen here: gRPC itself would tell on stderr, in several lines, and not say why.
+
+        Args:
+            option: which option of the command names this endpoint.
 
         Raises:
             ConfigurationError: one cannot.
@@ -55,5 +58,5 @@ class Endpoint:
                 probe.bind(address)
         except OSError as error:
             raise ConfigurationError(
-                f"cannot listen on {self}: {error.strerror}; --grpc-endpoint names another address"
+                f"cannot listen on {self}: {error.strerror}; {option} names another address, or none"
             ) from error

@@ -127,7 +127,8 @@ class _Stage:
                 self._stop(child)
 
     def _start_collector(self) -> tuple[Child, str]:
-        command = [*_OTEL_COVERAGE, "collect", "--store", self.store, "--grpc-endpoint", "127.0.0.1:0"]
+        endpoints = ["--grpc-endpoint", "127.0.0.1:0", "--http-endpoint", "none", "--clickhouse-endpoint", "none"]
+        command = [*_OTEL_COVERAGE, "collect", "--store", self.store, *endpoints]
         child = self._start("collector", command, self.env)
         return child, "http://" + child.wait_for(r"^listening on (\S+) \(OTLP/gRPC\)", _STARTED)[1]
 

@@ -15,6 +15,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from otel_coverage.errors import ConfigurationError, OtelCoverageError, StoreError, UnreachableError
+from otel_coverage.store.announcement import announcement_of
 from otel_coverage.store.dsn import Dsn
 from otel_coverage.store.holder import holder_of
 from otel_coverage.store.result import Result
@@ -127,7 +128,8 @@ def open_store(dsn: str, *, create: bool = False, read_only: bool = False) -> St
     Args:
         dsn: ``chdb:///absolute/path`` or ``clickhouse://user:password@host:8123/database``.
         create: whether to make the folder and the database where there is none yet.
-        read_only: whether the engine is to refuse every statement that changes anything.
+        read_only: whether the engine is to refuse every statement that changes anything. An embedded store that a
+            collector holds is then asked through that collector.
 
     Raises:
         ConfigurationError: the address cannot be read, or the embedded engine is not installed.
@@ -135,6 +137,8 @@ def open_store(dsn: str, *, create: bool = False, read_only: bool = False) -> St
         UnreachableError: the server does not answer.
     """
     where = Dsn.parse(dsn)
+    if read_only and where.kind == "chdb":
+        where = _answering(where)
     client = _embedded_client(where, create) if where.kind == "chdb" else _server_client(where)
     store = Store(client, where)
     try:
@@ -146,13 +150,26 @@ def open_store(dsn: str, *, create: bool = False, read_only: bool = False) -> St
         elif not known:
             raise _missing(where, f"there is no database {where.database!r}")
         client.database = where.database
-        if read_only:
+        if read_only and not _is_reader(client):
             # 2, not 1: a reader may still set what bounds its own queries; the engine refuses to take it back
             client.set_client_setting("readonly", "2")
     except BaseException:
         client.close()
         raise
     return store
+
+
+def _answering(where: Dsn) -> Dsn:
+    """The address under which an embedded store answers: that of the process that holds it, where it has one."""
+    holder = holder_of(where.path)
+    announcement = announcement_of(where.path, holder) if holder is not None else None
+    return where if announcement is None else announcement.dsn(where.database)
+
+
+def _is_reader(client: Client) -> bool:
+    """Whether the server lets this user change nothing, this very setting included."""
+    setting = client.server_settings.get("readonly")
+    return setting is not None and setting.value != "0"
 
 
 def _embedded_client(where: Dsn, create: bool) -> Client:

@@ -33,7 +33,7 @@ def collecting(store: Store) -> Iterator[Collector]:
 @contextmanager
 def stub_of(collector: Collector) -> Iterator[TraceServiceStub]:
     unlimited = [("grpc.max_send_message_length", -1)]
-    with grpc.insecure_channel(str(collector.endpoint), options=unlimited) as channel:
+    with grpc.insecure_channel(str(collector.endpoints["OTLP/gRPC"]), options=unlimited) as channel:
         yield TraceServiceStub(channel)  # type: ignore[no-untyped-call]
 
 
@@ -51,7 +51,7 @@ def test_what_opentelemetrys_exporter_sends_is_in_the_views(store: Store) -> Non
     resource = Resource.create({"service.name": "web", "vcs.ref.head.revision": "abc"})
     with collecting(store) as collector:
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        exporter = OTLPSpanExporter(endpoint=f"http://{collector.endpoint}", insecure=True)
+        exporter = OTLPSpanExporter(endpoint=f"http://{collector.endpoints['OTLP/gRPC']}", insecure=True)
         provider.add_span_processor(SimpleSpanProcessor(exporter))
         with provider.get_tracer("test").start_as_current_span("GET /") as span:
             span.set_attributes(
@@ -135,10 +135,12 @@ def test_exports_at_the_same_time_are_all_stored_and_share_inserts(store: Store)
 
 
 def test_a_port_that_is_taken_is_an_error_of_one_line(capfd: pytest.CaptureFixture[str]) -> None:
-    with Collector(Endpoint("127.0.0.1", 0)) as first, pytest.raises(ConfigurationError) as refused:
-        Collector(first.endpoint)
+    with Collector(Endpoint("127.0.0.1", 0)) as first:
+        (taken,) = first.endpoints.values()
+        with pytest.raises(ConfigurationError) as refused:
+            Collector(taken)
     assert str(refused.value) == (
-        f"cannot listen on {first.endpoint}: Address already in use; --grpc-endpoint names another address"
+        f"cannot listen on {taken}: Address already in use; --grpc-endpoint names another address, or none"
     )
     assert capfd.readouterr() == ("", "")
 
