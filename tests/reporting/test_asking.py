@@ -108,7 +108,7 @@ def test_a_profile_that_failed_or_lost_coverage_is_doubtful(store: Store) -> Non
         TracedSpan(id="s2", trace="t2", profile="lost", functions=PLACE, complete=False, reason="greenlets"),
         TracedSpan(id="s3", trace="t3", profile="failed", functions=PLACE, parent="c3"),
         TracedSpan(id="r3", trace="t3", profile="failed", role="", outcome="failed", kind="Internal"),
-        TracedSpan(id="c4", trace="t4", profile="missing", role="client", kind="Client"),
+        TracedSpan(id="c4", trace="t4", profile="missing", role="client", kind="Client", service="playback"),
         TracedSpan(id="s4", trace="t4", profile="missing", functions=PLACE, parent="elsewhere"),
     )
     found = find(store)
