@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from otel_coverage.tracing.notices import logger, notices
@@ -84,6 +85,7 @@ class BoundedSpanExporter(SpanExporter):
         accepted = False
         try:
             if self._exporter is None:
+                _make_grpc_cooperative()
                 self._exporter = self._make()
             accepted = self._exporter.export(batch) is SpanExportResult.SUCCESS
         except Exception as raised:  # the SDK would log it and forget the spans
@@ -109,22 +111,42 @@ class BoundedSpanExporter(SpanExporter):
         self.delivery = Delivery()
 
 
-class CountingSpanProcessor(BatchSpanProcessor):
+class CountingSpanProcessor(SpanProcessor):
     """The SDK's batch processor, with the exporter told of every span that it is going to be sent.
+
+    It comes to life, and starts its thread, with the first span: uWSGI forks without telling Python, and what walks the
+    frames of all threads in such a child (``sys.monitoring`` does) crashes on those of threads that are no more.
 
     Args:
         exporter: receives the batches.
     """
 
     def __init__(self, exporter: BoundedSpanExporter) -> None:
-        super().__init__(exporter)
         self._delivery = exporter
+        self._batches: BatchSpanProcessor | None = None
+        self._is_shut_down = False
+        self._lock = threading.Lock()
+        os.register_at_fork(after_in_child=self._after_fork)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Queue a sampled span."""
-        if span.context is not None and span.context.trace_flags.sampled:
-            self._delivery.count_ended()
-        super().on_end(span)
+        if span.context is None or not span.context.trace_flags.sampled or self._is_shut_down:
+            return
+        self._delivery.count_ended()
+        if self._batches is None:
+            with self._lock:
+                self._batches = self._batches or BatchSpanProcessor(self._delivery)
+        self._batches.on_end(span)
+
+    def shutdown(self) -> None:
+        """Send what waits, and take nothing more."""
+        self._is_shut_down = True
+        if self._batches is not None:
+            self._batches.shutdown()  # type: ignore[no-untyped-call]
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Send what waits; the SDK's own answer says only that it has tried."""
+        return self._batches is None or self._batches.force_flush(timeout_millis)
 
     def flush(self, timeout: float) -> bool:
         """Send what waits.
@@ -146,6 +168,21 @@ class CountingSpanProcessor(BatchSpanProcessor):
         elif missing > 0:
             notices.add("lost_spans", "coverage: %d spans were dropped by a full queue", missing, count=missing)
         return missing <= 0 and delivery.refused == 0
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()
+
+
+def _make_grpc_cooperative() -> None:
+    """Where gevent has replaced threads, a call that waits for the collector would stop every greenlet."""
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is None or not monkey.is_module_patched("threading"):
+        return
+    try:
+        from grpc.experimental.gevent import init_gevent
+    except ImportError:
+        return  # spans go another way, over sockets that gevent has replaced
+    init_gevent()
 
 
 def _where() -> str:

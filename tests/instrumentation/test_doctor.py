@@ -32,7 +32,7 @@ def test_it_says_what_would_record_what_and_where_spans_go(collector: Collector)
     assert "settings granularity = 'line' (default)" in said
     assert "settings token = '***' (OTEL_COVERAGE_TOKEN)" in said
     assert any(line.startswith(f"engine {engine}, by line: ") for line in said)
-    assert any(line.startswith("source 4 files: store_front/__init__.py, ") for line in said)
+    assert any(line.startswith("source 5 files: store_front/__init__.py, ") for line in said)
     assert any(line.startswith("packages flask 3") for line in said)
     assert "service shop" in said
     assert f"collector {collector.endpoint} answers (otlp_proto_grpc)" in said

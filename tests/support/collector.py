@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -55,9 +56,14 @@ class Collector(TraceServiceServicer):
 
     Args:
         largest_message: bytes; None for gRPC's default of 4 MiB.
+        delay: seconds until it answers.
     """
 
-    def __init__(self, largest_message: int | None = None) -> None:
+    def __init__(self, largest_message: int | None = None, delay: float = 0.0) -> None:
+        self._delay = delay
+        self._asked = threading.Event()
+        self._may_answer = threading.Event()
+        self._may_answer.set()
         self._arrived = threading.Condition()
         self._spans: list[ReceivedSpan] = []
         self.message_sizes: list[int] = []
@@ -70,8 +76,19 @@ class Collector(TraceServiceServicer):
         """Begin to listen."""
         self._server.start()
 
+    @contextmanager
+    def silence(self) -> Iterator[threading.Event]:
+        """Answer nobody for a while. The event is set once somebody asked."""
+        self._asked.clear()
+        self._may_answer.clear()
+        try:
+            yield self._asked
+        finally:
+            self._may_answer.set()
+
     def stop(self) -> None:
         """Stop listening, at once."""
+        self._may_answer.set()
         self._server.stop(None).wait()
 
     def Export(self, request: ExportTraceServiceRequest, context: Any) -> ExportTraceServiceResponse:  # noqa: N802
@@ -82,6 +99,9 @@ class Collector(TraceServiceServicer):
             for scope in group.scope_spans
             for span in scope.spans
         ]
+        self._asked.set()
+        time.sleep(self._delay)
+        self._may_answer.wait()
         with self._arrived:
             self.message_sizes.append(request.ByteSize())
             self._spans += spans
@@ -109,14 +129,21 @@ class Collector(TraceServiceServicer):
 
 
 @contextmanager
-def running_collector(largest_message: int | None = None) -> Iterator[Collector]:
+def running_collector(largest_message: int | None = None, delay: float = 0.0) -> Iterator[Collector]:
     """A collector on a free port of the loopback interface."""
-    collector = Collector(largest_message)
+    collector = Collector(largest_message, delay)
     collector.start()
     try:
         yield collector
     finally:
         collector.stop()
+
+
+@pytest.fixture
+def slow_collector() -> Iterator[Collector]:
+    """One that answers after a second."""
+    with running_collector(delay=1.0) as running:
+        yield running
 
 
 @pytest.fixture

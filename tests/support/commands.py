@@ -87,11 +87,12 @@ def gunicorn(application: str, *options: str, run: Sequence[str] = RUN, **enviro
                 transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://test", timeout=PATIENCE
             ) as it,
         ):
-            _wait_for(it, process)
+            wait_for_answer(it, process)
             yield it
 
 
-def _wait_for(client: httpx.Client, process: subprocess.Popen[str]) -> None:
+def wait_for_answer(client: httpx.Client, process: subprocess.Popen[str]) -> None:
+    """Until the server answers whatever it is asked."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:

@@ -3,7 +3,7 @@ import threading
 
 from flask import Blueprint, Flask, Response, request, stream_with_context
 
-from store_front import goods
+from store_front import goods, meeting
 
 pages = Blueprint("pages", __name__)
 
@@ -41,6 +41,16 @@ def torn_down(error):
 @pages.get("/goods")
 def list_goods():
     return ", ".join(goods.names())
+
+
+@pages.get("/look")
+def look():
+    return meeting.look("look")
+
+
+@pages.get("/ask")
+def ask():
+    return meeting.ask("ask")
 
 
 @pages.get("/price")

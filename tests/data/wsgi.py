@@ -1,0 +1,3 @@
+from store_front import create_app
+
+app = create_app()
