@@ -354,12 +354,14 @@ static int find_entry_line(PyObject *code, int place) {
         line = handled < 0 ? FAILED : handled ? line_at(ranges, ~place) : (int)NOTHING_RUNS;
     } else if (ranges != NULL && instructions != NULL) {
         line = line_at(ranges, place);
-        if (place + 2 <= PyBytes_GET_SIZE(instructions)) {
-            const unsigned char *instruction = (unsigned char *)PyBytes_AS_STRING(instructions) + place;
-            /* two bits of RESUME's argument say where it stands; 0: at the start */
-            if (instruction[0] == RESUME && !(instruction[1] & 3) && line_at(ranges, place + 2) != line) {
-                line = 0;
+        const unsigned char *opcodes = (unsigned char *)PyBytes_AS_STRING(instructions);
+        int end = (int)PyBytes_GET_SIZE(instructions), body = place + 2;
+        /* two bits of RESUME's argument say where it stands; 0: at the start */
+        if (place < end && opcodes[place] == RESUME && !(opcodes[place + 1] & 3)) {
+            while (body < end && opcodes[body] == CACHE) {
+                body += 2;
             }
+            line = line_at(ranges, body) == line ? line : 0;
         }
     }
     Py_XDECREF(ranges);

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
-from opcode import opmap
 from pathlib import Path
 from types import CodeType
 
+from otel_coverage.recording.bytecode import RESUME, offset_after
 from otel_coverage.recording.executed import Executed
 from otel_coverage.source import SourceFile, SourceTree
 from otel_coverage.symbols import Symbol, symbol_of
 
 _CAN_RESUME = CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR
-_RESUME = opmap["RESUME"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +91,6 @@ def _functions(file: SourceFile) -> Iterator[Function]:
 def _body_lines(code: CodeType) -> frozenset[int]:
     """The lines of the body: the first RESUME and what comes before it stand for the ``def``."""
     instructions = code.co_code
-    starts = (at for at in range(0, len(instructions), 2) if instructions[at] == _RESUME and not instructions[at + 1])
-    first = next(starts, 0)
-    return frozenset(line for _start, end, line in code.co_lines() if line and end > first + 2)
+    starts = (at for at in range(0, len(instructions), 2) if instructions[at] == RESUME and not instructions[at + 1])
+    body = offset_after(instructions, next(starts, 0))
+    return frozenset(line for _start, end, line in code.co_lines() if line and end > body)

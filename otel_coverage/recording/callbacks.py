@@ -37,11 +37,11 @@ from operator import call
 from types import CodeType
 from typing import Any
 
+from otel_coverage.recording.bytecode import RESUME, offset_after
 from otel_coverage.recording.mark import NO_MARK, Mark
 
 _CLEAN = -1
 _DISABLE = sys.monitoring.DISABLE
-_RESUME = opmap["RESUME"]
 _RESUME_PLACE = 3  # the bits of RESUME's argument that say where it stands; 0: at the start
 _HANDLERS = (opmap["PUSH_EXC_INFO"], opmap["CLEANUP_THROW"])
 _NOTHING_RUNS = -1
@@ -328,9 +328,10 @@ def _find_entry_line(known: dict[int, int], code: CodeType, offset: int) -> int:
     has none anywhere.
     """
     line = _line_at(code, offset)
-    instruction = code.co_code[offset : offset + 2]
-    if instruction[0] == _RESUME and not instruction[1] & _RESUME_PLACE and _line_at(code, offset + 2) != line:
-        line = 0
+    instructions = code.co_code
+    if instructions[offset] == RESUME and not instructions[offset + 1] & _RESUME_PLACE:
+        body = offset_after(instructions, offset)
+        line = line if _line_at(code, body) == line else 0
     known[offset] = line
     return line
 
@@ -349,7 +350,7 @@ def _runs_when_thrown_into(code: CodeType, offset: int) -> bool:
     """
     ranges = list(exception_ranges(code))
     instructions = code.co_code
-    if instructions[offset] == _RESUME:
+    if instructions[offset] == RESUME:
         offset -= 2  # from 3.13 on events name the RESUME, while it is the YIELD_VALUE before it that raises
     passed = set()
     while offset not in passed:

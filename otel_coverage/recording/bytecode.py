@@ -1,0 +1,17 @@
+"""What the engines have to know of instructions: two bytes each, some followed by caches of the same size."""
+
+from __future__ import annotations
+
+from opcode import opmap
+from typing import Final
+
+RESUME: Final = opmap["RESUME"]
+_CACHE: Final = opmap["CACHE"]
+
+
+def offset_after(instructions: bytes, offset: int) -> int:
+    """The offset of the instruction that follows: RESUME has a cache from 3.15 on."""
+    offset += 2
+    while instructions[offset : offset + 1] == bytes((_CACHE,)):
+        offset += 2
+    return offset
