@@ -6,6 +6,7 @@ Every version of RQ, and rq-scheduler, makes jobs in ``Job.create``; workers of 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from typing import Any
@@ -20,6 +21,7 @@ from opentelemetry.util.types import AttributeValue
 from otel_coverage import __version__
 from otel_coverage.instrumentation.continuing import FLUSH_SECONDS, carrier, continuing, note_failure
 from otel_coverage.instrumentation.patch import Patches
+from otel_coverage.tracing.context import entry_of
 from otel_coverage.tracing.notices import notices
 from otel_coverage.tracing.provider import flush
 from otel_coverage.tracing.recorder import Recorder
@@ -50,6 +52,10 @@ class RQInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         self._patches.wrap(rq.job.Job, "perform", hooks.perform)
         self._patches.wrap(rq.queue.Queue, "run_sync", hooks.run_sync)
         self._patches.wrap(rq.worker.Worker, "perform_job", hooks.perform_job)
+        if hasattr(rq.job.Job, "execute_stopped_callback"):
+            self._patches.wrap(rq.job.Job, "execute_stopped_callback", hooks.stopped)
+        else:  # since RQ 3
+            self._patches.wrap(sys.modules[rq.worker.Worker.__module__], "execute_stopped_callback", hooks.stopped)
 
     def _uninstrument(self, **kwargs: Any) -> None:
         self._patches.undo()
@@ -102,6 +108,15 @@ class _Hooks:
         finally:
             if worker.is_horse:  # it leaves by os._exit, which runs nothing at exit
                 flush(FLUSH_SECONDS)
+
+    def stopped(self, call: Callable[..., Any], job: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The callback of a job that was stopped: its own process was killed, this is the worker's."""
+        job = args[0] if job is None else job
+        with self._consumed(job, Context()):
+            entry = entry_of(otel_context.get_current())
+            if entry is not None:
+                entry.misses("the job was stopped: what it had executed is lost with its process")
+            return call(*args, **kwargs)
 
     def _consumed(self, job: Any, outside: Context) -> AbstractContextManager[Span | None]:
         """The job's context: a CONSUMER span below the span that made it, and a recording where it is traced."""

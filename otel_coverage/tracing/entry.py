@@ -54,6 +54,11 @@ class Entry:
         """Why something that belongs here is known to be missing; None while nothing is."""
         return self._failure if self.recording is None else self.recording.incomplete_reason
 
+    def misses(self, reason: str) -> None:
+        """Something that belongs here will not come, and whoever hooks knows why."""
+        if self.recording is not None:
+            self.recording.incomplete_reason = reason
+
     def awaits(self, kind: SpanKind) -> bool:
         """Whether a span of that ``kind``, starting now, is the entry span."""
         return self.is_open and self.span_context is None and kind is self.kind

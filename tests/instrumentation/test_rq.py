@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -327,3 +328,18 @@ def replace_meta(job: Any, meta: dict[str, object]) -> None:
 
 def current_span_id() -> int:
     return trace.get_current_span().get_span_context().span_id
+
+
+if find_spec("rq.cron") is not None:  # since RQ 2.5
+
+    @pytest.mark.parametrize("is_traced", [True, False])
+    def test_a_cron_job_belongs_to_whoever_runs_the_cron(
+        is_traced: bool, redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+    ) -> None:
+        cron = importlib.import_module("rq.cron").CronScheduler(connection=redis)
+        cron.register(jobs.ship, "default", args=(3,), interval=60)
+        with traced() if is_traced else nullcontext():
+            cron.enqueue_jobs()
+        work_off(redis)
+        ship = consumers(spans)["ship"]
+        assert ("coverage.functions" in (ship.attributes or {})) is is_traced
