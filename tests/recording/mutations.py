@@ -134,14 +134,14 @@ MUTATIONS = (
     Mutation(
         "bodies on the def line count as their line",
         "callbacks.py",
-        "instruction[0] == _RESUME and not instruction[1] & _RESUME_PLACE and",
-        "not instruction[1] & _RESUME_PLACE or",
+        "line = line if _line_at(code, body) == line else 0",
+        "line = 0",
     ),
     Mutation(
         "resuming counts as the line that is resumed",
         "callbacks.py",
-        "instruction[0] == _RESUME and not instruction[1] & _RESUME_PLACE and",
-        "instruction[1] & _RESUME_PLACE or",
+        "    if instructions[offset] == RESUME and not instructions[offset + 1] & _RESUME_PLACE:",
+        "    if instructions[offset + 1] & _RESUME_PLACE:\n        line = 0\n    elif instructions[offset] == RESUME:",
     ),
     Mutation(
         "an exception that nothing can catch resumes nothing",
