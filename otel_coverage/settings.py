@@ -33,6 +33,8 @@ class Settings:
         rcfile: path of a coverage.py configuration (``OTEL_COVERAGE_RCFILE``).
         token: secret that vouches for a slug; never sent anywhere (``OTEL_COVERAGE_TOKEN``).
         run_id: run that requests without one of their own belong to (``OTEL_COVERAGE_RUN_ID``).
+        server_timing: whether responses to traced requests name their trace and profile in a ``Server-Timing`` header,
+            for whoever looks at them in a browser (``OTEL_COVERAGE_SERVER_TIMING``).
     """
 
     enabled: bool = False
@@ -42,6 +44,7 @@ class Settings:
     rcfile: str | None = None
     token: str | None = None
     run_id: str | None = None
+    server_timing: bool = False
 
     def __repr__(self) -> str:
         shown = (
@@ -108,7 +111,7 @@ def _from_pyproject(folder: Path) -> dict[str, object]:
 
 def _checked(name: str, value: object, origin: str) -> object:
     where = f"{name} in {origin}"
-    if name == "enabled":
+    if name in ("enabled", "server_timing"):
         text = str(value).strip().lower()
         if text not in _TRUE | _FALSE:
             raise ConfigurationError(f"{where}: {value!r} is neither 1 nor 0")

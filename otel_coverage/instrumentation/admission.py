@@ -27,6 +27,9 @@ def admit(environ: dict[str, Any], settings: Settings) -> Playback | None:
     """
     header = environ.get(HEADER)
     token = environ.pop(TOKEN_HEADER, None)
+    if _may_name_a_playback(environ.get(BAGGAGE, "")) and len(environ[BAGGAGE]) > LONGEST_BAGGAGE:
+        del environ[BAGGAGE]  # nobody may read it, and OpenTelemetry would write all of it into its log
+        _refuse("its baggage is longer than W3C allows")
     others, claims = _split(environ.get(BAGGAGE, ""))
     playback = None if header is None else _from_header(header, token, claims, settings)
     playback = playback or _from_baggage(claims, settings)
@@ -70,7 +73,7 @@ def _from_baggage(claims: dict[str, str], settings: Settings) -> Playback | None
 
 def _split(header: str) -> tuple[list[str], dict[str, str]]:
     """The baggage's entries that are nobody's business here, as they are, and those of a playback, decoded."""
-    if len(header) > LONGEST_BAGGAGE or not ("playback" in header or "%" in header):
+    if not _may_name_a_playback(header):
         return [header] if header else [], {}
     others, claims = [], {}
     for entry in header.split(","):
@@ -81,6 +84,10 @@ def _split(header: str) -> tuple[list[str], dict[str, str]]:
         elif entry.strip(" \t"):
             others.append(entry.strip(" \t"))
     return others, claims
+
+
+def _may_name_a_playback(header: str) -> bool:
+    return "playback" in header or "%" in header  # a name may be written in percent signs
 
 
 def _refuse(why: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import Token
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +79,8 @@ class Hook:
             request = None
         if request is None:
             return application(environ, start_response)
+        if self._recorder.settings.server_timing:
+            start_response = request.announced(start_response)
         request.enter()
         try:
             body = application(environ, start_response)
@@ -120,6 +122,19 @@ class _Request:
         self._recorder = recorder
         self._environ = environ
         self._tokens: tuple[Token[Context], Token[Entry | None]] | None = None
+
+    def announced(self, start_response: StartResponse) -> StartResponse:
+        """``start_response`` that tells the client, who asked for it, which trace this is."""
+
+        def announcing(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
+            metrics = [f'playback;desc="{self._entry.playback.profile}"']
+            span = self._entry.span_context
+            if span is not None:
+                traceparent = f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
+                metrics.insert(0, f'traceparent;desc="{traceparent}"')
+            return start_response(status, [*headers, ("Server-Timing", ", ".join(metrics))], *exc_info)
+
+        return announcing
 
     def enter(self) -> None:
         self._tokens = otel_context.attach(self._context), awaiting_span.set(self._entry)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 import threading
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -168,6 +170,45 @@ def test_nothing_of_ours_is_in_the_response(app: flask.Flask) -> None:
     assert {name.lower() for name, _ in get(app, "/goods").headers} == {"content-type", "content-length"}
 
 
+def test_a_response_names_its_trace_where_that_is_asked_for(
+    create_app: Callable[[], flask.Flask], spans: Spans
+) -> None:
+    app = create_app()
+    instrument(app, spans, server_timing="1")
+    named = get(app, "/goods").headers["Server-Timing"]
+    context = spans.only("server").context
+    assert context is not None
+    parent = f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    assert named == f'traceparent;desc="{parent}", playback;desc="checkout"'
+    assert "Server-Timing" not in app.test_client().get("/goods").headers
+    assert get(app, "/goods?closed=1").headers["Server-Timing"].endswith('playback;desc="checkout"')
+
+
+def test_a_flood_of_slugs_and_of_enormous_headers_leaves_nothing_behind(
+    create_app: Callable[[], flask.Flask], spans: Spans
+) -> None:
+    app = create_app()
+    instrument(app, spans, token="secret")
+
+    def flood(first: int, last: int) -> int:
+        for number in range(first, last):
+            get(app, "/goods", **{"X-Profile-Trace": f"slug-{number}", "X-Profile-Trace-Token": "secret"})
+            get(app, "/goods", **{"X-Profile-Trace": "x" * 60_000, "baggage": "playback.profile=" + "y" * 60_000})
+            get(app, "/goods", baggage=",".join(f"playback.profile=z{number}-{n}" for n in range(200)))
+            spans.clear()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        flood(0, 300)  # more than anything keeps
+        before = flood(300, 350)
+        after = flood(350, 550)
+    finally:
+        tracemalloc.stop()
+    assert after - before < 200 * 200  # bytes, where each of 200 rounds brought a slug and 120,000 bytes of headers
+
+
 def test_spans_inside_a_request_carry_its_playback(app: flask.Flask, spans: Spans) -> None:
     @app.get("/spans")
     def make_spans() -> str:
@@ -224,6 +265,43 @@ def test_with_a_token_only_who_knows_it_is_recorded(create_app: Callable[[], fla
     get(app, "/baggage", **{"X-Profile-Trace-Token": "secret"})
     assert set(seen[-1]) == {"playback.profile", "playback.sig"}
     assert spans.only("server")
+
+
+def test_an_async_view_is_recorded_with_its_tasks_and_threads(app: flask.Flask, spans: Spans) -> None:
+    assert get(app, "/later").text == "apple , pear "
+    entry = spans.only("server")
+    awaited = {"store_front.goods:names_later", "store_front.goods:one_later", "store_front.goods:tag"}
+    if sys.version_info >= (3, 12):
+        assert functions(entry) == {GET + "Middleware.__call__", GET + "before", GET + "later"} | awaited
+        assert (entry.attributes or {})["coverage.complete"] is True
+    elif not (entry.attributes or {})["coverage.complete"]:  # tasks share a thread, which coverage.py cannot tell apart
+        assert "asyncio" in str((entry.attributes or {})["coverage.incomplete_reason"])
+
+
+def test_an_error_handler_belongs_to_the_request_that_failed(app: flask.Flask, spans: Spans) -> None:
+    response = get(app, "/refused")
+    assert (response.status_code, response.text) == (400, "sorry ")
+    assert functions(spans.only("server")) >= {GET + "refused", GET + "apologize", "store_front.goods:tag"}
+
+
+def test_async_views_side_by_side_get_what_is_theirs(app: flask.Flask, spans: Spans) -> None:
+    def play(path: str, profile: str) -> None:
+        for _ in range(10):
+            get(app, path, **{"X-Profile-Trace": profile})
+
+    paths = {"one": "/later", "two": "/goods", "three": "/refused"}
+    players = [threading.Thread(target=play, args=(path, profile)) for profile, path in paths.items()]
+    for player in players:
+        player.start()
+    for player in players:
+        player.join()
+    views = {"one": GET + "later", "two": GET + "list_goods", "three": GET + "refused"}
+    for span in spans.with_role("server"):
+        attributes = span.attributes or {}
+        assert attributes["coverage.complete"] is True or sys.version_info < (3, 12)
+        if attributes["coverage.complete"]:
+            assert functions(span) & set(views.values()) == {views[str(attributes["playback.profile"])]}
+    assert len(spans.with_role("server")) == 30
 
 
 def test_several_apps_of_a_factory_are_recorded_apart(create_app: Callable[[], flask.Flask], spans: Spans) -> None:

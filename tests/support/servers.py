@@ -35,7 +35,7 @@ NO_KEPT = httpx.Limits(max_keepalive_connections=0)  # a server may close a conn
 def serving(command: str, run: Sequence[str] = RUN, **environment: str) -> Iterator[httpx.Client]:
     """A client of the server that ``command`` starts."""
     with tempfile.TemporaryDirectory(prefix="web-") as folder:  # a socket's path may have 107 bytes at most
-        path, port = Path(folder, "socket"), _free_port()
+        path, port = Path(folder, "socket"), free_port()
         words = command.format(socket=path, port=port).split()
         if words[0] == "gunicorn":
             words.insert(1, "--no-control-socket")
@@ -48,7 +48,8 @@ def serving(command: str, run: Sequence[str] = RUN, **environment: str) -> Itera
             yield client
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

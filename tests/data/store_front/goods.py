@@ -34,3 +34,17 @@ def in_a_thread():
 
 def put_back():
     pass
+
+
+async def names_later():
+    import asyncio
+
+    first, second = await asyncio.gather(one_later("apple"), asyncio.create_task(one_later("pear")))
+    return [first, second]
+
+
+async def one_later(name):
+    import asyncio
+
+    await asyncio.sleep(0)
+    return await asyncio.to_thread(tag, name)

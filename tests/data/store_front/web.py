@@ -83,6 +83,29 @@ def thread():
     return "done"
 
 
+@pages.get("/later")
+async def later():
+    return ", ".join(await goods.names_later())
+
+
+@pages.get("/refused")
+def refused():
+    raise ArithmeticError
+
+
+@pages.app_errorhandler(ArithmeticError)
+def apologize(error):
+    return goods.tag("sorry"), 400
+
+
+@pages.get("/neighbour")
+def neighbour():
+    import urllib.request
+
+    with urllib.request.urlopen(os.environ["NEIGHBOUR"], timeout=60) as answer:
+        return answer.read()
+
+
 @pages.get("/order")
 def order():
     from redis import Redis
