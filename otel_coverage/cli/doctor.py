@@ -16,6 +16,7 @@ import click
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_coverage import __version__
+from otel_coverage.cli.application import application_lines
 from otel_coverage.errors import ConfigurationError, OtelCoverageError, UnreachableError
 from otel_coverage.recording import open_engine
 from otel_coverage.revision import revision_of
@@ -39,11 +40,18 @@ PATIENCE = 3.0
 
 
 @click.command()
-def command() -> None:
+@click.option("--app", "name", metavar="MODULE:NAME", help="Import this application, too, and say how it is wired.")
+def command(name: str | None) -> None:
     """Say in words what is wired here and what is not.
 
-    Run it where the application runs: same folder, same environment. Exit code 1 where the collector does not answer, 2
-    where a setting cannot be used.
+    Run it where the application runs: same folder, same environment; with --app also started in the same way. Exit code
+    1 where the collector does not answer, 2 where a setting cannot be used.
+
+    \b
+    Examples:
+      otel-coverage doctor
+      otel-coverage doctor --app shop:app                                 an application that is instrumented in code
+      otel-coverage run -- otel-coverage doctor --app 'shop:create_app()' one that is started by run
     """
     settings = Settings.load()
     failure: OtelCoverageError | None = None
@@ -57,6 +65,7 @@ def command() -> None:
         ("packages", _packages),
         ("service", _service),
         ("collector", _collector),
+        *([] if name is None else [("app", lambda: application_lines(name, settings))]),
     ):
         try:
             for line in describe():

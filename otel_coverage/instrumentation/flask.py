@@ -36,6 +36,11 @@ def record_all_apps(hook: Hook) -> None:
     _wrap(hook)
 
 
+def is_recorded(app: flask.Flask) -> bool:
+    """Whether traced requests to ``app`` are recorded."""
+    return _hook is not None and (_all or app in _apps)
+
+
 def make_spans(app: flask.Flask, provider: TracerProvider) -> None:
     """Have OpenTelemetry make ``app``'s SERVER spans, unless it does already."""
     if not getattr(app, "_is_instrumented_by_opentelemetry", False):

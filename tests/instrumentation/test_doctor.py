@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.collector import Collector
-from tests.support.commands import BIN, call
-from tests.support.traced import STORE_FRONT
+from tests.support.commands import BIN, RUN, call
+from tests.support.traced import DATA, STORE_FRONT
 
 DOCTOR = [str(BIN / "otel-coverage"), "doctor"]
 
@@ -91,3 +91,63 @@ def test_something_else_that_listens_there_is_no_collector(tmp_path: Path) -> No
         done = call(DOCTOR, tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=endpoint)
     assert done.returncode == 1
     assert done.stderr.startswith(f"otel-coverage: {endpoint} does not answer")
+
+
+def said_of(app: str, *run: str, folder: Path = DATA, **environment: str) -> tuple[int, list[str], str]:
+    settings = {"OTEL_COVERAGE_ENABLED": "1", "OTEL_COVERAGE_SOURCE": STORE_FRONT, "OTEL_TRACES_EXPORTER": "none"}
+    done = call([*run, *DOCTOR, "--app", app], folder, **{**settings, **environment})
+    lines = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if line.startswith("app ")]
+    return done.returncode, lines, done.stderr
+
+
+def test_an_application_that_run_starts_is_said_to_be_wired() -> None:
+    code, lines, _ = said_of("store_front:create_app()", *RUN, OTEL_TRACES_SAMPLER="always_off")
+    assert code == 0
+    assert lines == [
+        "store_front:create_app() is a opentelemetry.instrumentation.flask._InstrumentedFlask",
+        "OpenTelemetry's Flask instrumentation makes its SERVER spans",
+        "its traced requests are recorded",
+        "spans go to a opentelemetry.sdk.trace.TracerProvider",
+        "traced requests are always sampled, others by AlwaysOffSampler",
+        "it does not import rq; where it does later, its jobs are wired then",
+        "12 of its 13 view functions are in the source; not: static",
+    ]
+
+
+def test_an_application_that_nobody_wired_is_told_how() -> None:
+    code, lines, _ = said_of("wsgi:app")
+    assert code == 0
+    remedy = "start it by 'otel-coverage run --', or call otel_coverage.instrument(app)"
+    assert f"nobody makes its SERVER spans here: {remedy}" in lines
+    assert f"nothing of it is recorded here: {remedy}" in lines
+    assert "no tracer provider is configured in this process: spans go nowhere" in lines
+
+
+def test_an_application_that_is_instrumented_in_code_is_said_to_be_wired(tmp_path: Path) -> None:
+    program = "import flask, rq, otel_coverage\napp = flask.Flask(__name__)\notel_coverage.instrument(app)\n"
+    (tmp_path / "own.py").write_text(program)
+    code, lines, _ = said_of("own", folder=tmp_path, OTEL_COVERAGE_SOURCE=str(tmp_path))
+    assert code == 0
+    assert "its traced requests are recorded" in lines
+    assert "jobs that it enqueues with rq carry their trace and playback; start the workers in the same way" in lines
+
+
+@pytest.mark.parametrize(
+    ("app", "said"),
+    [
+        ("no_such_module:app", "ModuleNotFoundError: No module named 'no_such_module'"),
+        ("store_front:no_such_name", "AttributeError"),
+        ("store_front:1", "MODULE:NAME is wanted"),
+        (":app", "MODULE:NAME is wanted"),
+    ],
+)
+def test_an_application_that_cannot_be_imported_is_one_line_and_exit_code_2(app: str, said: str) -> None:
+    code, _, error = said_of(app)
+    assert code == 2
+    assert len(error.splitlines()) == 1
+    assert said in error
+
+
+def test_what_is_no_flask_application_is_said_to_need_the_middleware() -> None:
+    _, lines, _ = said_of("store_front:create_app")
+    assert any("otel_coverage.CoverageMiddleware" in line for line in lines)
