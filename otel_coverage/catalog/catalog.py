@@ -23,6 +23,7 @@ class CatalogSymbol:
             functions that it holds, which have their own. The lines of its decorators and its ``def`` run where it is
             defined and belong to whatever stands around it, unless the body stands on the same line.
         parent: qualname of the class that directly holds it, empty where none does.
+        digest: changes when the text of the definition does, wherever in the file it stands.
         excluded: coverage.py is told not to count it (``# pragma: no cover``, ``exclude_lines``).
     """
 
@@ -32,6 +33,7 @@ class CatalogSymbol:
     end_line: int
     executable_lines: tuple[int, ...]
     parent: str = ""
+    digest: str = ""
     excluded: bool = False
 
     @property

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import ast
 import dis
+import hashlib
 import linecache
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from inspect import CO_OPTIMIZED
@@ -71,6 +73,7 @@ class ParsedFile:
                     end_line=_end_line(node),
                     executable_lines=tuple(sorted(own & statements.executable)),
                     parent=class_name,
+                    digest=self._digest(node),
                     excluded=node.lineno in statements.excluded
                     or bool(own & statements.excluded and not own & statements.executable),
                 )
@@ -80,6 +83,12 @@ class ParsedFile:
             is_body = not code.co_flags & CO_OPTIMIZED
             return Symbol(self.file.module, code.co_qualname, code.co_firstlineno) if is_body else None
         return symbol_of(code, self.file)
+
+    def _digest(self, node: _Definition) -> str:
+        """Of the text as it would stand at the left margin; the syntax tree's dump differs between interpreters."""
+        lines = linecache.getlines(self.file.filename)[_first_line(node) - 1 : _end_line(node)]
+        text = textwrap.dedent("".join(lines)).rstrip()
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def _body(self, node: _Definition) -> range:
         """The lines of a body; where it stands on the line of the ``def``, that line is its first."""

@@ -23,6 +23,7 @@ COLUMNS = (
     "end_line",
     "executable_lines",
     "parent",
+    "digest",
     "pushed_at",
 )
 
@@ -57,6 +58,7 @@ def push(store: Store, catalog: Catalog, revision: str, namespace: str = "") -> 
             entry.end_line,
             list(entry.executable_lines),
             entry.parent,
+            entry.digest,
             pushed_at,
         )
         for entry in catalog.symbols

@@ -19,9 +19,11 @@ COMMANDS = {
     "doctor": "Say in words what is wired here and what is not.",
     "playback": "Replay recorded workflows against a running application.",
     "query": "Ask the store, by a query's name or in SQL.",
+    "redundancy": "Find a small set of profiles that executes what all of them execute.",
     "report": "Write the matrix, the reverse index, the gaps and the rest to files.",
     "run": "Run a command with tracing and recording switched on.",
     "schema": "Create, show or switch off the tables and views.",
+    "store": "See what a store takes, and forget what is old.",
 }
 
 _INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended

@@ -9,7 +9,7 @@ import click
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import open_store
-from otel_coverage.store.formats import FORMATS, as_table
+from otel_coverage.store.formats import FORMATS, PARQUET, as_table
 from otel_coverage.store.reports import named_queries, named_query
 
 
@@ -19,7 +19,10 @@ from otel_coverage.store.reports import named_queries, named_query
 @click.option("--sql", help="A statement to run instead of a named query.")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter's value; may be repeated.")
 @click.option(
-    "--format", "output", type=click.Choice(sorted(FORMATS)), help="By default a table on a terminal, else JSON."
+    "--format",
+    "output",
+    type=click.Choice(sorted([*FORMATS, PARQUET])),
+    help="By default a table on a terminal, else JSON.",
 )
 @click.option("--list", "listed", is_flag=True, help="List the named queries with their parameters.")
 def command(
@@ -45,7 +48,12 @@ def command(
         statement, values = query.sql, query.bind(_split(params))
     if dsn is None:
         raise ConfigurationError("which store? --store, or OTEL_COVERAGE_STORE, names it")
+    if output == PARQUET and sys.stdout.isatty():
+        raise ConfigurationError("parquet is nothing for a terminal: > FILE sends it to one")
     with open_store(dsn, read_only=True) as store:
+        if output == PARQUET:
+            click.echo(store.export(statement, values, "Parquet"), nl=False)
+            return
         result = store.query(statement, values)
     if output is None and sys.stdout.isatty():
         click.echo(as_table(result, shutil.get_terminal_size().columns), nl=False)

@@ -7,9 +7,10 @@ import sys
 import click
 
 from otel_coverage.store import backfill as backfilling
-from otel_coverage.store import open_store, schema
+from otel_coverage.store import open_store, retention, schema
 from otel_coverage.store.dsn import DEFAULT_DATABASE, database_name
 from otel_coverage.store.layout import Layout
+from otel_coverage.store.sql import sql_files
 
 
 @click.group()
@@ -41,6 +42,20 @@ _traces = click.option(
 )
 @_cluster
 @_traces
+@click.option(
+    "--keep-spans",
+    type=click.IntRange(min=0),
+    metavar="DAYS",
+    envvar="OTEL_COVERAGE_KEEP_SPANS",
+    help="Have the engine drop raw spans that are older; 0 keeps them. [left as it is]",
+)
+@click.option(
+    "--keep-coverage",
+    type=click.IntRange(min=0),
+    metavar="DAYS",
+    envvar="OTEL_COVERAGE_KEEP_COVERAGE",
+    help="The same for coverage and catalogs, which outlive the spans. [left as it is]",
+)
 @click.option("--backfill", is_flag=True, help="Then read the spans that were stored before. Running it again is safe.")
 @click.option(
     "--batch",
@@ -49,7 +64,15 @@ _traces = click.option(
     show_default=True,
     help="About how many spans a backfill reads at a time.",
 )
-def apply(dsn: str, cluster: str | None, traces: str | None, backfill: bool, batch: int) -> None:
+def apply(
+    dsn: str,
+    cluster: str | None,
+    traces: str | None,
+    keep_spans: int | None,
+    keep_coverage: int | None,
+    backfill: bool,
+    batch: int,
+) -> None:
     """Create what the store lacks, replace views that changed. May be run as often as one likes.
 
     An otel_traces that a collector made is left as it is. On a cluster, --backfill reads and fills the shard of the
@@ -61,6 +84,7 @@ def apply(dsn: str, cluster: str | None, traces: str | None, backfill: bool, bat
             click.echo(f"applied {name}")
         if not applied:
             click.echo("nothing to do: the schema is this version's already")
+        retention.keep(store, spans=keep_spans, coverage=keep_coverage)
         if backfill:
             with click.progressbar(length=0, label="reading spans", file=sys.stderr) as bar:
 
@@ -92,3 +116,10 @@ def detach(dsn: str) -> None:
 def show(cluster: str | None, traces: str | None, database: str) -> None:
     """Print the SQL of all tables and views, in the order in which it is applied."""
     click.echo(schema.show(Layout.on(cluster or "", traces or ""), database_name(database)), nl=False)
+
+
+@command.command()
+def access() -> None:
+    """Print the SQL of a role that may read coverage and change nothing, for someone who may grant it to run."""
+    for file in sql_files("access"):
+        click.echo(file.text, nl=False)

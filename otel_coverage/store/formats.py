@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -45,7 +46,25 @@ def as_table(result: Result, width: int | None = None) -> str:
     return "".join(line.rstrip() + "\n" for line in text.getvalue().splitlines())
 
 
-FORMATS: Mapping[str, Callable[[Result], str]] = {"table": as_table, "json": as_json, "csv": as_csv}
+def as_markdown(result: Result) -> str:
+    """A table as GitHub's Markdown has it; nothing in a cell is read as markup."""
+    rows = [result.columns, ["---"] * len(result.columns)]
+    rows += [[markdown(_cell(value)) for value in row] for row in result.rows]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def markdown(text: str) -> str:
+    """A text that Markdown shows as it is, on one line."""
+    return re.sub(r"[\\`*_{}\[\]<>()#+!|~&$-]", lambda found: "\\" + found[0], printable(text))
+
+
+FORMATS: Mapping[str, Callable[[Result], str]] = {
+    "table": as_table,
+    "json": as_json,
+    "csv": as_csv,
+    "markdown": as_markdown,
+}
+PARQUET = "parquet"  # which the engine itself writes
 
 
 def plain(value: Any) -> Any:

@@ -61,6 +61,16 @@ class Store:
             answer = self._client.query(sql, parameters=dict(parameters or {}))
             return Result(tuple(answer.column_names), [tuple(row) for row in answer.result_rows])
 
+    def export(self, sql: str, parameters: Mapping[str, object] | None, shape: str) -> bytes:
+        """Ask, and take the answer as the engine writes it in one of its own formats, such as ``Parquet``.
+
+        Raises:
+            StoreError: the engine refuses the statement.
+            UnreachableError: the server does not answer.
+        """
+        with self._errors():
+            return bytes(self._client.raw_query(sql, parameters=dict(parameters or {}), fmt=shape))
+
     def command(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """Run one statement that answers nothing.
 
@@ -137,9 +147,8 @@ def open_store(dsn: str, *, create: bool = False, read_only: bool = False) -> St
         UnreachableError: the server does not answer.
     """
     where = Dsn.parse(dsn)
-    if read_only and where.kind == "chdb":
-        where = _answering(where)
-    client = _embedded_client(where, create) if where.kind == "chdb" else _server_client(where)
+    answering = _answering(where) if read_only and where.kind == "chdb" else where
+    client = _embedded_client(where, create) if answering.kind == "chdb" else _server_client(answering)
     store = Store(client, where)
     try:
         known = store.query(
@@ -226,7 +235,7 @@ def _translated(error: ClickHouseError, where: Dsn) -> OtelCoverageError:
         return StoreError(
             f"{where}: {_first_line(error)}; has the schema been applied? `otel-coverage schema apply --store {where}`"
         )
-    if code is None and where.kind == "clickhouse" and "Error" in str(error) and "HTTPConnection" in str(error):
+    if code is None and "Error" in str(error) and "HTTPConnection" in str(error):
         return UnreachableError(f"{where}: no answer; is ClickHouse up, and is this its HTTP port?")
     return StoreError(f"{where}: {_first_line(error)}")
 

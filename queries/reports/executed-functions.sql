@@ -6,7 +6,7 @@
 WITH (SELECT argMax(revision, started) FROM coverage_spans WHERE namespace = {namespace:String} AND revision != '') AS newest
 SELECT profile, module, qualname, line,
     min(f.first_seen) AS first_seen, max(f.last_seen) AS last_seen, min(f.exemplar_trace_id) AS exemplar_trace_id
-FROM coverage_functions AS f
+FROM counted_functions AS f
 WHERE namespace = {namespace:String} AND revision = if({revision:String} = '', newest, {revision:String})
     AND ({services:String} = '' OR has(splitByChar(',', {services:String}), toString(service)))
 GROUP BY profile, module, qualname, line

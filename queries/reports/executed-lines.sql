@@ -5,7 +5,7 @@
 -- {services:String} = ''  names with a comma between them; all services, when empty
 WITH (SELECT argMax(revision, started) FROM coverage_spans WHERE namespace = {namespace:String} AND revision != '') AS newest
 SELECT profile, file, arraySort(groupUniqArrayArray(lines)) AS lines
-FROM coverage_lines
+FROM counted_lines
 WHERE namespace = {namespace:String} AND revision = if({revision:String} = '', newest, {revision:String})
     AND ({services:String} = '' OR has(splitByChar(',', {services:String}), toString(service)))
 GROUP BY profile, file

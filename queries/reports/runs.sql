@@ -1,10 +1,10 @@
--- Each profile in each run: outcome, requests, jobs, and what of its coverage is missing.
+-- Each profile in each run: outcome, whether it counts, requests, jobs, and what of its coverage is missing.
 --
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
 -- {revision:String} = ''  the newest that was traced, when empty
 -- {profile:String} = ''  all profiles, when empty
 WITH (SELECT argMax(revision, started) FROM coverage_spans WHERE namespace = {namespace:String} AND revision != '') AS newest
-SELECT profile, run, first_seen, last_seen, outcome, requests, jobs, processes, missing, incomplete, complete,
+SELECT profile, run, first_seen, last_seen, outcome, counts, requests, jobs, processes, missing, incomplete, complete,
     incomplete_reasons, exemplar_trace_id
 FROM profile_runs
 WHERE namespace = {namespace:String} AND revision = if({revision:String} = '', newest, {revision:String})

@@ -14,3 +14,5 @@ CREATE TABLE IF NOT EXISTS code_symbols (
     pushed_at DateTime64(6, 'UTC')
 ) ENGINE = ReplacingMergeTree(pushed_at)
 ORDER BY (namespace, revision, module, qualname, line);
+
+ALTER TABLE code_symbols ADD COLUMN IF NOT EXISTS digest String COMMENT 'of the definition''s text, wherever it stands';

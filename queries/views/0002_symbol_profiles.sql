@@ -8,5 +8,5 @@ SELECT
     min(first_seen) AS first_seen,
     max(last_seen) AS last_seen,
     min(exemplar_trace_id) AS exemplar_trace_id
-FROM coverage_functions
+FROM counted_functions
 GROUP BY namespace, revision, module, qualname, line;

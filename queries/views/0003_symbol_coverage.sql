@@ -11,6 +11,7 @@ SELECT
     entry.end_line AS end_line,
     entry.parent AS parent,
     entry.executable_lines AS executable_lines,
+    entry.digest AS digest,
     -- conditional definitions give two classes one name: the lines tell whose a method is
     toUInt32(if(kind = 'class',
         arrayCount(m -> m.parent = qualname AND m.line BETWEEN line AND end_line, methods),
@@ -22,9 +23,9 @@ FROM (
     SELECT
         namespace, revision, module,
         groupArray(CAST(
-            (qualname, line, kind, file, end_line, parent, executable_lines, executed),
+            (qualname, line, kind, file, end_line, parent, executable_lines, digest, executed),
             'Tuple(qualname String, line UInt32, kind String, file String, end_line UInt32, parent String,
-                   executable_lines Array(UInt32), executed Bool)'
+                   executable_lines Array(UInt32), digest String, executed Bool)'
         )) AS symbols,
         groupArrayIf(
             CAST((parent, line, executed), 'Tuple(parent String, line UInt32, executed Bool)'),
@@ -34,17 +35,17 @@ FROM (
         SELECT
             namespace, revision, module, qualname, line,
             max(s.kind) AS kind, max(s.file) AS file, max(s.end_line) AS end_line, max(s.parent) AS parent,
-            max(s.executable_lines) AS executable_lines, max(s.executed) AS executed
+            max(s.executable_lines) AS executable_lines, max(s.digest) AS digest, max(s.executed) AS executed
         FROM (
             SELECT namespace, revision, module, qualname, line, kind, file, end_line, parent, executable_lines,
-                false AS executed
+                digest, false AS executed
             FROM code_symbols
-            WHERE (namespace, revision, pushed_at) IN (
+            WHERE (namespace, revision, pushed_at) GLOBAL IN (
                 SELECT namespace, revision, max(pushed_at) FROM code_symbols GROUP BY namespace, revision
             )
             UNION ALL
-            SELECT namespace, revision, module, qualname, line, '', '', 0, '', [], true
-            FROM coverage_functions
+            SELECT namespace, revision, module, qualname, line, '', '', 0, '', [], '', true
+            FROM counted_functions
         ) AS s
         GROUP BY namespace, revision, module, qualname, line
         HAVING kind != ''

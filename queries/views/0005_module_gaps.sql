@@ -27,7 +27,7 @@ FROM (
         FROM symbol_coverage
         UNION ALL
         SELECT namespace, revision, file, '', 0, 0, [], lines
-        FROM coverage_lines
+        FROM counted_lines
     ) AS s
     GROUP BY namespace, revision, file
     HAVING module != ''

@@ -21,10 +21,10 @@ WITH
     asking AS (
         SELECT * FROM callers
         WHERE role = 'producer'
-            OR (trace, parent) IN playbacks
-            OR (trace NOT IN (SELECT trace FROM playbacks)
-                AND (trace, parent) NOT IN (SELECT trace, span FROM coverage_spans)
-                AND (session, service) NOT IN (SELECT if(run = '', trace, run), service FROM entries))
+            OR (trace, parent) GLOBAL IN (SELECT trace, span FROM playbacks)
+            OR (trace GLOBAL NOT IN (SELECT trace FROM playbacks)
+                AND (trace, parent) GLOBAL NOT IN (SELECT trace, span FROM coverage_spans)
+                AND (session, service) GLOBAL NOT IN (SELECT if(run = '', trace, run), service FROM entries))
     ),
     incomplete_parts AS (
         SELECT trace, parent, min(incomplete_reason) AS reason
@@ -48,8 +48,8 @@ SELECT
     e.trace AS trace,
     e.span AS span
 FROM entries AS e
-LEFT ANY JOIN callers AS c ON c.trace = e.trace AND c.span = e.parent
-LEFT JOIN incomplete_parts AS p ON p.trace = e.trace AND p.parent = e.span
+GLOBAL LEFT ANY JOIN callers AS c ON c.trace = e.trace AND c.span = e.parent
+GLOBAL LEFT JOIN incomplete_parts AS p ON p.trace = e.trace AND p.parent = e.span
 UNION ALL
 SELECT
     if(s.session = '', m.namespace, s.namespace), if(s.session = '', m.revision, s.revision), m.profile, m.run,
@@ -64,6 +64,6 @@ SELECT
     m.trace,
     m.span
 FROM (
-    SELECT c.* FROM asking AS c LEFT ANTI JOIN entries AS e ON e.trace = c.trace AND e.parent = c.span
+    SELECT c.* FROM asking AS c GLOBAL LEFT ANTI JOIN entries AS e ON e.trace = c.trace AND e.parent = c.span
 ) AS m
-LEFT JOIN sessions AS s ON s.session = m.session;
+GLOBAL LEFT JOIN sessions AS s ON s.session = m.session;

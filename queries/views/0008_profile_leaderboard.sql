@@ -29,7 +29,7 @@ FROM (
     FROM (
         SELECT m.*, s.kind != '' AS in_catalog
         FROM coverage_matrix AS m
-        LEFT ANY JOIN symbol_coverage AS s USING (namespace, revision, module, qualname, line)
+        GLOBAL LEFT ANY JOIN symbol_coverage AS s USING (namespace, revision, module, qualname, line)
     ) AS f
     GROUP BY namespace, revision, profile
 
@@ -41,7 +41,7 @@ FROM (
     FROM (
         SELECT namespace, revision, profile, file, groupUniqArrayArray(lines) AS numbers,
             min(first_seen) AS first_seen, max(last_seen) AS last_seen, min(exemplar_trace_id) AS exemplar_trace_id
-        FROM coverage_lines
+        FROM counted_lines
         GROUP BY namespace, revision, profile, file
     ) AS l
     GROUP BY namespace, revision, profile
@@ -50,12 +50,12 @@ FROM (
 
     SELECT
         namespace, revision, profile, 0, 0, 0, count(), countIf(r.outcome = 'failed'), sum(r.requests), sum(r.jobs),
-        sum(r.incomplete), arrayDistinct(arrayFlatten(groupArray(r.incomplete_reasons))),
+        sumIf(r.incomplete, r.counts), arrayDistinct(arrayFlatten(groupArrayIf(r.incomplete_reasons, r.counts))),
         min(r.first_seen), max(r.last_seen), min(r.exemplar_trace_id)
     FROM profile_runs AS r
     GROUP BY namespace, revision, profile
 ) AS p
-LEFT JOIN (
+GLOBAL LEFT JOIN (
     SELECT namespace, revision, count() AS functions
     FROM symbol_coverage
     WHERE kind = 'function'

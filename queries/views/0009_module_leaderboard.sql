@@ -18,10 +18,10 @@ FROM (
         min(f.first_seen) AS first_seen,
         max(f.last_seen) AS last_seen,
         min(f.exemplar_trace_id) AS exemplar_trace_id
-    FROM coverage_functions AS f
+    FROM counted_functions AS f
     GROUP BY namespace, revision, module
 ) AS e
-LEFT JOIN (
+GLOBAL LEFT JOIN (
     SELECT namespace, revision, module, count() AS functions_total, sum(s.functions_covered) AS functions_covered
     FROM symbol_coverage AS s
     WHERE kind = 'function'

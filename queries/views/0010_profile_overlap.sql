@@ -23,5 +23,5 @@ SELECT
     round(shared / (functions + other_functions - shared), 4) AS jaccard,
     toBool(shared = functions) AS is_subset
 FROM executed AS a
-INNER JOIN executed AS b ON b.namespace = a.namespace AND b.revision = a.revision
+GLOBAL INNER JOIN executed AS b ON b.namespace = a.namespace AND b.revision = a.revision
 WHERE a.profile != b.profile;

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from click.testing import CliRunner
 
 from otel_coverage.cli.main import main
+from otel_coverage.cli.query import command
 from otel_coverage.store import Store, open_store
 from tests.support.spans import TracedSpan, insert_spans
 
@@ -75,7 +78,29 @@ def test_query_prints_the_format_that_is_asked_for(run: Run, store_dsn: str) -> 
     ask = ("query", "--sql", "SELECT 1 AS one", "--store", store_dsn, "--format")
     assert run(*ask, "csv").out == "one\n1\n"
     assert run(*ask, "table").out == "one\n1\n"
+    assert run(*ask, "markdown").out == "| one |\n| --- |\n| 1 |\n"
     assert run(*ask, "json").out == '[\n{"one": 1}\n]\n'
+
+
+def test_query_writes_parquet_that_others_read(store: Store, store_dsn: str, tmp_path: Path) -> None:
+    insert_spans(store, TracedSpan(profile="it's, 🛒", functions=["shop:f@1"]))
+    ended = CliRunner().invoke(command, ["matrix", "--store", store_dsn, "--format", "parquet"])
+    assert ended.exit_code == 0
+    (tmp_path / "matrix.parquet").write_bytes(ended.stdout_bytes)
+    read = store.query(
+        "SELECT profile, symbol, line, first_seen FROM file({path:String}, Parquet)",
+        {"path": str(tmp_path / "matrix.parquet")},
+    )
+    assert read.rows == [("it's, 🛒", "shop:f@1", 1, datetime(2026, 1, 1, tzinfo=UTC))]
+
+
+def test_query_sends_no_parquet_to_a_terminal(run: Run, store_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    ended = run("query", "matrix", "--store", store_dsn, "--format", "parquet")
+    assert (ended.code, ended.err) == (
+        2,
+        "otel-coverage: parquet is nothing for a terminal: > FILE sends it to one\n",
+    )
 
 
 def test_query_finds_the_store_in_the_environment(run: Run, store_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +131,7 @@ def test_query_lists_the_named_ones_with_their_parameters(run: Run) -> None:
         (["--sql", "SELECT {a:UInt8}", "--param", "a=x"], "cannot be parsed as UInt8"),
         (["--sql", "SELECT {a:UInt8}"], "Substitution `a` is not set"),
         (["--sql", "DROP TABLE code_symbols"], "readonly mode"),
-        (["gaps", "--format", "xml"], "'xml' is not one of 'csv', 'json', 'table'"),
+        (["gaps", "--format", "xml"], "'xml' is not one of 'csv', 'json', 'markdown', 'parquet', 'table'"),
     ],
 )
 def test_query_says_in_one_line_what_is_wrong(run: Run, store_dsn: str, arguments: list[str], says: str) -> None:
@@ -142,3 +167,36 @@ def test_schema_apply_with_backfill_reads_what_was_there_before(run: Run, store:
 def test_schema_detach_says_when_there_is_nothing_to_detach(run: Run, empty_store_dsn: str) -> None:
     ended = run("schema", "detach", "--store", empty_store_dsn)
     assert (ended.code, ended.out) == (0, "nothing to do: no view of ours stands there\n")
+
+
+def test_store_prune_says_what_it_forgets_and_forgets_nothing_in_a_dry_run(
+    run: Run, store: Store, store_dsn: str
+) -> None:
+    insert_spans(store, TracedSpan(functions=["shop:f@1"]), TracedSpan(id="s2", revision="def", functions=["shop:f@1"]))
+    dry = run("store", "prune", "--older-than", "1", "--dry-run", "--store", store_dsn)
+    assert [line.rpartition(",")[0] for line in dry.out.splitlines()] == ["would forget abc", "would forget def"]
+    assert run("store", "prune", "--older-than", "36500", "--store", store_dsn).out.startswith("nothing to do")
+    assert run("store", "prune", "--revision", "abc", "--store", store_dsn).out.startswith("forgot abc, ")
+    assert store.query("SELECT DISTINCT revision FROM coverage_functions").rows == [("def",)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [([], "which revisions? --revision names them"), (["--revision", "x"], "no revision 'x'; `query revisions`")],
+)
+def test_store_prune_says_in_one_line_what_is_wrong(run: Run, store_dsn: str, arguments: list[str], says: str) -> None:
+    ended = run("store", "prune", *arguments, "--store", store_dsn)
+    assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+    assert says in ended.err
+
+
+def test_store_stats_shows_the_tables(run: Run, store: Store, store_dsn: str) -> None:
+    insert_spans(store, TracedSpan(functions=["shop:f@1"]))
+    shown = {row["table"]: row["rows"] for row in json.loads(run("store", "stats", "--store", store_dsn).out)}
+    assert shown["coverage_functions"] == 1
+
+
+def test_redundancy_prints_the_set(run: Run, store: Store, store_dsn: str) -> None:
+    insert_spans(store, TracedSpan(functions=["shop:f@1"]), TracedSpan(id="s2", profile="z", functions=["shop:f@1"]))
+    ended = run("redundancy", "--store", store_dsn, "--keep", "90", "--format", "csv")
+    assert (ended.code, ended.out) == (0, "profile,adds,functions,percent\ncheckout,1,1,100.0\n")

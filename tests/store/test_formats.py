@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_coverage.store import Result
-from otel_coverage.store.formats import as_csv, as_json, as_table
+from otel_coverage.store.formats import as_csv, as_json, as_markdown, as_table
 
 CELLS = st.none() | st.booleans() | st.integers() | st.text(max_size=10) | st.lists(st.text(max_size=5), max_size=3)
 ROWS = st.lists(st.tuples(CELLS, CELLS), max_size=4)
@@ -64,3 +64,14 @@ def test_a_table_folds_what_is_wider_than_the_terminal() -> None:
 
 def test_a_table_without_rows_says_so() -> None:
     assert as_table(Result(("a",), [])) == "no rows\n"
+
+
+def test_markdown_shows_every_cell_as_it_is() -> None:
+    text = as_markdown(Result(("a", "b"), [("x|y", None), ("<b>*_[l](u)`", "two\nlines"), (["f"], 1)]))
+    assert text.splitlines() == [
+        "| a | b |",
+        "| --- | --- |",
+        r"| x\|y |  |",
+        r"| \<b\>\*\_\[l\]\(u\)\` | two\\nlines |",
+        r'| \["f"\] | 1 |',
+    ]

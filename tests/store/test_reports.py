@@ -18,7 +18,7 @@ def test_a_query_says_what_it_answers_and_declares_what_it_uses(query: NamedQuer
     assert re.fullmatch(r"[A-Z].+\.", query.summary)
     code = "\n".join(line for line in query.sql.splitlines() if not line.startswith("--"))
     assert {(parameter.name, parameter.type) for parameter in query.parameters} == set(
-        re.findall(r"\{(\w+):(\w+)\}", code)
+        re.findall(r"\{(\w+):([^{}]+)\}", code)
     )
     assert all(parameter.meaning for parameter in query.parameters)
 
@@ -26,7 +26,8 @@ def test_a_query_says_what_it_answers_and_declares_what_it_uses(query: NamedQuer
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
 def test_a_query_runs_with_what_it_needs_alone_and_on_an_empty_store(store: Store, query: NamedQuery) -> None:
     needed = {parameter.name: "" for parameter in query.parameters if parameter.default is None}
-    assert store.query(query.sql, query.bind(needed)).rows == []
+    rows = store.query(query.sql, query.bind(needed)).rows
+    assert (rows == []) == (query.name != "tables")  # tables there are
 
 
 def two_revisions(store: Store) -> None:
@@ -67,7 +68,7 @@ def test_every_named_query_answers_what_its_view_holds(store: Store) -> None:
     ]
     assert [row[:4] for row in answer(store, "modules")] == [("shop", 1, 3, 33.33)]
     assert [row[:5] for row in answer(store, "leaderboard")] == [(1, "checkout", 1, 1, 3), (1, "order", 1, 1, 3)]
-    assert [(row[0], row[1], row[10]) for row in answer(store, "runs")] == [
+    assert [(row[0], row[1], row[11]) for row in answer(store, "runs")] == [
         ("checkout", "r1", True),
         ("order", "r1", False),
     ]
@@ -77,11 +78,44 @@ def test_every_named_query_answers_what_its_view_holds(store: Store) -> None:
         ("order", "checkout", 1, 1, 1, 1.0, True),
     ]
     assert answer(store, "unique") == [("checkout", 1, 0, []), ("order", 1, 0, [])]
-    assert answer(store, "diff", base="old") == [
+    assert [(*row[:3], row[4]) for row in answer(store, "diff", base="old")] == [
         ("gained", "shop", "f", ["checkout", "order"]),
         ("lost", "shop", "g", ["checkout"]),
     ]
+    assert [row[:6] for row in answer(store, "module-leaderboard")] == [(1, "shop", 1, 3, 33.33, 2)]
+    assert answer(store, "redundancy") == [("checkout", 1, 0, ["order"]), ("order", 1, 0, ["checkout"])]
+    assert answer(store, "kept", profiles="order,it's none") == [(1, 1, 100.0)]
+    assert answer(store, "kept") == [(0, 1, 0.0)]
     assert [(row[0], *row[3:]) for row in answer(store, "revisions")] == [("abc", 2, 1, 2), ("old", 1, 1, 1)]
+
+
+def test_risk_is_what_was_added_or_changed_and_no_profile_reaches(store: Store) -> None:
+    names = ("same", "moved", "changed", "reached", "added")
+    old = {name: {"qualname": name, "line": line, "digest": "1"} for line, name in enumerate(names[:-1], 1)}
+    new = {name: {"qualname": name, "line": line, "digest": "1"} for line, name in enumerate(names, 1)}
+    new["moved"]["line"] = 40
+    new["changed"]["digest"] = new["reached"]["digest"] = "2"
+    insert_catalog(store, *old.values(), revision="old")
+    insert_catalog(store, *new.values(), {"qualname": "C", "line": 50, "kind": "class", "digest": "3"})
+    insert_spans(store, TracedSpan(functions=["shop:reached@4"]))
+    assert [row[:2] for row in answer(store, "risk", base="old")] == [
+        ("added", "shop:added@5"),
+        ("changed", "shop:changed@3"),
+    ]
+    assert {row[0] for row in answer(store, "risk", base="never pushed")} == {"unknown"}
+    assert len(answer(store, "risk", base="never pushed")) == 4
+
+
+def test_risk_tells_changes_by_the_shape_where_a_catalog_has_no_digests(store: Store) -> None:
+    shape = {"qualname": "f", "line": 1, "end_line": 3, "executable_lines": [2, 3]}
+    insert_catalog(store, shape, {**shape, "qualname": "g"}, revision="old")
+    insert_catalog(
+        store,
+        {**shape, "line": 11, "end_line": 13, "executable_lines": [12, 13], "digest": "1"},
+        {**shape, "qualname": "g", "executable_lines": [3]},
+    )
+    insert_spans(store, TracedSpan(functions=[]))
+    assert [row[:2] for row in answer(store, "risk", base="old")] == [("changed", "shop:g@1")]
 
 
 def test_an_unknown_name_is_answered_with_those_spelt_alike() -> None:

@@ -15,6 +15,8 @@ DESIGNED = {
     "code_symbols": "namespace, revision, module, qualname, line",
 }
 
+DATA = Path(__file__).parents[1] / "data"
+
 
 def test_applying_again_finds_nothing_to_do(empty_store_dsn: str) -> None:
     with open_store(empty_store_dsn) as store:
@@ -61,6 +63,48 @@ def test_a_view_whose_file_changed_is_replaced(store: Store, tmp_path: Path, mon
     monkeypatch.setattr(sql, "queries_folder", lambda: tmp_path)
     assert schema.apply(store) == ["views/0001_coverage_matrix"]
     assert store.query("SELECT * FROM coverage_matrix").columns == ("changed",)
+
+
+OLD_VERSIONS = """
+CREATE TABLE coverage_schema (name String, digest String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
+ENGINE = ReplacingMergeTree(applied_at) ORDER BY name
+"""
+
+
+@pytest.mark.parametrize("old", sorted(DATA.glob("schema_*")), ids=lambda path: path.name)
+def test_an_earlier_schema_becomes_this_one_and_keeps_what_it_held(
+    empty_store_dsn: str, old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_store(empty_store_dsn) as store:
+        with monkeypatch.context() as patched:
+            patched.setattr(sql, "queries_folder", lambda: old)
+            store.command(OLD_VERSIONS)
+            for file in schema.files():
+                for statement in file.statements:
+                    store.command(statement)
+                store.insert("coverage_schema", ["name", "digest"], [[file.title, file.digest]])
+        insert_spans(store, TracedSpan(functions=["shop:order@1"]))
+        assert schema.apply(store) != []
+        assert schema.apply(store) == []
+        insert_spans(store, TracedSpan(id="s2", trace="t2", functions=["shop:after@9"]))
+        assert store.query("SELECT symbol FROM coverage_matrix ORDER BY symbol DESC").rows == [
+            ("shop:order@1",),
+            ("shop:after@9",),
+        ]
+        upgraded = definitions(store)
+        with open_store(f"{empty_store_dsn}_fresh", create=True) as fresh:
+            schema.apply(fresh)
+            assert upgraded == definitions(fresh)
+            fresh.command(f"DROP DATABASE {fresh.database} SYNC")
+
+
+def definitions(store: Store) -> dict[str, str]:
+    """Everything that stands in the store, but for where it notes what was applied."""
+    found = store.query(
+        "SELECT name, replaceAll(create_table_query, concat(currentDatabase(), '.'), '') FROM system.tables"
+        " WHERE database = currentDatabase() AND name != 'coverage_schema'"
+    ).rows
+    return dict(found)
 
 
 def test_what_show_prints_makes_the_same_schema(store: Store, empty_store_dsn: str) -> None:

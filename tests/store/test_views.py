@@ -310,6 +310,7 @@ def test_profile_runs_says_when_how_it_went_and_what_is_missing(store: Store) ->
             "first_seen": AT_60,
             "last_seen": AT_90,
             "outcome": "passed",
+            "counts": True,
             "requests": 1,
             "jobs": 1,
             "processes": 0,
@@ -327,6 +328,7 @@ def test_profile_runs_says_when_how_it_went_and_what_is_missing(store: Store) ->
             "first_seen": AT_0,
             "last_seen": AT_60,
             "outcome": "failed",
+            "counts": True,
             "requests": 1,
             "jobs": 1,
             "processes": 0,
@@ -436,6 +438,7 @@ def test_redelivered_spans_change_no_number_of_any_view(store: Store) -> None:
         row[0]
         for row in rows(store, "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'View'")
     ]
+    views = [view for view in views if not view.startswith("counted_")]  # which show the tables' rows, merged or not
     assert "coverage_matrix" in views
 
     def answers() -> dict[str, list[tuple[Any, ...]]]:
@@ -551,12 +554,101 @@ def test_revision_diff_ignores_lines_and_looks_both_ways(store: Store) -> None:
         store,
         TracedSpan(id="s1", revision="old", functions=["shop:f@1", "shop:gone@5"]),
         TracedSpan(id="s2", revision="new", functions=["shop:f@9", "shop:added@7"]),
-        TracedSpan(id="s3", revision="new", functions=["shop:added@7"], profile="order"),
+        TracedSpan(id="s3", trace="t3", second=60, revision="new", functions=["shop:added@7"], profile="order"),
         TracedSpan(id="s4", revision="new", namespace="acme", functions=["shop:other@7"]),
     )
-    assert rows(store, "SELECT * FROM revision_diff ORDER BY base, change") == [
-        ("", "new", "old", "shop", "gone", "gained", ["checkout"]),
-        ("", "new", "old", "shop", "added", "lost", ["checkout", "order"]),
-        ("", "old", "new", "shop", "added", "gained", ["checkout", "order"]),
-        ("", "old", "new", "shop", "gone", "lost", ["checkout"]),
+    result = store.query("SELECT * FROM revision_diff ORDER BY base, change")
+    assert result.columns == (
+        "namespace",
+        "base",
+        "revision",
+        "module",
+        "qualname",
+        "change",
+        "line",
+        "profiles",
+        "first_seen",
+        "last_seen",
+        "exemplar_trace_id",
+    )
+    assert result.rows == [
+        ("", "new", "old", "shop", "gone", "gained", 5, ["checkout"], AT_0, AT_0, "t1"),
+        ("", "new", "old", "shop", "added", "lost", 7, ["checkout", "order"], AT_0, AT_60, "t1"),
+        ("", "old", "new", "shop", "added", "gained", 7, ["checkout", "order"], AT_0, AT_60, "t1"),
+        ("", "old", "new", "shop", "gone", "lost", 5, ["checkout"], AT_0, AT_0, "t1"),
+    ]
+
+
+def two_runs(second: str, **changes: Any) -> list[TracedSpan]:
+    """Profile `checkout` runs f and g; the run `second` fails, having run f and something that handles errors."""
+    root = TracedSpan(id="root1", trace="t1", role="", outcome="passed", service="playback", revision="")
+    return [
+        root,
+        TracedSpan(id="s1", trace="t1", functions=["shop:f@1", "shop:g@5"], lines=["shop.py:1-6"]),
+        root.but(id="root2", trace="t2", run=second, outcome="failed"),
+        TracedSpan(
+            id="s2", trace="t2", run=second, functions=["shop:f@1", "shop:oops@9"], lines=["shop.py:9"], **changes
+        ),
+    ]
+
+
+def test_a_run_that_failed_does_not_count_beside_one_that_did_not(store: Store) -> None:
+    insert_catalog(store, {"qualname": "f", "line": 1}, {"qualname": "oops", "line": 9, "executable_lines": [9]})
+    insert_spans(store, *two_runs("r2", complete=False, reason="greenlets"))
+    assert rows(store, "SELECT run, outcome, counts FROM profile_runs ORDER BY run") == [
+        ("r1", "passed", True),
+        ("r2", "failed", False),
+    ]
+    expected = [("shop:f@1",), ("shop:g@5",)]
+    assert rows(store, "SELECT symbol FROM coverage_matrix ORDER BY symbol") == expected
+    assert rows(store, "SELECT symbol FROM symbol_profiles ORDER BY symbol") == expected
+    assert rows(store, "SELECT symbol FROM coverage_gaps") == [("shop:oops@9",)]
+    assert rows(store, "SELECT functions_covered, lines_covered FROM module_gaps") == [(1, 0)]
+    assert rows(store, "SELECT functions, lines, runs, failed_runs, complete FROM profile_leaderboard") == [
+        (2, 6, 2, 1, True)
+    ]
+    assert rows(store, "SELECT functions FROM module_leaderboard") == [(2,)]
+
+
+def test_a_run_that_failed_counts_where_its_profile_has_no_better_one(store: Store) -> None:
+    insert_spans(store, *two_runs("r2", revision="def"))
+    assert rows(store, "SELECT revision, run, counts FROM profile_runs ORDER BY run") == [
+        ("abc", "r1", True),
+        ("def", "r2", True),
+    ]
+    assert rows(store, "SELECT symbol FROM coverage_matrix WHERE revision = 'def' ORDER BY symbol") == [
+        ("shop:f@1",),
+        ("shop:oops@9",),
+    ]
+
+
+def test_symbol_flakiness_has_what_only_some_whole_runs_of_a_profile_executed(store: Store) -> None:
+    span = TracedSpan(functions=["shop:f@1"])
+    insert_spans(
+        store,
+        span.but(id="s1", run="r1", trace="t1", functions=["shop:f@1", "shop:g@5"]),
+        span.but(id="s2", run="r2", trace="t2", second=60),
+        span.but(id="s3", run="r3", trace="t3", second=90, functions=["shop:f@1", "shop:g@5"]),
+        span.but(id="s4x", run="r4", trace="t4", functions=[], complete=False, reason="greenlets"),
+        span.but(id="s5", run="r1", trace="t5", profile="order"),
+        *two_runs("r5")[2:],
+    )
+    result = store.query("SELECT * FROM symbol_flakiness")
+    assert result.columns == (
+        "namespace",
+        "revision",
+        "profile",
+        "module",
+        "qualname",
+        "line",
+        "symbol",
+        "runs_with",
+        "runs",
+        "runs_without",
+        "first_seen",
+        "last_seen",
+        "exemplar_trace_id",
+    )
+    assert result.rows == [
+        ("", "abc", "checkout", "shop", "g", 5, "shop:g@5", 2, 3, ["r2"], AT_0, AT_90, "t1"),
     ]

@@ -121,15 +121,24 @@ def insert_spans(
     store.insert(table, _COLUMNS, [span.row(rendering) for span in spans])
 
 
-def insert_catalog(store: Store, *symbols: Mapping[str, Any], revision: str = "abc", push: int = 1) -> None:
+def insert_catalog(
+    store: Store, *symbols: Mapping[str, Any], revision: str = "abc", push: int = 1, table: str = "code_symbols"
+) -> None:
     """Insert one push of a catalog; each symbol says what differs from a function of one line in ``shop.py``."""
-    columns = ("module", "qualname", "line", "kind", "file", "end_line", "executable_lines", "parent")
-    usual = {"module": "shop", "kind": "function", "file": "shop.py", "executable_lines": [], "parent": ""}
+    columns = ("module", "qualname", "line", "kind", "file", "end_line", "executable_lines", "parent", "digest")
+    usual = {
+        "module": "shop",
+        "kind": "function",
+        "file": "shop.py",
+        "executable_lines": [],
+        "parent": "",
+        "digest": "",
+    }
     rows = []
     for symbol in symbols:
         values = {**usual, "end_line": symbol["line"], **symbol}
         rows.append(["", revision, push, *(values[column] for column in columns)])
-    store.insert("code_symbols", ("namespace", "revision", "pushed_at", *columns), rows)
+    store.insert(table, ("namespace", "revision", "pushed_at", *columns), rows)
 
 
 def _count(elements: Sequence[str]) -> int:

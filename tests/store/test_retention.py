@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pytest
+
+from otel_coverage.errors import ConfigurationError
+from otel_coverage.store import Store, retention
+from otel_coverage.store.reports import named_query
+from otel_coverage.store.retention import Revision
+from tests.support.spans import TracedSpan, insert_catalog, insert_spans
+
+TABLES = ("coverage_spans", "coverage_functions", "coverage_lines", "code_symbols")
+
+
+def an_old_and_a_new_revision(store: Store) -> None:
+    insert_catalog(store, {"qualname": "f", "line": 1}, revision="old")
+    insert_spans(
+        store,
+        TracedSpan(id="root", role="", outcome="passed", run="r0", revision="", service="playback"),
+        TracedSpan(
+            id="s0", run="r0", revision="old", second=-400 * 86_400, functions=["shop:f@1"], lines=["shop.py:1"]
+        ),
+        TracedSpan(id="s1", run="r1", functions=["shop:f@1"], lines=["shop.py:1"]),
+    )
+
+
+def revisions_in(store: Store, table: str) -> set[str]:
+    return {name for (name,) in store.query(f"SELECT DISTINCT revision FROM {table}").rows}
+
+
+def test_coverage_outlives_the_spans_that_it_came_from(store: Store) -> None:
+    an_old_and_a_new_revision(store)
+    retention.keep(store, spans=1, coverage=10_000)
+    store.command("OPTIMIZE TABLE otel_traces FINAL")
+    assert store.query("SELECT count() FROM otel_traces").rows == [(0,)]
+    assert store.query("SELECT count() FROM coverage_matrix").rows == [(2,)]
+
+
+def test_coverage_is_dropped_when_it_is_older_than_it_is_kept(store: Store) -> None:
+    an_old_and_a_new_revision(store)
+    (days,) = (each.days for each in retention.revisions(store) if each.name == "abc")
+    retention.keep(store, coverage=days + 100)
+    for table in TABLES:
+        store.command(f"OPTIMIZE TABLE {table} FINAL")
+    assert revisions_in(store, "coverage_functions") == {"abc"}
+    assert revisions_in(store, "coverage_lines") == {"abc"}
+    assert revisions_in(store, "coverage_spans") == {"abc", ""}
+    assert store.query("SELECT count() FROM otel_traces").rows == [(3,)]
+
+
+def test_what_is_kept_for_ever_has_no_ttl(store: Store) -> None:
+    def with_ttl() -> set[str]:
+        rows = store.query(
+            "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine_full LIKE '% TTL %'"
+        ).rows
+        return {name for (name,) in rows}
+
+    assert with_ttl() == set()
+    retention.keep(store, spans=30, coverage=400)
+    assert with_ttl() == {"otel_traces", *TABLES}
+    retention.keep(store)
+    assert with_ttl() == {"otel_traces", *TABLES}
+    retention.keep(store, spans=0, coverage=0)
+    assert with_ttl() == set()
+    retention.keep(store, spans=0, coverage=0)
+
+
+def test_nothing_is_kept_longer_than_the_engine_can_count(store: Store) -> None:
+    an_old_and_a_new_revision(store)
+    with pytest.raises(ConfigurationError, match="36500 days: the engine's times end in 2106"):
+        retention.keep(store, spans=36_500)
+    assert store.query("SELECT count() FROM otel_traces").rows == [(3,)]
+
+
+def test_a_pruned_revision_is_gone_with_the_playbacks_own_spans_of_its_runs(store: Store) -> None:
+    an_old_and_a_new_revision(store)
+    retention.prune(store, [each for each in retention.revisions(store) if each.name == "old"])
+    assert [revisions_in(store, table) for table in TABLES] == [{"abc"}, {"abc"}, {"abc"}, set()]
+    assert [each.name for each in retention.revisions(store)] == ["abc"]
+
+
+def test_a_name_with_sql_in_it_prunes_nothing_else(store: Store) -> None:
+    an_old_and_a_new_revision(store)
+    retention.prune(store, [Revision("", "' OR 1 = 1 --", 0)])
+    assert revisions_in(store, "coverage_functions") == {"old", "abc"}
+
+
+def test_the_tables_are_weighed(store: Store) -> None:
+    an_old_and_a_new_revision(store)
+    sizes = {row["table"]: row for row in store.query(named_query("tables").sql).records()}
+    assert sizes["coverage_functions"]["rows"] == 2
+    assert sizes["code_symbols"]["parts"] == 1
+    assert all(row["megabytes_uncompressed"] >= 0 for row in sizes.values())
+    assert set(TABLES) < set(sizes)
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_revisions_have_an_age(store: Store, days: int) -> None:
+    insert_spans(store, TracedSpan(functions=["shop:f@1"]))
+    store.command(
+        "INSERT INTO coverage_spans (revision, started) SELECT 'new', now64(9) - {days:UInt32} * 86400", {"days": days}
+    )
+    assert retention.revisions(store)[0] == Revision("", "new", days)
