@@ -5,7 +5,7 @@ VENV := .venv/$(VERSION)
 BIN := $(VENV)/bin
 JOBS ?= 4
 
-.PHONY: demo test lint types format check bench-recorder prove-recorder clean help
+.PHONY: demo test lint types format check bench-recorder prove-recorder bench-store clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -34,6 +34,9 @@ bench-recorder: $(VENV)/.bench  ## what recording costs, ours and every peer's, 
 
 prove-recorder: $(VENV)/.test  ## take each rule out of the recorder: its tests have to notice (long)
 	$(BIN)/python -m tests.recording.mutations
+
+bench-store: $(VENV)/.demo  ## a night of a hundred million hits through the views, then ten times as much; ARGS="--again 0"
+	$(BIN)/python -m benchmarks.store $(ARGS)
 
 clean:  ## remove environments and whatever was built
 	rm -rf .venv artifacts build *.egg-info

@@ -1,0 +1,123 @@
+"""``python -m benchmarks.store``: a night of a hundred million hits: put in, asked and weighed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import partial
+
+from benchmarks.store.night import Night
+from otel_coverage.store import open_store, schema
+from otel_coverage.store.reports import named_queries, named_query
+
+WARM = 3  # times that a query is asked after the first; the best counts
+COVERAGE = ("coverage_functions", "coverage_lines", "coverage_spans", "code_symbols")
+
+
+@dataclass
+class Report:
+    """What was measured.
+
+    Attributes:
+        hits: functions of all spans, added up.
+        seconds: that their inserts took.
+        cpu: seconds of all threads in them, which a busy machine changes less.
+        pairs: profile and function, each once.
+        queries: seconds that the engine took for the whole answer of each, right after the store was opened, and later.
+        tables: rows and megabytes of each.
+    """
+
+    spans: int = 0
+    hits: int = 0
+    seconds: float = 0.0
+    cpu: float = 0.0
+    pairs: int = 0
+    queries: dict[str, tuple[float, float]] = field(default_factory=dict)
+    tables: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+
+def main() -> None:
+    """Insert a night and ask every named query, then as much again into the same pairs, and ask again."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.store", description=__doc__)
+    parser.add_argument("--profiles", type=int, default=200)
+    parser.add_argument("--symbols", type=int, default=20_000)
+    parser.add_argument("--spans", type=int, default=200_000)
+    parser.add_argument("--functions", type=int, default=500, help="of a span (default 500)")
+    parser.add_argument("--reach", type=int, default=12_000, help="functions of a profile, in time (default 12000)")
+    parser.add_argument("--together", type=int, default=8, help="profiles played at the same time (default 8)")
+    parser.add_argument("--again", type=int, default=10, help="times as much into the same pairs (default 10; 0: none)")
+    parser.add_argument("--batch", type=int, default=2_000, help="spans of an insert (default 2000)")
+    parser.add_argument("--store", help="a folder to keep the store in (default: a temporary one)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    arguments = parser.parse_args()
+    night = Night(
+        arguments.profiles,
+        arguments.symbols,
+        arguments.spans,
+        arguments.together,
+        arguments.functions,
+        arguments.reach,
+    )
+    spans: int = arguments.spans
+    rounds = [range(spans), range(spans, spans * (1 + arguments.again))]
+    with tempfile.TemporaryDirectory() as temporary:
+        dsn = f"chdb://{os.path.abspath(arguments.store or temporary)}"
+        for each in rounds:
+            if not each:
+                continue
+            report = _measured(dsn, night, each, arguments.batch)
+            if arguments.json:
+                print(json.dumps(asdict(report)))
+            else:
+                _print(report)
+
+
+def _measured(dsn: str, night: Night, spans: range, batch: int) -> Report:
+    report = Report(spans=len(spans))
+    with open_store(dsn, create=True) as store:
+        schema.apply(store)
+        night.prepare(store)
+        for first in range(spans.start, spans.stop, batch):
+            report.hits += night.make(store, first, min(batch, spans.stop - first))
+            before = time.process_time()
+            report.seconds += _timed(lambda: night.insert(store))
+            report.cpu += time.process_time() - before
+            print(f"\r{first + batch - spans.start} of {len(spans)} spans", end="\r", file=sys.stderr)
+        store.command("DROP TABLE night")
+    with open_store(dsn) as store:  # the engine anew, with nothing cached of its own
+        for query in named_queries():
+            values = query.bind({each.name: "night" for each in query.parameters if each.default is None})
+            cold, *warm = (_timed(partial(store.export, query.sql, values, "Null")) for _ in range(1 + WARM))
+            report.queries[query.name] = (round(cold, 3), round(min(warm), 3))
+        counted = "SELECT uniqExact(profile, module, qualname, line) FROM coverage_functions"
+        report.pairs = store.query(counted).rows[0][0]
+        for row in store.query(named_query("tables").sql).records():
+            report.tables[row["table"]] = (row["rows"], row["megabytes"])
+    return report
+
+
+def _timed(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def _print(report: Report) -> None:
+    print(f"{report.spans:,} spans, {report.hits:,} hits in {report.seconds:.1f} s", end="")
+    print(f" ({report.hits / report.seconds:,.0f} a second; {report.cpu:.1f} s of CPU)", end="")
+    print(f", {report.pairs:,} distinct pairs so far")
+    for name, (cold, warm) in report.queries.items():
+        print(f"  {name:20} {cold:6.3f} s cold {warm:6.3f} s warm")
+    for name, (rows, megabytes) in report.tables.items():
+        print(f"  {name:20} {rows:>12,} rows {megabytes:8.1f} MB")
+    print(f"  coverage tables together {sum(report.tables[name][1] for name in COVERAGE):8.1f} MB")
+
+
+if __name__ == "__main__":
+    main()
