@@ -25,7 +25,7 @@ Cell = tuple[str, str, str]  # workload, condition, tool
 def main() -> None:
     """Measure in rounds, each measurement in a fresh process, and print the median of the rounds."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.recorder", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="times that ours is measured, others once (default 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="times that what has bars is measured (default 3)")
     parser.add_argument(
         "--seconds", type=float, default=0.6, help="of requests, of which the best counts (default 0.6)"
     )
@@ -47,7 +47,7 @@ def main() -> None:
     failures: list[str] = []
     for number in range(arguments.rounds):
         for name, condition, tool in cells:
-            if tool.peer and number:
+            if number and not tool.barred:
                 continue
             _progress(f"round {number + 1} of {arguments.rounds}: {name}, {condition}: {tool.name}")
             value = _measured(failures, tool.name, name, condition, str(arguments.seconds))

@@ -27,13 +27,13 @@ class Tool:
         name: as the table shows it.
         lines: whether it records lines; else functions.
         concurrent: whether it claims to keep concurrent requests apart.
-        peer: whether it is somebody else's.
+        barred: whether bars are set for it, so that it is measured in every round and not only once.
     """
 
     name = ""
     lines = True
     concurrent = True
-    peer = True
+    barred = False
 
     def start(self, folder: Path) -> None:
         """Switch on, before the source below ``folder`` is imported."""
@@ -58,7 +58,6 @@ class Plain(Tool):
     """Nothing at all."""
 
     name = "plain"
-    peer = False
 
     def record(self, request: Callable[[], object]) -> Any:
         request()
@@ -70,8 +69,6 @@ class Plain(Tool):
 class Ours(Tool):
     """The recorder of this package, its recording found in a mapping as in production."""
 
-    peer = False
-
     def __init__(
         self, name: str, granularity: Granularity, *, engine: EngineChoice = "monitoring", in_python: bool = False
     ) -> None:
@@ -80,6 +77,7 @@ class Ours(Tool):
         self._granularity = granularity
         self._choice = engine
         self._in_python = in_python
+        self.barred = engine == "monitoring" and not in_python
         self._context: ContextVar[dict[str, Recording]] = ContextVar("context")
         self._engine: Engine
 

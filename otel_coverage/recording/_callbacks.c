@@ -454,46 +454,60 @@ static PyObject *ask_for_mark(Callbacks *self, PyObject *recording) {
     return mark;
 }
 
-/* The active recording that the running code belongs to, or NULL; it stays active until Python code runs again. */
+/* As find_mark, by whatever Python code it takes. `found` is given away. */
+static int ask_for_mark_in(Callbacks *self, PyObject *found, Mark **mark) {
+    PyObject *recording = NULL, *asked = NULL;
+    if (self->key == NULL) {
+        recording = Py_NewRef(found);
+    } else if (PyDict_Check(found)) {
+        recording = Py_XNewRef(PyDict_GetItemWithError(found, self->key));
+    } else if (PySequence_Contains(found, self->key) > 0) {
+        recording = PyObject_GetItem(found, self->key);
+    }
+    if (recording != NULL) {
+        asked = ask_for_mark(self, recording);
+    }
+    Py_XDECREF(recording);
+    Py_DECREF(found);
+    if (asked == NULL) {
+        return PyErr_Occurred() ? -1 : 1;
+    }
+    if (Py_IS_TYPE(asked, &Mark_Type) && ((Mark *)asked)->owner == self) {
+        *mark = (Mark *)asked; /* self->marks holds it */
+    }
+    Py_DECREF(asked);
+    return 1;
+}
+
+/* The active recording that the running code belongs to, or NULL; it stays active until Python code runs again.
+   1 where Python code may have run meanwhile, -1 with an exception set. */
 static inline int find_mark(Callbacks *self, Mark **mark) {
-    PyObject *found, *recording;
     *mark = NULL;
+    PyObject *found;
     if (PyContextVar_Get(self->variable, Py_None, &found) < 0) {
         return -1;
     }
     if (found == Py_None) {
         return 0; /* which is immortal */
     }
-    if (self->key == NULL) {
-        recording = Py_NewRef(found);
-    } else if (PyDict_Check(found)) {
-        recording = Py_XNewRef(PyDict_GetItemWithError(found, self->key));
-    } else {
-        recording = PySequence_Contains(found, self->key) > 0 ? PyObject_GetItem(found, self->key) : NULL;
+    PyObject *recording = found;
+    if (self->key != NULL) {
+        recording = PyDict_Check(found) ? PyDict_GetItemWithError(found, self->key) : Py_None;
     }
-    if (recording != NULL && Py_TYPE(recording) == self->recording_type) {
+    if (Py_REFCNT(found) > 1 && recording == NULL && !PyErr_Occurred()) {
+        Py_DECREF(found); /* not the last reference */
+        return 0;
+    }
+    if (Py_REFCNT(found) > 1 && recording != NULL && Py_TYPE(recording) == self->recording_type) {
         Mark *own = *(Mark **)((char *)recording + self->mark_offset);
         if (own != NULL && Py_IS_TYPE(own, &Mark_Type) && own->owner == self) {
             *mark = own;
         }
-        if (Py_REFCNT(recording) > 1 && Py_REFCNT(found) > 1) { /* none of these is the last reference */
-            Py_DECREF(recording);
-            Py_DECREF(found);
-            return 0;
-        }
+        Py_DECREF(found);
+        return 0;
     }
-    PyObject *asked = recording == NULL ? NULL : ask_for_mark(self, recording);
-    Py_XDECREF(recording);
-    Py_DECREF(found);
-    *mark = NULL;
-    if (asked == NULL) {
-        return PyErr_Occurred() ? -1 : 0;
-    }
-    if (Py_IS_TYPE(asked, &Mark_Type) && ((Mark *)asked)->owner == self) {
-        *mark = (Mark *)asked; /* self->marks holds it */
-    }
-    Py_DECREF(asked);
-    return 0;
+    PyErr_Clear();
+    return ask_for_mark_in(self, found, mark);
 }
 
 /* --- arming */
@@ -613,20 +627,24 @@ static int discover(Callbacks *self, PyObject *code) {
 
 /* Code starts or resumes: 1 to switch the event off, 0 to leave it on. */
 static int start(Callbacks *self, PyObject *code, int place) {
-    if (watched_of(self, code) == NULL) {
+    Watched *watched = watched_of(self, code);
+    if (watched == NULL) {
         int wanted = discover(self, code);
         if (wanted <= 0) {
             return wanted < 0 ? -1 : 1;
         }
     }
     Mark *mark;
-    if (find_mark(self, &mark) < 0) {
+    int asked = find_mark(self, &mark);
+    if (asked < 0) {
         return -1;
     }
     /* one step from here on */
-    Watched *watched = watched_of(self, code);
-    if (watched == NULL) {
-        return 0; /* disarmed meanwhile */
+    if (watched == NULL || asked) {
+        watched = watched_of(self, code);
+        if (watched == NULL) {
+            return 0; /* disarmed meanwhile */
+        }
     }
     Row row = NO_LINE;
     if (self->by_line || place < 0) {
