@@ -604,9 +604,21 @@ static int is_wanted(Callbacks *self, PyObject *filename) {
     return wanted;
 }
 
+/* See is_interpreted of bytecode.py. */
+static int is_interpreted(PyObject *code) {
+    PyObject *instructions = PyCode_GetCode((PyCodeObject *)code);
+    if (instructions == NULL) {
+        return -1;
+    }
+    int answer = PyBytes_GET_SIZE(instructions) > 0 && PyBytes_AS_STRING(instructions)[0] != CACHE;
+    Py_DECREF(instructions);
+    return answer;
+}
+
 /* Switch the local events of the application's code on: 1; 0 for everybody else's. */
 static int discover(Callbacks *self, PyObject *code) {
     int wanted = is_wanted(self, ((PyCodeObject *)code)->co_filename);
+    wanted = wanted > 0 ? is_interpreted(code) : wanted;
     if (wanted <= 0) {
         return wanted;
     }
@@ -615,7 +627,7 @@ static int discover(Callbacks *self, PyObject *code) {
     }
     if (set_local_events(self, code, self->events) < 0) {
         if (PyErr_ExceptionMatches(PyExc_ValueError) || PyErr_ExceptionMatches(PyExc_SystemError)) {
-            PyErr_Clear(); /* code of compiled functions (Cython's), which has no instructions to be instrumented */
+            PyErr_Clear(); /* code that is not to be instrumented, whoever compiled it */
             return 0;
         }
         return -1;

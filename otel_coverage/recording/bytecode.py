@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opcode import opmap
+from types import CodeType
 from typing import Final
 
 RESUME: Final = opmap["RESUME"]
@@ -15,3 +16,8 @@ def offset_after(instructions: bytes, offset: int) -> int:
     while instructions[offset : offset + 1] == bytes((_CACHE,)):
         offset += 2
     return offset
+
+
+def is_interpreted(code: CodeType) -> bool:
+    """Whether the interpreter runs the code: what Cython compiled fires events too, with code that is all zeros."""
+    return code.co_code[:1] not in (b"", bytes((_CACHE,)))

@@ -37,7 +37,7 @@ from operator import call
 from types import CodeType
 from typing import Any
 
-from otel_coverage.recording.bytecode import RESUME, offset_after
+from otel_coverage.recording.bytecode import RESUME, is_interpreted, offset_after
 from otel_coverage.recording.mark import NO_MARK, Mark
 
 _CLEAN = -1
@@ -267,14 +267,14 @@ class Callbacks:
         """Switch the local events of the application's code on; False for everybody else's."""
         filename = code.co_filename
         wanted = self._wanted[filename] if filename in self._wanted else self._look_up(filename)
-        if not wanted:
+        if not wanted or not is_interpreted(code):
             return False
         identity = id(code)
         if identity not in self._watched:
             try:
                 sys.monitoring.set_local_events(self._tool, code, self._events)
             except (ValueError, SystemError):
-                return False  # code of compiled functions (Cython's), which has no instructions to be instrumented
+                return False  # code that is not to be instrumented, whoever compiled it
             self._watched.setdefault(identity, Watched(code, partial(self._forget, identity)))
         return True
 
