@@ -64,6 +64,8 @@ def _message(body: bytes, kind: str) -> ExportTraceServiceRequest:
         message.ParseFromString(body)
     else:
         document = json.loads(body)
+        if not isinstance(document, dict):
+            raise ValueError("the document is no object")
         _with_ids_in_base64(document)
         ParseDict(document, message, ignore_unknown_fields=True)
     return message

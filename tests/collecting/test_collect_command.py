@@ -133,7 +133,8 @@ def test_a_port_in_use_ends_the_command_before_it_touches_the_store(tmp_path: Pa
         second = run("collect", "--store", f"chdb://{tmp_path}/second", *ON_A_FREE_PORT, "--grpc-endpoint", endpoint)
     assert (second.returncode, second.stdout) == (2, "")
     assert second.stderr == (
-        f"otel-coverage: cannot listen on {endpoint}: Address already in use; --grpc-endpoint names another address, or none\n"
+        f"otel-coverage: cannot listen on {endpoint}: Address already in use; "
+        "--grpc-endpoint names another address, or none\n"
     )
     assert not (tmp_path / "second").exists()
 

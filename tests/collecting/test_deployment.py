@@ -1,0 +1,119 @@
+"""The form of what is only deployed elsewhere: collector-config/ and docker-compose.yml."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from otel_coverage.settings import Settings
+from tests.support.rotel import options_of_the_agent
+
+ROOT = Path(__file__).parents[2]
+CONFIGURATIONS = sorted((ROOT / "collector-config").glob("otelcol-contrib*.yaml"))
+VARIABLE = re.compile(r"\$\{env:(\w+)(?::-[^}]*)?\}")
+
+
+def loaded(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = yaml.safe_load(path.read_text())
+    return document
+
+
+def merged(*documents: dict[str, Any]) -> dict[str, Any]:
+    """As the collector merges --config files: maps key by key, anything else replaced by the later one."""
+    result: dict[str, Any] = {}
+    for document in documents:
+        for key, value in document.items():
+            both = isinstance(value, dict) and isinstance(result.get(key), dict)
+            result[key] = merged(result[key], value) if both else value
+    return result
+
+
+@cache
+def compose() -> dict[str, Any]:
+    return loaded(ROOT / "docker-compose.yml")
+
+
+def test_there_are_configurations() -> None:
+    assert [path.name for path in CONFIGURATIONS] == [
+        "otelcol-contrib.sampling.yaml",
+        "otelcol-contrib.tls.yaml",
+        "otelcol-contrib.yaml",
+    ]
+
+
+@pytest.mark.parametrize("on_top", [[], ["sampling"], ["tls"], ["sampling", "tls"]])
+def test_a_pipeline_names_only_what_is_configured_and_all_of_it(on_top: list[str]) -> None:
+    names = ["otelcol-contrib.yaml", *(f"otelcol-contrib.{name}.yaml" for name in on_top)]
+    configuration = merged(*(loaded(ROOT / "collector-config" / name) for name in names))
+    service = configuration["service"]
+    used: dict[str, set[str]] = {"extensions": set(service["extensions"])}
+    for pipeline in service["pipelines"].values():
+        assert pipeline["processors"][0] == "memory_limiter"
+        for kind in ("receivers", "processors", "exporters"):
+            used.setdefault(kind, set()).update(pipeline[kind])
+    for kind, components in used.items():
+        assert components == set(configuration[kind])
+    assert configuration["exporters"]["clickhouse"]["sending_queue"]["storage"] in service["extensions"]
+    assert configuration["exporters"]["clickhouse"]["traces_table_name"] == "otel_traces"
+    for protocol in configuration["receivers"]["otlp"]["protocols"].values():
+        assert protocol.get("auth", {"authenticator": "bearertokenauth"})["authenticator"] == "bearertokenauth"
+
+
+def test_secrets_come_from_the_environment() -> None:
+    for path in CONFIGURATIONS:
+        for line in path.read_text().splitlines():
+            key, _, value = line.strip().partition(":")
+            if key in ("password", "token", "key_file"):
+                assert VARIABLE.match(value.strip()), line
+
+
+def test_what_compose_mounts_builds_and_starts_is_there() -> None:
+    services = compose()["services"]
+    for name, service in services.items():
+        assert "image" in service or (ROOT / service["build"]["dockerfile"]).is_file(), name
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            known = (ROOT / source).is_file() if source.endswith(".yaml") else source in compose()["volumes"]
+            assert known or source == "./artifacts", f"{name}: {source}"
+        for needed in service.get("depends_on", ()):
+            assert needed in services
+    assert (ROOT / "examples" / "shop").is_dir()
+    assert (ROOT / "examples" / "profiles").is_dir()
+
+
+def test_composes_collector_sets_only_variables_that_its_configuration_reads() -> None:
+    read = set(VARIABLE.findall((ROOT / "collector-config" / "otelcol-contrib.yaml").read_text()))
+    assert set(compose()["services"]["collector"]["environment"]) <= read
+
+
+def test_composes_collector_listens_where_the_other_containers_send() -> None:
+    """Within a container the loopback interface is nobody else's."""
+    collector = compose()["services"]["collector"]["environment"]
+    for name, service in compose()["services"].items():
+        target = service.get("environment", {}).get("OTEL_EXPORTER_OTLP_ENDPOINT")
+        if target is not None:
+            assert target == "http://collector:4317", name
+    assert collector["OTLP_GRPC_ENDPOINT"] == "0.0.0.0:4317"
+
+
+def test_composes_services_set_only_variables_that_are_known() -> None:
+    ours = {f"OTEL_COVERAGE_{name.upper()}" for name in Settings.__dataclass_fields__}
+    for name in ("web", "worker", "playback", "tools"):
+        for variable in compose()["services"][name]["environment"]:
+            if variable.startswith("OTEL_COVERAGE_"):
+                assert variable in ours | {"OTEL_COVERAGE_STORE"}, f"{name}: {variable}"
+
+
+@pytest.mark.until(3, 13)
+def test_rotels_variables_are_options_that_it_has() -> None:
+    text = (ROOT / "collector-config" / "rotel.env").read_text()
+    variables = re.findall(r"^(?:# |# not )?ROTEL_(\w+)", text, re.MULTILINE)
+    assert len(variables) > 5
+    known = options_of_the_agent()
+    for variable in variables:
+        assert f"--{variable.lower().replace('_', '-')}" in known

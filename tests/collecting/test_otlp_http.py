@@ -1,0 +1,138 @@
+"""OTLP over HTTP: by hand, and with Rotel as its sender."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+
+from otel_coverage.collecting import Collector, Endpoint
+from otel_coverage.store import Store
+
+PATIENCE = 60.0
+PROTOBUF = {"Content-Type": "application/x-protobuf"}
+JSON = {"Content-Type": "application/json"}
+
+
+def message(*names: str) -> bytes:
+    spans = [Span(name=name, trace_id=bytes(15) + b"\1", span_id=bytes(7) + b"\2") for name in names]
+    request = ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[ScopeSpans(spans=spans)])])
+    written: bytes = request.SerializeToString()
+    return written
+
+
+DOCUMENT = {
+    "resourceSpans": [
+        {
+            "resource": {"attributes": [{"key": "service.name", "value": {"stringValue": "web"}}]},
+            "scopeSpans": [
+                {
+                    "spans": [
+                        {
+                            "traceId": "5B8EFFF798038103D269B633813FC60C",
+                            "spanId": "EEE19B7EC3C1B174",
+                            "parentSpanId": "",
+                            "name": "GET /",
+                            "kind": 2,
+                            "startTimeUnixNano": "1544712660000000000",
+                            "endTimeUnixNano": "1544712661000000000",
+                            "fieldOfTheFuture": 1,
+                            "attributes": [{"key": "n", "value": {"intValue": "7"}}],
+                        }
+                    ]
+                }
+            ],
+        }
+    ]
+}
+
+
+@pytest.fixture
+def http(store: Store) -> Iterator[httpx.Client]:
+    with Collector(http=Endpoint("127.0.0.1", 0)) as collector:
+        collector.start(store)
+        (endpoint,) = collector.endpoints.values()
+        with httpx.Client(base_url=f"http://{endpoint}", timeout=PATIENCE) as opened:
+            yield opened
+
+
+def names(store: Store) -> list[str]:
+    return [name for (name,) in store.query("SELECT SpanName FROM otel_traces ORDER BY SpanName").rows]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_an_export_is_answered_after_its_spans_are_stored(
+    store: Store, http: httpx.Client, encoding: str, chunked: bool
+) -> None:
+    body = gzip.compress(message("s1", "s2")) if encoding == "gzip" else message("s1", "s2")
+    content = iter([body[:7], body[7:]]) if chunked else body
+    answer = http.post("/v1/traces", content=content, headers={**PROTOBUF, "Content-Encoding": encoding})
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "application/x-protobuf")
+    assert ExportTraceServiceResponse.FromString(answer.content) == ExportTraceServiceResponse()
+    assert names(store) == ["s1", "s2"]
+
+
+def test_spans_may_come_as_json(store: Store, http: httpx.Client) -> None:
+    answer = http.post("/v1/traces", content=json.dumps(DOCUMENT), headers=JSON)
+    assert (answer.status_code, answer.json()) == (200, {})
+    columns = "TraceId, SpanId, ParentSpanId, SpanKind, ServiceName, Duration, SpanAttributes['n']"
+    assert store.query(f"SELECT {columns} FROM otel_traces").rows == [
+        ("5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174", "", "Server", "web", 10**9, "7")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        (PROTOBUF, b"\xff\xff no protobuf"),
+        (JSON, b"no json"),
+        (JSON, b"[]"),
+        (JSON, b'{"resourceSpans": 1}'),
+        (JSON, b'{"resourceSpans": [{"scopeSpans": [{"spans": [{"traceId": "xyz"}]}]}]}'),
+        (JSON, b"[" * 100_000),
+        ({**PROTOBUF, "Content-Encoding": "gzip"}, b"no gzip"),
+        ({**PROTOBUF, "Content-Encoding": "snappy"}, b"x"),
+    ],
+)
+def test_what_is_no_request_is_refused_for_good(
+    store: Store, http: httpx.Client, headers: dict[str, str], body: bytes
+) -> None:
+    answer = http.post("/v1/traces", content=body, headers=headers)
+    assert answer.status_code == 400
+    said = answer.json() if headers is JSON else {"code": Status.FromString(answer.content).code}
+    assert said["code"] == 3
+    assert names(store) == []
+
+
+def test_other_paths_methods_and_types_are_refused(http: httpx.Client) -> None:
+    assert http.post("/v1/metrics", content=b"", headers=PROTOBUF).status_code == 404
+    assert http.get("/v1/traces").status_code == 405
+    assert http.post("/v1/traces", content=b"x", headers={"Content-Type": "text/plain"}).status_code == 415
+
+
+def test_while_the_store_fails_clients_are_told_to_try_again(store: Store, http: httpx.Client) -> None:
+    store.command("RENAME TABLE otel_traces TO gone")
+    answer = http.post("/v1/traces", content=message("s1"), headers=PROTOBUF)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
+    assert "otel_traces" in Status.FromString(answer.content).message
+    store.command("RENAME TABLE gone TO otel_traces")
+    assert http.post("/v1/traces", content=message("s1"), headers=PROTOBUF).status_code == 200
+    assert names(store) == ["s1"]
+
+
+def test_a_message_over_64_mib_is_refused_and_the_next_one_taken(store: Store, http: httpx.Client) -> None:
+    packed = gzip.compress(bytes(65 * 1024 * 1024), 1)
+    refused = http.post("/v1/traces", content=packed, headers={**PROTOBUF, "Content-Encoding": "gzip"})
+    assert refused.status_code == 413
+    assert http.post("/v1/traces", content=message("s1"), headers=PROTOBUF).status_code == 200
+    assert names(store) == ["s1"]

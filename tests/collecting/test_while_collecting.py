@@ -1,0 +1,162 @@
+"""What other commands see while ``otel-coverage collect`` holds an embedded store."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import clickhouse_connect
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
+
+PATIENCE = 60.0
+COMMAND = [sys.executable, "-m", "otel_coverage"]
+ENDPOINTS = ("OTLP/gRPC", "OTLP/HTTP", "ClickHouse HTTP")
+ANYWHERE = [f"--{name}-endpoint=127.0.0.1:0" for name in ("grpc", "http", "clickhouse")]
+
+
+@dataclass
+class Collecting:
+    """A collector process, and where it listens by what for."""
+
+    process: subprocess.Popen[str]
+    endpoints: dict[str, str]
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Send a signal and wait."""
+        self.process.send_signal(number)
+        self.process.communicate(timeout=PATIENCE)
+
+    def take(self, *names: str) -> None:
+        """Have it store spans, by OTLP over HTTP."""
+        scope = ScopeSpans(spans=[Span(name=name, span_id=name.encode()) for name in names])
+        message = ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[scope])])
+        answer = httpx.post(
+            f"http://{self.endpoints['OTLP/HTTP']}/v1/traces",
+            content=message.SerializeToString(),
+            headers={"Content-Type": "application/x-protobuf"},
+            timeout=PATIENCE,
+        )
+        assert answer.status_code == 200, answer.text
+
+
+@contextmanager
+def collecting(dsn: str, *options: str, **environment: str) -> Iterator[Collecting]:
+    with subprocess.Popen(
+        [*COMMAND, "collect", "--store", dsn, *ANYWHERE, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    ) as process:
+        try:
+            assert process.stdout is not None
+            wanted = 3 - sum("none" in option for option in options)
+            lines = [process.stdout.readline() for _ in range(wanted)]
+            found = [re.fullmatch(r"listening on (\S+) \((.+)\)\n", line) for line in lines]
+            yield Collecting(process, {line[2]: line[1] for line in found if line is not None})
+        finally:
+            process.kill()
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False, timeout=PATIENCE)
+
+
+def names(dsn: str) -> list[str]:
+    asked = run("query", "--sql", "SELECT SpanName AS name FROM otel_traces ORDER BY name", "--store", dsn)
+    assert asked.returncode == 0, asked.stderr
+    return [record["name"] for record in json.loads(asked.stdout)]
+
+
+def test_queries_and_reports_are_answered_by_the_collector_that_holds_the_store(tmp_path: Path) -> None:
+    dsn = f"chdb://{tmp_path}/store"
+    (tmp_path / "shop.py").write_text("def f():\n    return 1\n")
+    with collecting(dsn) as collector:
+        assert tuple(collector.endpoints) == ENDPOINTS
+        collector.take("a", "b")
+        assert names(dsn) == ["a", "b"]
+        collector.take("c")
+        assert names(dsn) == ["a", "b", "c"]
+        listed = run("query", "gaps", "--store", dsn, "--format", "csv")
+        assert (listed.returncode, listed.stderr) == (0, "")
+        reported = run("report", "--store", dsn, "--out", f"{tmp_path}/out", "--source", str(tmp_path / "shop.py"))
+        collector.end()
+        stopped = run("report", "--store", dsn, "--out", f"{tmp_path}/out", "--source", str(tmp_path / "shop.py"))
+    assert (reported.returncode, reported.stdout) == (stopped.returncode, stopped.stdout)
+    assert reported.stderr == stopped.stderr
+    assert names(dsn) == ["a", "b", "c"]
+
+
+def test_where_it_answers_is_told_to_the_stores_owner_alone_and_no_longer_than_it_does(tmp_path: Path) -> None:
+    dsn, folder = f"chdb://{tmp_path}/store", tmp_path / "store"
+    with collecting(dsn, OTEL_COVERAGE_CLICKHOUSE_PASSWORD="secret") as collector:
+        (announcement,) = folder.glob("otel-coverage-collector*")
+        assert announcement.stat().st_mode & 0o777 == 0o600
+        assert names(dsn) == []
+        host, port = collector.endpoints["ClickHouse HTTP"].split(":")
+        refused = httpx.get(f"http://{host}:{port}/", params={"query": "SELECT 1"}, timeout=PATIENCE)
+        assert refused.status_code == 403
+        with clickhouse_connect.get_client(host=host, port=int(port), username="default", password="secret") as client:
+            assert client.query("SELECT 1").result_rows == [(1,)]
+        collector.end()
+    assert list(folder.glob("otel-coverage-collector*")) == []
+
+
+def test_what_a_killed_collector_left_behind_misleads_nobody(tmp_path: Path) -> None:
+    dsn, folder = f"chdb://{tmp_path}/store", tmp_path / "store"
+    with collecting(dsn) as collector:
+        collector.take("a")
+        collector.end(signal.SIGKILL)
+    assert len(list(folder.glob("otel-coverage-collector*"))) == 1
+    assert names(dsn) == ["a"]
+    with collecting(dsn, "--clickhouse-endpoint=none") as second:
+        held = run("query", "--sql", "SELECT 1", "--store", dsn)
+        assert held.returncode == 2
+        assert held.stderr.startswith(f"otel-coverage: {dsn}: held by process {second.process.pid} (")
+        second.end()
+    with collecting(dsn):
+        assert names(dsn) == ["a"]
+
+
+def test_whoever_wants_to_write_is_told_who_holds_the_store(tmp_path: Path) -> None:
+    dsn = f"chdb://{tmp_path}/store"
+    with collecting(dsn) as collector:
+        refused = run("schema", "apply", "--store", dsn)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"otel-coverage: {dsn}: held by process {collector.process.pid} (")
+    assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(("option", "purpose"), [("http", "OTLP/HTTP"), ("clickhouse", "ClickHouse HTTP")])
+def test_a_port_in_use_is_named_with_its_option(tmp_path: Path, option: str, purpose: str) -> None:
+    with collecting(f"chdb://{tmp_path}/first") as collector:
+        taken = collector.endpoints[purpose]
+        second = run("collect", "--store", f"chdb://{tmp_path}/second", *ANYWHERE, f"--{option}-endpoint={taken}")
+    assert (second.returncode, second.stdout) == (2, "")
+    assert second.stderr == (
+        f"otel-coverage: cannot listen on {taken}: Address already in use; "
+        f"--{option}-endpoint names another address, or none\n"
+    )
+    assert not (tmp_path / "second").exists()
+
+
+def test_other_machines_have_to_know_a_password(tmp_path: Path) -> None:
+    options = ["--grpc-endpoint=none", "--http-endpoint=none", "--clickhouse-endpoint=0.0.0.0:0", "--allow-remote"]
+    refused = run("collect", "--store", f"chdb://{tmp_path}/store", *options)
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "otel-coverage: 0.0.0.0:0: other machines reach that address; "
+        "OTEL_COVERAGE_CLICKHOUSE_PASSWORD says what they have to know\n"
+    )
+    assert list(tmp_path.iterdir()) == []

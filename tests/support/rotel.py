@@ -1,0 +1,120 @@
+"""Rotel, a collector that nobody here wrote, as its wheel brings it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sysconfig
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import files
+from pathlib import Path
+
+PATIENCE = 60.0
+
+
+@dataclass(frozen=True)
+class Rotel:
+    """A running agent.
+
+    Attributes:
+        grpc: where it takes OTLP over gRPC.
+        log: what it says.
+    """
+
+    grpc: str
+    log: Path
+
+    @property
+    def said(self) -> str:
+        """Its log, without colours."""
+        return re.sub(r"\x1b\[[0-9;]*m", "", self.log.read_text())
+
+
+@contextmanager
+def rotel(clickhouse: str, *options: str) -> Iterator[Rotel]:
+    """An agent that writes to the ClickHouse HTTP interface at an address; at the end it writes what it still holds."""
+    with tempfile.TemporaryDirectory(prefix="rotel-") as folder:
+        log = Path(folder, "log")
+        grpc, http = (f"127.0.0.1:{port}" for port in _free_ports(2))
+        command = [
+            str(_agent()),
+            *("start", "--exporter", "clickhouse", "--clickhouse-exporter-endpoint", f"http://{clickhouse}"),
+            *("--otlp-grpc-endpoint", grpc, "--otlp-http-endpoint", http, "--batch-timeout", "50ms"),
+            *("--otlp-grpc-max-recv-msg-size-mib", "64", "--pid-file", str(Path(folder, "pid"))),
+            *options,
+        ]
+        with (
+            log.open("w") as output,
+            subprocess.Popen(
+                command,
+                env=_environment(),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            ) as process,
+        ):
+            agent = Rotel(grpc, log)
+            try:
+                _wait_for(grpc, process, agent)
+                yield agent
+                process.send_signal(signal.SIGTERM)
+                process.wait(PATIENCE)
+            finally:
+                process.kill()
+
+
+def options_of_the_agent() -> set[str]:
+    """The options that ``start`` has; each is an environment variable too."""
+    help_text = subprocess.run(
+        [str(_agent()), "start", "--help"],
+        env=_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=PATIENCE,
+    ).stdout
+    return set(re.findall(r"^\s+(--[\w-]+)", help_text, re.MULTILINE))
+
+
+def _environment() -> dict[str, str]:
+    """The wheels for some versions of Python are linked to the interpreter's own library."""
+    folders = [sysconfig.get_config_var("LIBDIR"), os.environ.get("LD_LIBRARY_PATH")]
+    return {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(filter(None, folders))}
+
+
+def _agent() -> Path:
+    for file in files("rotel") or ():
+        if file.name == "rotel-agent":
+            return Path(str(file.locate()))
+    raise AssertionError("the wheel of rotel holds no rotel-agent")
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def _wait_for(endpoint: str, process: subprocess.Popen[bytes], agent: Rotel) -> None:
+    host, port = endpoint.split(":")
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            socket.create_connection((host, int(port)), timeout=1).close()
+            return
+        except OSError as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"rotel-agent does not listen:\n{agent.said}") from error
+            time.sleep(0.05)
