@@ -1,12 +1,13 @@
 -- Each profile against each other one: how many functions both execute, and whether the other executes all of its.
 CREATE OR REPLACE VIEW profile_overlap AS
 WITH executed AS (
-    -- the functions of a revision are numbered, so that a profile's are a bitmap
+    -- the functions of a revision are numbered, so that a profile's are a bitmap; sorted, because both sides of the join
+    -- number them anew, and rows come in no order
     SELECT namespace, revision, arrayJoin(n.profiles) AS profile, groupBitmapState(toUInt32(n.number)) AS functions
     FROM (
         SELECT namespace, revision, profiles, number
         FROM (
-            SELECT namespace, revision, groupArray(s.profiles) AS profiles_of_each
+            SELECT namespace, revision, arraySort(groupArray(s.profiles)) AS profiles_of_each
             FROM symbol_profiles AS s
             GROUP BY namespace, revision
         )
