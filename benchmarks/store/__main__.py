@@ -76,6 +76,7 @@ def main() -> None:
                 print(json.dumps(asdict(report)))
             else:
                 _print(report)
+            sys.stdout.flush()
 
 
 def _measured(dsn: str, night: Night, spans: range, batch: int) -> Report:
