@@ -76,7 +76,7 @@ def test_what_clickhouse_holds_of_each_profile_equals_what_coverage_finds(
 ) -> None:
     with Collector(Endpoint.parse("127.0.0.1:0")) as collector:
         collector.start(store)
-        play_both_at_once(redis_with_jobs, f"http://{collector.endpoint}")
+        play_both_at_once(redis_with_jobs, f"http://{collector.endpoints['OTLP/gRPC']}")
     for profile, expected in second_opinion.items():
         assert functions_in(store, profile) == expected["functions"], profile
         assert lines_in(store, profile) == expected["lines"], profile
