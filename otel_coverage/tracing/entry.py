@@ -28,6 +28,7 @@ class Entry:
     Attributes:
         longest_element: characters that the entry span's provider lets a value have; None for no limit.
         told_reason: the reason for incompleteness that a span was told last.
+        telling: held from taking what ran until it stands on a span, so that who closes the entry waits for that.
     """
 
     def __init__(self, playback: Playback, kind: SpanKind, recording: Recording | None, failure: str | None) -> None:
@@ -43,6 +44,7 @@ class Entry:
         self._failure = failure
         self._taken = Executed()
         self._lock = threading.Lock()
+        self.telling = threading.Lock()
 
     @property
     def role(self) -> str:
@@ -90,5 +92,14 @@ class Entry:
             self.is_open = False
         if self.recording is not None:
             end(self.recording)
+        self._tell_rest()
+
+    def tell_growth(self) -> None:
+        """Write what ran since the last time, of something that is still running."""
+        if self.is_open and self.span_context is not None:
+            self._tell_rest()
+
+    def _tell_rest(self) -> None:
         if self._write_rest is not None:
-            self._write_rest(self)
+            with self.telling:
+                self._write_rest(self)

@@ -109,11 +109,12 @@ class CoverageSpanProcessor(SpanProcessor):
         _LastWord(span, lambda: self._write_entry(span, entry), close)
 
     def _write_entry(self, span: Span, entry: Entry) -> None:
-        first, *rest = self._chunks(span, entry)
-        self._write_chunk(span, first, entry, entry.role)
-        self._write_playback(span, entry.playback)
-        for chunk in rest:
-            self._write_part(chunk, entry)
+        with entry.telling:
+            first, *rest = self._chunks(span, entry)
+            self._write_chunk(span, first, entry, entry.role)
+            self._write_playback(span, entry.playback)
+            for chunk in rest:
+                self._write_part(chunk, entry)
 
     def _write_rest(self, entry: Entry) -> None:
         """What ran, or was found to be missing, after the entry span had ended; nothing where nothing was."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import threading
 
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
 from otel_coverage.errors import ConfigurationError
@@ -16,9 +18,14 @@ from otel_coverage.tracing.entry import Entry
 from otel_coverage.tracing.notices import notices
 from otel_coverage.tracing.playback import Playback
 
+JOIN_SECONDS = 5.0
+GROWTH_SECONDS = 30.0  # how long something runs until what it has executed so far is sent
+
 
 class Recorder:
     """Opens and closes entries. Nothing is hooked into the interpreter before the first one opens.
+
+    What takes long is told of in parts: a job that is killed loses no more than its last half minute.
 
     Args:
         settings: what to record, and for whom.
@@ -28,6 +35,9 @@ class Recorder:
         self.settings = settings
         self._folder = os.getcwd()
         self._engine: Engine | None = None
+        self._open: set[Entry] = set()
+        self._watch: threading.Thread | None = None
+        self._is_over = threading.Event()
         self._lock = threading.Lock()
         os.register_at_fork(after_in_child=self._after_fork)
 
@@ -38,10 +48,18 @@ class Recorder:
         except Exception as error:
             notices.failed("opening a recording", error)
             recording, failure = None, f"no recording could be opened: {error}"
-        return Entry(playback, kind, recording, failure)
+        entry = Entry(playback, kind, recording, failure)
+        try:
+            self._open.add(entry)
+            if self._watch is None:
+                self._start_watch()
+        except Exception as error:  # the system may have no thread left
+            notices.failed("watching what grows", error)
+        return entry
 
     def close(self, entry: Entry) -> None:
         """End the entry's recording and write what is left of it. Never raises; closing twice is fine."""
+        self._open.discard(entry)
         try:
             entry.close(self._end)
         except Exception as error:
@@ -49,8 +67,12 @@ class Recorder:
 
     def shutdown(self) -> None:
         """Give everything back to the interpreter. The next entry would open the engine anew."""
+        self._is_over.set()
+        if self._watch is not None:
+            self._watch.join(JOIN_SECONDS)
         with self._lock:
             engine, self._engine = self._engine, None
+            self._watch, self._is_over = None, threading.Event()
         if engine is not None:
             engine.close()
 
@@ -71,8 +93,34 @@ class Recorder:
         if engine is not None:
             engine.end(recording)
 
+    def _start_watch(self) -> None:
+        with self._lock:
+            if self._watch is not None:
+                return
+            self._watch = threading.Thread(
+                target=self._tell_growth, args=(self._is_over,), name="otel-coverage-growth", daemon=True
+            )
+            token = otel_context.attach(Context())  # the thread is to belong to nobody
+            try:
+                self._watch.start()
+            finally:
+                otel_context.detach(token)
+
+    def _tell_growth(self, is_over: threading.Event) -> None:
+        told_next: set[Entry] = set()
+        while not is_over.wait(GROWTH_SECONDS):
+            for entry in told_next:
+                try:
+                    entry.tell_growth()
+                except Exception as error:
+                    notices.failed("telling what has grown", error)
+            told_next = set(self._open)  # open now; told if they still are in half a minute
+
     def _after_fork(self) -> None:
         self._lock = threading.Lock()
+        self._is_over = threading.Event()
+        self._open = set()
+        self._watch = None
 
 
 _installed: Recorder | None = None
