@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.recorder import workloads
 from benchmarks.recorder.tools import Tool, tools
 
+TURNS = 6
 BUSY_THREADS = 4
 REQUESTS_OF_A_BUSY_THREAD = 5
 EXACT_THREADS = 8
@@ -25,21 +26,34 @@ def ratio(tool: Tool, workload_name: str, condition: str, seconds: float) -> flo
     """Cost of a request with the tool, divided by the same without any, both the best of what fits into ``seconds``.
 
     ``condition`` is ``alone``, ``busy`` (four threads send requests at once) or ``idle`` (a recording in which nothing
-    runs stays open beside). The plain requests are timed before the tool touches the process and again after it has
-    left, on a copy of the source that the tool leaves alone: tools that rewrite code at import see the other one first.
+    runs stays open beside). The plain requests run on a copy of the source that the tool leaves alone: in turns with
+    the traced ones where the tool's being on does not change them, else before it starts and after it has finished.
     """
     with tempfile.TemporaryDirectory() as folder:
         plain_request = _import_twin(workloads.workload(workload_name, Path(folder) / "twin"))
         work = workloads.workload(workload_name, Path(folder))
-        plain = _timed(plain_request, work.clock, condition, seconds / 2)
+
+        def plain(share: float) -> float:
+            return _timed(plain_request, work.clock, condition, seconds * share)
+
+        def traced(share: float) -> float:
+            return _timed(lambda: tool.record(request), work.clock, condition, seconds * share)
+
+        without = [] if tool.spares_others else [plain(0.5)]
         tool.start(work.folder)
         request = work.load()
         stop_idle = tool.idle() if condition == "idle" else None
-        traced = _timed(lambda: tool.record(request), work.clock, condition, seconds)
+        if tool.spares_others:
+            pairs = [(plain(1 / TURNS), traced(1 / TURNS)) for _ in range(TURNS)]
+            without, within = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+        else:
+            within = [traced(1)]
         if stop_idle is not None:
             stop_idle()
         tool.finish()
-        return traced / min(plain, _timed(plain_request, work.clock, condition, seconds / 2))
+        if not tool.spares_others:
+            without.append(plain(0.5))
+        return min(within) / min(without)
 
 
 def wrong_sets(tool: Tool) -> tuple[int, int]:
@@ -104,13 +118,13 @@ def _timed(request: Callable[[], object], clock: workloads.Clock, condition: str
     request()
     request()
     if condition != "busy":
-        return workloads.seconds_of(request, clock, seconds)
+        return workloads.seconds_of(request, clock, seconds, least=3)
 
     def several() -> None:
         for _ in range(REQUESTS_OF_A_BUSY_THREAD):
             request()
 
-    return workloads.seconds_of(lambda: _in_threads([several] * BUSY_THREADS), clock, seconds, least=3)
+    return workloads.seconds_of(lambda: _in_threads([several] * BUSY_THREADS), clock, seconds, least=1)
 
 
 def _in_threads(functions: list[Callable[[], Any]]) -> None:

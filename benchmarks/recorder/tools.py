@@ -27,12 +27,14 @@ class Tool:
         name: as the table shows it.
         lines: whether it records lines; else functions.
         concurrent: whether it claims to keep concurrent requests apart.
+        spares_others: whether code outside the folder that it records runs as if it were not there.
         barred: whether bars are set for it, so that it is measured in every round and not only once.
     """
 
     name = ""
     lines = True
     concurrent = True
+    spares_others = False
     barred = False
 
     def start(self, folder: Path) -> None:
@@ -58,6 +60,7 @@ class Plain(Tool):
     """Nothing at all."""
 
     name = "plain"
+    spares_others = True
 
     def record(self, request: Callable[[], object]) -> Any:
         request()
@@ -78,6 +81,7 @@ class Ours(Tool):
         self._choice = engine
         self._in_python = in_python
         self.barred = engine == "monitoring" and not in_python
+        self.spares_others = engine == "monitoring"
         self._context: ContextVar[dict[str, Recording]] = ContextVar("context")
         self._engine: Engine
 
@@ -179,6 +183,7 @@ class Ddtrace(Tool):
     """ddtrace's ``CollectInContext``, which Datadog's test impact analysis uses."""
 
     name = "ddtrace CollectInContext"
+    spares_others = True
 
     def start(self, folder: Path) -> None:
         from ddtrace.internal.coverage.code import ModuleCodeCollector

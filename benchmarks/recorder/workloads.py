@@ -245,7 +245,7 @@ def shared_kind(kind: int) -> list[str]:
     return [f"g{(kind * 7 + step) % SHARED_FUNCTIONS}" for step in range(SHARED_FUNCTIONS_PER_KIND)]
 
 
-def seconds_of(request: Callable[[], object], clock: Clock, seconds: float, least: int = 5) -> float:
+def seconds_of(request: Callable[[], object], clock: Clock, seconds: float, least: int) -> float:
     """What the cheapest of the requests that fit into ``seconds`` costs, of ``least`` at any rate; in seconds."""
     best = float("inf")
     done = 0
