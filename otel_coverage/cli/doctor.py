@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from otel_coverage import __version__
 from otel_coverage.cli.application import application_lines
 from otel_coverage.errors import ConfigurationError, OtelCoverageError, UnreachableError
-from otel_coverage.recording import open_engine
+from otel_coverage.recording import implementation, open_engine
 from otel_coverage.revision import revision_of
 from otel_coverage.settings import ENVIRONMENT_PREFIX, PYPROJECT_TABLE, Settings
 from otel_coverage.source import SourceTree
@@ -110,6 +110,9 @@ def _engine(settings: Settings) -> Iterator[str]:
     else:
         reason = "sys.monitoring needs CPython 3.12"
     yield f"{name}, by {settings.granularity}: {reason}"
+    if name == "monitoring":
+        callbacks = implementation()
+        yield f"callbacks in {callbacks.name.capitalize()}: {callbacks.reason}"
 
 
 def _tool_ids() -> Iterator[str]:

@@ -49,6 +49,13 @@ def test_a_collector_that_does_not_answer_is_one_line_and_exit_code_1() -> None:
     )
 
 
+@pytest.mark.since(3, 12)
+def test_it_says_what_the_callbacks_are_written_in_and_why(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text("")
+    done = call(DOCTOR, tmp_path, OTEL_TRACES_EXPORTER="none", OTEL_COVERAGE_PURE_PYTHON="1")
+    assert "engine     callbacks in Python: OTEL_COVERAGE_PURE_PYTHON is set\n" in done.stdout
+
+
 def test_a_file_that_holds_settings_is_named(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.otel_coverage]\nrun_id = "nightly"\n')
     (tmp_path / "shop.py").write_text("")
