@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from cheroot import wsgi
 from cheroot.errors import MaxSizeExceeded
+from cheroot.server import ChunkedRFile
 from werkzeug import Request, Response
 
 from otel_coverage.collecting.endpoint import Endpoint
@@ -95,6 +97,8 @@ def _read_to_its_end(body: Any) -> None:
     with suppress(MaxSizeExceeded, OSError, ValueError):
         while body.read(256 * 1024):
             pass
+        if isinstance(body, ChunkedRFile):  # what follows its last chunk would else be taken for a next request
+            deque(cast("Any", body).read_trailer_lines(), maxlen=0)
 
 
 def _comes_from_a_web_page(request: Request) -> bool:

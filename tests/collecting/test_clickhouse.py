@@ -1,0 +1,447 @@
+"""The embedded ClickHouse endpoint, with clickhouse-connect as its client, and by hand where no client goes."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+import httpx
+import lz4.block  # type: ignore[import-untyped]
+import pandas as pd  # type: ignore[import-untyped]
+import pytest
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
+
+from otel_coverage.collecting import Access, Collector, Endpoint
+from otel_coverage.store import Store, open_store, schema
+from tests.support.spans import TracedSpan, insert_spans
+
+PATIENCE = 60.0
+ANYWHERE = Endpoint("127.0.0.1", 0)
+SPANS = ["TraceId", "SpanId", "SpanAttributes"]
+AWKWARD = ["", "it's", 'say "x"', "a\nb\tc\\n", "\\", "%s {x:String}", "😀", "'; DROP TABLE code_symbols; --", "NULL"]
+
+
+@contextmanager
+def answering(store: Store, access: Access | None = None) -> Iterator[Endpoint]:
+    with Collector(clickhouse=ANYWHERE, access=access) as collector:
+        collector.start(store)
+        yield collector.endpoints["ClickHouse HTTP"]
+
+
+@pytest.fixture
+def endpoint(store: Store) -> Iterator[Endpoint]:
+    with answering(store) as there:
+        yield there
+
+
+@pytest.fixture(scope="module")
+def unchanged(store_folder: Path) -> Iterator[Store]:
+    """A store for tests in which nothing is written to it."""
+    with open_store(f"chdb://{store_folder}?database=unchanged", create=True) as opened:
+        schema.apply(opened)
+        yield opened
+        opened.command("DROP DATABASE unchanged SYNC")
+
+
+@pytest.fixture(scope="module")
+def reading(unchanged: Store) -> Iterator[httpx.Client]:
+    """Somebody who asks that store."""
+    with (
+        answering(unchanged) as there,
+        httpx.Client(base_url=f"http://{there}", params={"database": "unchanged"}, timeout=PATIENCE) as opened,
+    ):
+        yield opened
+
+
+def connected(endpoint: Endpoint, store: Store, **options: Any) -> Client:
+    return clickhouse_connect.get_client(
+        host=endpoint.host, port=endpoint.port, database=store.database, tz_mode="schema", **options
+    )
+
+
+@pytest.fixture
+def client(endpoint: Endpoint, store: Store) -> Iterator[Client]:
+    with connected(endpoint, store) as opened:
+        yield opened
+
+
+@pytest.fixture
+def http(endpoint: Endpoint, store: Store) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=f"http://{endpoint}", params={"database": store.database}, timeout=PATIENCE) as opened:
+        yield opened
+
+
+def stored(store: Store) -> list[tuple[str, str]]:
+    return store.query("SELECT TraceId, SpanId FROM otel_traces ORDER BY TraceId, SpanId").rows
+
+
+def test_what_the_store_answers_is_what_clickhouse_connect_hears(store: Store, client: Client) -> None:
+    insert_spans(store, TracedSpan(functions=["shop:f@1", "shop:g.<locals>.h@2"], lines=["shop.py:1-3"]))
+    for view in ("coverage_matrix", "coverage_spans", "symbol_profiles", "profile_runs"):
+        direct = store.query(f"SELECT * FROM {view} ORDER BY ALL")
+        asked = client.query(f"SELECT * FROM {view} ORDER BY ALL")
+        assert direct.rows
+        assert (tuple(asked.column_names), [tuple(row) for row in asked.result_rows]) == (direct.columns, direct.rows)
+
+
+@pytest.mark.parametrize("text", [*AWKWARD, "long " * 20_000])
+def test_a_parameter_is_data_whatever_is_in_it_and_however_long_it_is(client: Client, text: str) -> None:
+    assert client.query("SELECT {text:String} AS text", parameters={"text": text}).result_rows == [(text,)]
+    assert client.query("SELECT {texts:Array(String)}", parameters={"texts": [text]}).result_rows == [([text],)]
+
+
+def test_a_long_answer_comes_in_pieces_and_whole(client: Client) -> None:
+    with client.query_row_block_stream("SELECT number FROM numbers(500000)") as blocks:
+        sizes, total = zip(*((len(block), sum(row[0] for row in block)) for block in blocks), strict=True)
+    assert len(sizes) > 1
+    assert (sum(sizes), sum(total)) == (500_000, 500_000 * 499_999 // 2)
+    assert client.query("SELECT sum(number), count() FROM numbers(500000)").result_rows == [(124_999_750_000, 500_000)]
+
+
+def test_a_reader_may_leave_in_the_middle(endpoint: Endpoint, store: Store) -> None:
+    for _ in range(20):  # more than are answered at once
+        with (
+            httpx.Client(base_url=f"http://{endpoint}", timeout=PATIENCE) as http,
+            http.stream("GET", "/", params={"query": "SELECT number FROM numbers(20000000)"}) as answer,
+        ):
+            assert next(answer.iter_bytes())
+    with connected(endpoint, store) as client:
+        assert client.query("SELECT 1").result_rows == [(1,)]
+
+
+def test_connections_that_stay_open_hold_nobody_up(endpoint: Endpoint, store: Store) -> None:
+    insert = {"query": "INSERT INTO otel_traces (TraceId, SpanId) FORMAT RowBinary", "database": store.database}
+    with ExitStack() as connections:
+        for number in range(20):  # more than are answered at once
+            http = connections.enter_context(httpx.Client(base_url=f"http://{endpoint}", timeout=PATIENCE / 2))
+            for _ in range(2):
+                answer = http.post("/", params=insert, content=iter([b"\x02%02d" % number, b"\x01s"]))  # in chunks
+                assert answer.status_code == 200
+    assert len(stored(store)) == 40
+
+
+def test_dataframes_go_in_and_come_out(store: Store, client: Client) -> None:
+    frame = pd.DataFrame({"TraceId": ["t1", "t2"], "SpanId": ["a", "b"], "Duration": [1, 2]})
+    client.insert_df("otel_traces", frame)
+    back = client.query_df("SELECT TraceId, SpanId, Duration FROM otel_traces ORDER BY TraceId")
+    assert back.to_dict("list") == {"TraceId": ["t1", "t2"], "SpanId": ["a", "b"], "Duration": [1, 2]}
+    assert stored(store) == [("t1", "a"), ("t2", "b")]
+
+
+@pytest.mark.parametrize("compress", [False, "lz4", "zstd", "gzip", True])
+def test_inserts_arrive_whatever_compression_the_client_chose(
+    endpoint: Endpoint, store: Store, compress: bool | str
+) -> None:
+    attributes = {"playback.profile": "checkout", "coverage.role": "server", "text": "x" * 100_000}
+    with connected(endpoint, store, compress=compress) as client:
+        done = client.insert("otel_traces", [[f"t{n}", "s", attributes] for n in range(50)], column_names=SPANS)
+    assert done.written_rows >= 50
+    assert len(stored(store)) == 50
+    assert store.query("SELECT count(), any(profile) FROM coverage_spans").rows == [(50, "checkout")]
+    assert store.query("SELECT DISTINCT length(SpanAttributes['text']) FROM otel_traces").rows == [(100_000,)]
+
+
+def test_rows_in_binary_come_in_chunks(store: Store, client: Client) -> None:
+    data = b"".join(b"\x02t%d\x01s" % number for number in range(10))
+    cut = (data[at : at + 3] for at in range(0, len(data), 3))
+    client.raw_insert("otel_traces", ["TraceId", "SpanId"], cut, fmt="RowBinary")
+    client.raw_insert("otel_traces", ["TraceId", "SpanId"], b"\x03raw\x01s", fmt="RowBinary")
+    assert stored(store) == [("raw", "s"), *((f"t{number}", "s") for number in range(10))]
+
+
+def in_blocks(*parts: bytes) -> bytes:
+    """As ClickHouse's own clients compress; the checksum is TCP's business on this endpoint."""
+    body = b""
+    for part in parts:
+        packed = lz4.block.compress(part, store_size=False)
+        body += bytes(16) + struct.pack("<BII", 0x82, len(packed) + 9, len(part)) + packed
+    return body
+
+
+def test_clickhouses_own_compression_is_understood(store: Store, http: httpx.Client) -> None:
+    insert = {"query": "INSERT INTO otel_traces (TraceId,SpanId) FORMAT RowBinary", "decompress": "1"}
+    answer = http.post("/", params=insert, content=in_blocks(b"\x01t", b"\x01s" * 1))
+    assert (answer.status_code, answer.text) == (200, "")
+    assert stored(store) == [("t", "s")]
+
+
+def test_a_row_that_is_cut_off_is_an_error_and_nothing_is_stored(store: Store, client: Client) -> None:
+    with pytest.raises(DatabaseError):
+        client.raw_insert("otel_traces", ["TraceId", "SpanId"], b"\x01t\x01s\x01", fmt="RowBinary")
+    assert stored(store) == []
+
+
+def test_a_view_of_anybodys_that_fails_keeps_no_span_out(store: Store, client: Client) -> None:
+    store.command("CREATE TABLE theirs (name String) ENGINE = MergeTree ORDER BY name")
+    store.command(
+        "CREATE MATERIALIZED VIEW theirs_mv TO theirs AS SELECT throwIf(1, 'no') || '' AS name FROM otel_traces"
+    )
+    client.insert("otel_traces", [["t1", "s", {"playback.profile": "checkout"}]], column_names=SPANS)
+    assert stored(store) == [("t1", "s")]
+
+
+@pytest.mark.parametrize(
+    ("sql", "code", "name"),
+    [
+        ("SELECT * FROM nothing", 60, "UNKNOWN_TABLE"),
+        ("SELECT nothing", 47, "UNKNOWN_IDENTIFIER"),
+        ("SELEC 1", 62, "SYNTAX_ERROR"),
+        ("SELECT 1; SELECT 2", 62, "SYNTAX_ERROR"),
+        ("SELECT throwIf(1, 'so it is')", 395, "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"),
+    ],
+)
+def test_an_error_has_the_engines_code_and_name(client: Client, sql: str, code: int, name: str) -> None:
+    with pytest.raises(DatabaseError) as raised:
+        client.query(sql)
+    assert (raised.value.code, raised.value.name) == (code, name)
+    assert "formatQuery" not in str(raised.value)
+    assert client.query("SELECT 1").result_rows == [(1,)]
+
+
+def test_an_error_in_the_middle_of_an_answer_is_an_error(client: Client) -> None:
+    sql = "SELECT throwIf(number = 3000000, 'late') FROM numbers(4000000)"
+    with client.query_row_block_stream(sql) as blocks, pytest.raises(ClickHouseError, match="late"):
+        assert all(blocks)
+    with pytest.raises(ClickHouseError, match="late"):
+        client.query(sql)
+
+
+REFUSED = [
+    "DROP TABLE code_symbols",
+    "TRUNCATE TABLE otel_traces",
+    "CREATE TABLE mine (a UInt8) ENGINE = Memory",
+    "ALTER TABLE otel_traces DELETE WHERE 1",
+    "SET readonly = 0",
+    "SELECT 1 SETTINGS readonly = 0",
+    "SYSTEM FLUSH LOGS",
+    "KILL QUERY WHERE 1",
+    "USE default",
+    "INSERT INTO code_symbols (line) FORMAT RowBinary\n",
+    "INSERT INTO otel_traces (TraceId) VALUES ('t')",
+    "INSERT INTO otel_traces (TraceId) SELECT 't' FORMAT RowBinary\n",
+    "INSERT INTO FUNCTION file('{folder}/written', 'TSV', 'a String') SELECT 'a'",
+    "SELECT 1 INTO OUTFILE '{folder}/written'",
+    "(SELECT 1) /* x */ INTO -- y\n OUTFILE '{folder}/written' FORMAT TSV",
+    "EXPLAIN SELECT 1 INTO OUTFILE '{folder}/written'",
+    "SELECT * FROM file('{folder}/secret', 'LineAsString')",
+    "SELECT file('{folder}/secret')",
+    "SELECT `file` ('{folder}/secret')",
+    "SELECT \"file\"/**/('{folder}/secret')",
+    "EXPLAIN SELECT file('{folder}/secret')",
+    "SELECT * FROM (SELECT file('{folder}/secret'))",
+    "SELECT * FROM url('http://127.0.0.1:1/', 'TSV', 'a String')",
+    "SELECT * FROM remote('127.0.0.1', system.one)",
+    "SELECT * FROM executable('cat', 'TSV', 'a String', (SELECT 1))",
+    "SELECT 1 PARALLEL WITH DROP TABLE code_symbols",
+]
+
+
+@pytest.mark.parametrize("sql", REFUSED)
+@pytest.mark.parametrize("where", ["body", "url"])
+def test_nothing_but_spans_is_written_and_no_file_is_read(
+    unchanged: Store, reading: httpx.Client, tmp_path: Path, sql: str, where: str
+) -> None:
+    (tmp_path / "secret").write_text("hidden treasure")
+    sql = sql.replace("{folder}", str(tmp_path))
+    body, parameters = (sql, {}) if where == "body" else ("", {"query": sql})
+    answer = reading.post("/", params=parameters, content=body.encode())
+    assert answer.status_code >= 400
+    assert answer.headers["X-ClickHouse-Exception-Code"] in ("36", "48", "62", "164"), answer.text
+    assert "treasure" not in answer.text
+    assert [path.name for path in tmp_path.iterdir()] == ["secret"]
+    assert stored(unchanged) == []
+    assert unchanged.query("SELECT count() FROM code_symbols").rows == [(0,)]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SHOW TABLES",
+        "DESCRIBE TABLE otel_traces",
+        "EXISTS TABLE otel_traces",
+        "EXPLAIN SELECT 1",
+        "WITH 1 AS a SELECT a;",
+    ],
+)
+def test_whatever_only_reads_is_let_through(reading: httpx.Client, sql: str) -> None:
+    answer = reading.get("/", params={"query": sql})
+    assert answer.status_code == 200, answer.text
+    assert answer.text
+
+
+def test_words_in_a_string_are_no_statement(client: Client) -> None:
+    text = "INTO OUTFILE 'x' file('y') DROP TABLE"
+    assert client.query("SELECT {text:String}", parameters={"text": text}).result_rows == [(text,)]
+    quoted = text.replace("'", "''")
+    assert client.query(f"SELECT '{quoted}' AS `file(`").result_rows == [(text,)]
+
+
+def test_a_format_may_be_asked_for_in_three_ways(reading: httpx.Client) -> None:
+    said = {"query": "SELECT 1 AS a FORMAT JSONEachRow"}
+    by_parameter = {"query": "SELECT 1 AS a", "default_format": "JSONEachRow"}
+    by_header = {"X-ClickHouse-Format": "JSONEachRow"}
+    answers = [
+        reading.get("/", params=said),
+        reading.get("/", params=by_parameter),
+        reading.get("/", params={"query": "SELECT 1 AS a"}, headers=by_header),
+    ]
+    assert [answer.text for answer in answers] == ['{"a":1}\n'] * 3
+    assert [answer.headers["X-ClickHouse-Format"] for answer in answers] == ["JSONEachRow"] * 3
+    assert reading.get("/", params={"query": "SELECT 1, 'a'"}).text == "1\ta\n"
+
+
+def test_the_urls_query_comes_before_the_bodys(reading: httpx.Client) -> None:
+    assert reading.post("/", params={"query": "SELECT 1 +"}, content=b"2").text == "3\n"
+
+
+def test_what_bounds_or_shapes_an_answer_may_be_set(reading: httpx.Client) -> None:
+    rows = {"query": "SELECT number FROM numbers(10)", "max_result_rows": "5"}
+    refused = reading.get("/", params=rows)
+    assert (refused.status_code, refused.headers["X-ClickHouse-Exception-Code"]) == (500, "396")
+    shaped = {"query": "SELECT true FORMAT JSONEachRow", "output_format_json_quote_64bit_integers": "1"}
+    assert reading.get("/", params=shaped).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("parameters", "code"),
+    [
+        ({"allow_introspection_functions": "1"}, "164"),
+        ({"max_threads = 1, readonly": "0"}, "36"),
+        ({"max_no_such_setting": "1"}, "115"),
+        ({"max_threads": "many'"}, "27"),
+        ({"compress": "1"}, "48"),
+    ],
+)
+def test_other_settings_are_refused(reading: httpx.Client, parameters: dict[str, str], code: str) -> None:
+    answer = reading.get("/", params={"query": "SELECT 1", **parameters})
+    assert answer.status_code >= 400
+    assert answer.headers["X-ClickHouse-Exception-Code"] == code, answer.text
+
+
+def test_readonly_cannot_be_taken_back(reading: httpx.Client) -> None:
+    answer = reading.get("/", params={"query": "SELECT getSetting('readonly')", "readonly": "0"})
+    assert answer.text == "1\n"
+
+
+def test_a_database_that_does_not_exist_is_an_error(endpoint: Endpoint) -> None:
+    answer = httpx.get(f"http://{endpoint}/", params={"query": "SELECT 1", "database": "no`such"}, timeout=PATIENCE)
+    assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (404, "81")
+
+
+def test_one_has_to_know_the_password_where_there_is_one(store: Store) -> None:
+    with answering(store, Access("ann", "sécret")) as endpoint:
+        with connected(endpoint, store, username="ann", password="sécret") as client:
+            assert client.query("SELECT 1").result_rows == [(1,)]
+        for user, password in (("ann", "wrong"), ("bob", "sécret"), ("", ""), ("ann", "")):
+            with pytest.raises(ClickHouseError) as raised:
+                connected(endpoint, store, username=user, password=password)
+            assert getattr(raised.value, "code", None) == 516
+        url, query = f"http://{endpoint}/", {"query": "SELECT 1"}
+        headers = {"X-ClickHouse-User": "ann", "X-ClickHouse-Key": "no"}
+        assert httpx.get(url, params={**query, "user": "ann", "password": "sécret"}, timeout=PATIENCE).text == "1\n"
+        refused = httpx.post(url, params=query, headers=headers, timeout=PATIENCE)
+        assert (refused.status_code, "sécret" in refused.text) == (403, False)
+        assert httpx.get(url + "ping", timeout=PATIENCE).text == "Ok.\n"
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "https://page.example"}, {"Host": "page.example"}, {"Host": "page.example:8123"}]
+)
+def test_a_web_page_cannot_make_a_browser_ask(reading: httpx.Client, headers: dict[str, str]) -> None:
+    assert reading.get("/", params={"query": "SELECT 1"}, headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost:8123", "127.0.0.1:1", "[::1]:8123", "[::1]"])
+def test_this_machine_may_be_called_by_its_names(reading: httpx.Client, host: str) -> None:
+    assert reading.get("/", params={"query": "SELECT 1"}, headers={"Host": host}).text == "1\n"
+
+
+def test_a_statement_may_not_be_endless(reading: httpx.Client) -> None:
+    answer = reading.post("/", content=b"SELECT 1 -- " + b"x" * 5_000_000)
+    assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (413, "229")
+    assert reading.get("/", params={"query": "SELECT 1"}).text == "1\n"
+
+
+def test_a_body_may_not_unfold_into_more_than_the_limit(store: Store, http: httpx.Client) -> None:
+    packer = zlib.compressobj(9, wbits=31)
+    row = b"\x80\x80\x40" + bytes(1024 * 1024)  # a string of a mebibyte
+    bomb = b"".join(packer.compress(row) for _ in range(300)) + packer.flush()
+    assert len(bomb) < 1024 * 1024
+    insert = {"query": "INSERT INTO otel_traces (TraceId) FORMAT RowBinary"}
+    answer = http.post("/", params=insert, content=bomb, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 413
+    assert stored(store) == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "parameters", "body"),
+    [
+        ({"Content-Encoding": "gzip"}, {}, b"no gzip"),
+        ({"Content-Encoding": "gzip"}, {}, gzip.compress(b"\x01t" * 1000, mtime=0)[:-20]),
+        ({"Content-Encoding": "lz4"}, {}, b"no lz4 at all"),
+        ({"Content-Encoding": "zstd"}, {}, b"no zstd at all"),
+        ({"Content-Encoding": "snappy"}, {}, b"x"),
+        ({}, {"decompress": "1"}, b"short"),
+        ({}, {"decompress": "1"}, in_blocks(b"\x01t")[:-1]),
+        ({}, {"decompress": "1"}, bytes(16) + struct.pack("<BII", 0x82, 9, 2**32 - 1)),
+        ({}, {"decompress": "1"}, bytes(16) + struct.pack("<BII", 0x82, 1, 1)),
+        ({}, {"decompress": "1"}, bytes(16) + struct.pack("<BII", 0x07, 10, 1) + b"x"),
+        ({}, {"decompress": "1"}, bytes(16) + struct.pack("<BII", 0x82, 12, 100) + b"xyz"),
+    ],
+)
+def test_a_body_that_is_not_what_it_says_is_an_error(
+    unchanged: Store, reading: httpx.Client, headers: dict[str, str], parameters: dict[str, str], body: bytes
+) -> None:
+    insert = {"query": "INSERT INTO otel_traces (TraceId) FORMAT RowBinary"}
+    answer = reading.post("/", params={**insert, **parameters}, content=body, headers=headers)
+    assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (400, "36"), answer.text
+    assert stored(unchanged) == []
+
+
+def test_frames_may_follow_one_another(store: Store, http: httpx.Client) -> None:
+    insert = {"query": "INSERT INTO otel_traces (TraceId, SpanId) FORMAT RowBinary"}
+    body = gzip.compress(b"\x01t") + gzip.compress(b"\x01s")
+    assert http.post("/", params=insert, content=body, headers={"Content-Encoding": "gzip"}).status_code == 200
+    assert stored(store) == [("t", "s")]
+
+
+def test_what_is_not_there_is_not_found(reading: httpx.Client) -> None:
+    assert reading.get("/play").status_code == 404
+    assert reading.put("/", content=b"SELECT 1").status_code == 405
+    assert reading.get("/").status_code == 400
+
+
+def test_many_ask_and_write_at_once(endpoint: Endpoint, store: Store) -> None:
+    failures: list[Exception] = []
+
+    def work(number: int) -> None:
+        try:
+            with connected(endpoint, store) as client:
+                for step in range(5):
+                    client.insert("otel_traces", [[f"t{number}", f"s{step}", {}]], column_names=SPANS)
+                    asked = "SELECT count() FROM otel_traces WHERE TraceId = {trace:String}"
+                    assert client.query(asked, parameters={"trace": f"t{number}"}).result_rows == [(step + 1,)]
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert len(stored(store)) == 60
+
+
+def test_a_store_may_be_opened_by_the_endpoints_address(endpoint: Endpoint, store: Store) -> None:
+    insert_spans(store, TracedSpan(functions=["shop:f@1"]))
+    with open_store(f"clickhouse://default@{endpoint}/{store.database}", read_only=True) as reader:
+        assert reader.query("SELECT symbol FROM coverage_matrix").rows == [("shop:f@1",)]
