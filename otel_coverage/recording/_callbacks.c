@@ -638,7 +638,7 @@ static int discover(Callbacks *self, PyObject *code) {
 /* --- what the interpreter calls */
 
 /* Code starts or resumes: 1 to switch the event off, 0 to leave it on. */
-static int start(Callbacks *self, PyObject *code, int place) {
+static int decide_start(Callbacks *self, PyObject *code, int place) {
     Watched *watched = watched_of(self, code);
     if (watched == NULL) {
         int wanted = discover(self, code);
@@ -690,6 +690,15 @@ static int start(Callbacks *self, PyObject *code, int place) {
         self->off_count++;
     }
     return 1;
+}
+
+/* The interpreter only borrows what is registered with it: an engine that closes in another thread, while a file is
+   looked up here, must not free what decides. */
+static int start(Callbacks *self, PyObject *code, int place) {
+    Py_INCREF(self);
+    int decision = decide_start(self, code, place);
+    Py_DECREF(self);
+    return decision;
 }
 
 /* The code and the number that an event comes with. */
@@ -918,6 +927,7 @@ static void unwatch_all(Callbacks *self) {
 }
 
 static PyObject *disarm(Callbacks *self, PyObject *Py_UNUSED(ignored)) {
+    self->disarmed = true; /* for good: who is amid a discovery watches nothing more */
     for (Link *link = self->all.next; link != &self->all; link = link->next) {
         if (set_local_events(self, HOLDER(link, Watched, all)->code, self->no_events) < 0) {
             return NULL;

@@ -123,6 +123,8 @@ class Callbacks:
         identity = id(code)
         if identity not in self._watched and not self._discover(code):
             return _DISABLE
+        if identity not in self._watched:
+            return None  # the engine was closed meanwhile
         watched = self._watched[identity]
         line = 0
         if self._by_line:
@@ -183,8 +185,9 @@ class Callbacks:
 
     def on_throw(self, code: CodeType, offset: int, exception: BaseException) -> None:
         """Global PY_THROW: a resumption by an exception. Up to 3.14 it must not answer DISABLE."""
-        if self._discover(code):
-            known = self._watched[id(code)].entry_lines
+        identity = id(code)
+        if self._discover(code) and identity in self._watched:
+            known = self._watched[identity].entry_lines
             line = known[~offset] if ~offset in known else _find_thrown_line(known, code, offset)
             if line != _NOTHING_RUNS:
                 self.on_start(code, ~offset)
