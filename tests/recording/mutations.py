@@ -94,6 +94,12 @@ MUTATIONS: tuple[Mutation, ...] = (
         "        if bit & ~seen:\n",
     ),
     Mutation(
+        "starts are switched off only when every active recording has seen the line that they stand for",
+        "callbacks.py",
+        "            seen &= ran\n",
+        "",
+    ),
+    Mutation(
         "lines are switched off only when every active recording that entered has seen them",
         "callbacks.py",
         "        if self._active & entered & ~ran:\n",
@@ -203,7 +209,6 @@ MUTATIONS += tuple(
             "",
         ),
         ("code with a line switched off is dirty", "    watched->dirty = self->epoch;\n", ""),
-        ("a restart makes code clean, and only then", "            self->epoch++;\n", ""),
         ("a start stays on until all have entered", "self->active[word] & ~(entered[word] & ran[word])", "0"),
         ("a start stays on until all have seen its line", "~(entered[word] & ran[word])", "~entered[word]"),
         ("a line stays on until all have seen it", "self->active[word] & entered[word] & ~ran[word]", "0"),

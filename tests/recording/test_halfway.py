@@ -1,0 +1,70 @@
+"""Recordings that meet code halfway: begun amid it, or resuming what was not begun in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.recording.recorder import MONITORING, Kind, Recorder, imported
+
+pytestmark = pytest.mark.since(3, 12)
+
+PROGRAM = """\
+def through(steps, flag):
+    for step in steps:
+        step()
+    if flag:
+        flag = 0
+    return flag
+
+def counting(flag):
+    if flag:
+        yield 1; flag = 0
+    yield 2; flag = 1
+"""
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[ModuleType]:
+    (tmp_path / "halfway.py").write_text(PROGRAM)
+    with imported(tmp_path, "halfway") as module:
+        yield module
+
+
+@pytest.mark.parametrize("kind", MONITORING, ids=str)
+def test_lines_run_before_the_code_was_entered_are_neither_this_recordings_nor_the_next_ones(
+    program: ModuleType, kind: Kind, tmp_path: Path
+) -> None:
+    with Recorder(kind, tmp_path) as recorder:
+        assert recorder.ran(program.through, [], False).lines == {("halfway.py", number) for number in (2, 4, 6)}
+        begun = []
+
+        def begin() -> None:
+            begun.append(recorder.engine.begin())
+            recorder.variable.set(begun[0])
+
+        program.through([begin], True)
+        recorder.variable.set(None)
+        recorder.engine.end(begun[0])
+        assert not begun[0].executed()
+        assert recorder.ran(program.through, [], False).lines == {("halfway.py", number) for number in (2, 4, 6)}
+
+
+@pytest.mark.parametrize("kind", MONITORING, ids=str)
+def test_what_follows_a_yield_on_its_line_is_seen_by_each_recording_that_resumes_there(
+    program: ModuleType, kind: Kind, tmp_path: Path
+) -> None:
+    with Recorder(kind, tmp_path) as recorder, recorder.recording() as first, recorder.recording() as second:
+        with recorder.under(first):
+            one, other = program.counting(True), program.counting(True)
+            next(one), next(other)
+        with recorder.under(second):
+            next(program.counting(False))
+        with recorder.under(first):
+            next(one)  # both have entered the code, but only this one has run the line
+        with recorder.under(second):
+            next(other)
+        assert second.executed().lines == {"halfway.py": {9, 10, 11}}
