@@ -29,9 +29,18 @@ from otel_coverage.reporting.overview import show
 @click.option(
     "--concurrency", type=click.IntRange(1), default=1, show_default=True, help="Profiles played at the same time."
 )
+@click.option(
+    "--worker-class",
+    type=click.Choice(["gthread", "gevent"]),
+    default="gthread",
+    show_default=True,
+    help="What serves the application.",
+)
 @click.option("--keep-store", is_flag=True, help="Keep the spans in a folder beside the report's, to query them.")
 @click.option("--verbose", is_flag=True, help="Say which commands are run.")
-def command(out: Path, slugs: tuple[str, ...], concurrency: int, keep_store: bool, verbose: bool) -> None:
+def command(
+    out: Path, slugs: tuple[str, ...], concurrency: int, worker_class: str, keep_store: bool, verbose: bool
+) -> None:
     """Play the example application's profiles and report which functions each of them executes.
 
     Starts a Redis, our collector with an embedded ClickHouse, the example under gunicorn and an RQ worker, all on free
@@ -43,14 +52,14 @@ def command(out: Path, slugs: tuple[str, ...], concurrency: int, keep_store: boo
       otel-coverage demo --profile checkout --profile refund --keep-store
     """
     example = Example.find()
-    example.check()
+    example.check(worker_class)
     recordings = example.recordings(slugs)
     out = out.resolve()
     if out.exists() and not out.is_dir():
         raise ConfigurationError(f"{out}: not a folder; --out names one for the report")
     store = out.with_name(f"{out.name}-store-{fresh_run_id()}") if keep_store else None
     progress = Progress(Console(), verbose=verbose)
-    demo = Demo(example, recordings, out, concurrency, store)
+    demo = Demo(example, recordings, out, concurrency, store, worker_class)
     try:
         with ended_by_signals():
             report = demo.run(progress)

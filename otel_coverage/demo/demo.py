@@ -45,6 +45,7 @@ class Demo:
         out: folder for the report.
         concurrency: how many profiles are played at the same time.
         store: folder that is to keep the spans; None to forget them.
+        worker_class: gunicorn's, for the application.
     """
 
     example: Example
@@ -52,6 +53,7 @@ class Demo:
     out: Path
     concurrency: int = 1
     store: Path | None = None
+    worker_class: str = "gthread"
 
     def run(self, progress: Progress) -> Report:
         """Start everything, play, wait, stop everything, and write the report.
@@ -133,7 +135,9 @@ class _Stage:
         return child, "http://" + child.wait_for(r"^listening on (\S+) \(OTLP/gRPC\)", _STARTED)[1]
 
     def _start_web(self, env: Mapping[str, str]) -> tuple[Child, str]:
-        gunicorn = ["gunicorn", "--bind", "127.0.0.1:0", "--worker-class", "gthread", "--threads", str(THREADS)]
+        gunicorn = ["gunicorn", "--bind", "127.0.0.1:0", "--worker-class", self.demo.worker_class]
+        if self.demo.worker_class == "gthread":
+            gunicorn += ["--threads", str(THREADS)]
         command = [*_OTEL_COVERAGE, "run", "--", *gunicorn, *_without_control_socket(), "shop.app:create_app()"]
         child = self._start("gunicorn", command, env)
         address = child.wait_for(r"Listening at: (http://\S+)", _STARTED)[1]

@@ -38,12 +38,14 @@ class Example:
                 return cls(folder)
         raise ConfigurationError("the example application is not here; run the demo from a checkout of the project")
 
-    def check(self) -> None:
+    def check(self, worker_class: str = "gthread") -> None:
         """Make sure that what the application runs on is installed.
 
         Raises:
             ConfigurationError: it is not.
         """
+        if worker_class == "gevent" and find_spec("gevent") is None:
+            raise ConfigurationError("--worker-class gevent needs gevent; pip install gevent")
         missing = [name for name in NEEDED if find_spec(name) is None]
         if missing:
             raise ConfigurationError(

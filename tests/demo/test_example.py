@@ -62,6 +62,14 @@ def test_what_the_demo_needs_is_named_where_it_is_missing(monkeypatch: pytest.Mo
         Example.find().check()
 
 
+def test_a_server_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    Example.find().check("gevent")
+    monkeypatch.setattr("otel_coverage.demo.example.find_spec", lambda name: None if name == "gevent" else object())
+    Example.find().check()
+    with pytest.raises(ConfigurationError, match="--worker-class gevent needs gevent"):
+        Example.find().check("gevent")
+
+
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [

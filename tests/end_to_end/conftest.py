@@ -10,6 +10,7 @@ from tests.end_to_end import opinion
 from tests.end_to_end.once import once
 from tests.end_to_end.played import Played, play
 
+GEVENT = ("--worker-class", "gevent")
 TIMEOUT = 600.0  # seconds: whoever comes first makes what the others only wait for
 
 
@@ -31,6 +32,21 @@ def played_at_once(tmp_path_factory: pytest.TempPathFactory) -> Played:
     """All profiles at the same time, against eight threads."""
     count = str(len(Example.find().slugs))
     folder, made = once(tmp_path_factory, "played-at-once", lambda folder: play(folder, "--concurrency", count))
+    return Played(folder / "artifacts", made["printed"], made["rows"])
+
+
+@pytest.fixture(scope="session")
+def played_by_greenlets(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """All profiles, one after the other, against one thread that serves them in greenlets."""
+    folder, made = once(tmp_path_factory, "played-gevent", lambda folder: play(folder, *GEVENT))
+    return Played(folder / "artifacts", made["printed"], made["rows"])
+
+
+@pytest.fixture(scope="session")
+def played_at_once_by_greenlets(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """All profiles at the same time, against one thread that serves them in greenlets."""
+    options = (*GEVENT, "--concurrency", str(len(Example.find().slugs)))
+    folder, made = once(tmp_path_factory, "played-gevent-at-once", lambda folder: play(folder, *options))
     return Played(folder / "artifacts", made["printed"], made["rows"])
 
 

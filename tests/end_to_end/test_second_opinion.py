@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.end_to_end import expected
 from tests.end_to_end.played import Played
+
+# coverage.py measures each profile alone; ours one after the other and all seven at once
+PLAYED = pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param("played", id="gthread"),
+        pytest.param("played_at_once", id="gthread at once"),
+        pytest.param("played_by_greenlets", id="gevent", marks=pytest.mark.since(3, 12)),
+        pytest.param("played_at_once_by_greenlets", id="gevent at once", marks=pytest.mark.since(3, 12)),
+    ],
+)
 
 
 def test_the_second_opinion_is_independent(second_opinion: dict[str, Any]) -> None:
@@ -15,19 +28,24 @@ def test_the_second_opinion_is_independent(second_opinion: dict[str, Any]) -> No
     assert not any(judged.values())
 
 
+@PLAYED
 def test_functions_are_those_that_coverage_finds_in_pages_and_in_jobs(
-    played: Played, second_opinion: dict[str, Any]
+    how: str, second_opinion: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
+    played: Played = request.getfixturevalue(how)
     assert played.functions == {
         (service, profile): frozenset(symbols)
         for service, profiles in second_opinion["functions"].items()
         for profile, symbols in profiles.items()
     }
+    assert all(row["complete"] for row in played.rows["runs"])
 
 
+@PLAYED
 def test_lines_are_those_that_coverage_finds_in_pages_and_in_jobs(
-    played: Played, second_opinion: dict[str, Any]
+    how: str, second_opinion: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
+    played: Played = request.getfixturevalue(how)
     assert played.lines == {
         (service, profile, file): lines
         for service, profiles in second_opinion["lines"].items()

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -20,24 +21,22 @@ from tests.support.traced import DATA
 PROFILES = {
     "overview": [
         "/",
-        "/0/view/workers",
         "/0/data/queues.json",
-        "/0/data/workers.json",
         "/favicon.ico",
         "/7/view/queues",  # an index out of range: an exception in before_request
     ],
-    "jobs": [
-        "/0/view/jobs",
-        "/0/view/jobs/default/failed/8/asc/1",
-        "/0/data/jobs/default/queued/2/asc/1.json",
-        "/0/data/jobs/default/queued/2/dsc/2.json",
-        "/0/data/jobs/default/failed/8/asc/1.json",
-        "/0/view/job/waits",
-        "/0/data/job/waits.json",
-        "/0/data/job/fails.json",
-        "/0/data/job/no-such-job.json",  # an exception in the view
-    ],
+    "workers": ["/0/view/workers", "/0/data/workers.json"],
+    "pages": ["/0/view/jobs", "/0/view/jobs/default/failed/8/asc/1", "/0/view/job/waits"],
+    "queued": ["/0/data/jobs/default/queued/2/asc/1.json", "/0/data/jobs/default/queued/2/dsc/2.json"],
+    "failed": ["/0/data/jobs/default/failed/8/asc/1.json", "/0/data/job/fails.json"],
+    "job": ["/0/data/job/waits.json", "/0/data/job/no-such-job.json"],  # the last: an exception in the view
 }
+
+# gunicorn's options; one thread with greenlets is for interpreters whose events tell them apart
+SERVERS = [
+    pytest.param(["-k", "gthread", "--threads", "8"], id="gthread"),
+    pytest.param(["-k", "gevent"], id="gevent", marks=pytest.mark.since(3, 12)),
+]
 
 
 @pytest.fixture
@@ -71,12 +70,15 @@ def second_opinion(redis_with_jobs: str) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize("together", [1, 6], ids=["alone", "six at once"])
+@pytest.mark.parametrize("server", SERVERS)
 def test_what_clickhouse_holds_of_each_profile_equals_what_coverage_finds(
-    second_opinion: dict[str, Any], redis_with_jobs: str, store: Store
+    server: list[str], together: int, second_opinion: dict[str, Any], redis_with_jobs: str, store: Store
 ) -> None:
     with Collector(Endpoint.parse("127.0.0.1:0")) as collector:
         collector.start(store)
-        play_both_at_once(redis_with_jobs, f"http://{collector.endpoints['OTLP/gRPC']}")
+        play(server, together, redis_with_jobs, f"http://{collector.endpoints['OTLP/gRPC']}")
+    assert second_opinion.keys() == PROFILES.keys()
     for profile, expected in second_opinion.items():
         assert functions_in(store, profile) == expected["functions"], profile
         assert lines_in(store, profile) == expected["lines"], profile
@@ -84,16 +86,26 @@ def test_what_clickhouse_holds_of_each_profile_equals_what_coverage_finds(
 
 
 def test_the_second_opinion_tells_the_profiles_apart(second_opinion: dict[str, Any]) -> None:
-    overview, jobs = (
-        {symbol.rpartition("@")[0].removeprefix("rq_dashboard.web:") for symbol in second_opinion[profile]["functions"]}
-        for profile in ("overview", "jobs")
-    )
-    assert {"jsonify.<locals>._wrapped", "push_rq_connection", "inject_interval"} <= overview & jobs
-    assert {"queues_overview", "list_workers.<locals>.serialize_queue_names", "favicon"} <= overview - jobs
-    assert {"job_info", "serialize_job", "pagination_window"} <= jobs - overview
+    names = {
+        profile: {symbol.rpartition("@")[0].removeprefix("rq_dashboard.web:") for symbol in found["functions"]}
+        for profile, found in second_opinion.items()
+    }
+    assert "push_rq_connection" in frozenset.intersection(*map(frozenset, names.values()))
+    own = {
+        "overview": {"queues_overview", "favicon", "list_queues"},
+        "workers": {"workers_overview", "list_workers.<locals>.serialize_queue_names"},
+        "pages": {"jobs_overview", "job_view"},
+        "queued": {"pagination_window"},
+        "failed": {"serialize_job"},
+        "job": {"job_info"},
+    }
+    for profile, functions in own.items():
+        assert functions <= names[profile], profile
+    assert len({frozenset(found) for found in names.values()}) == len(PROFILES)
 
 
-def play_both_at_once(redis_url: str, endpoint: str) -> None:
+def play(server: list[str], together: int, redis_url: str, endpoint: str) -> None:
+    """Play all profiles, so many at the same time: each of their requests waits for the others'."""
     environment = {
         "OTEL_COVERAGE_ENABLED": "1",
         "OTEL_COVERAGE_SOURCE": "rq_dashboard",
@@ -101,20 +113,16 @@ def play_both_at_once(redis_url: str, endpoint: str) -> None:
         "OTEL_SERVICE_NAME": "dashboard",
         "REDIS_URL": redis_url,
     }
-    options = ["--threads", "8", "--pythonpath", str(DATA / "dashboard")]
-    with gunicorn("served_dashboard:app", *options, **environment) as client:
-        both_here = threading.Barrier(len(PROFILES))
+    options = [*server, "--pythonpath", str(DATA / "dashboard")]
+    with gunicorn("served_dashboard:app", *options, **environment) as client, ThreadPoolExecutor(together) as players:
+        all_here = threading.Barrier(together)
 
-        def play(profile: str) -> None:
-            both_here.wait(30)
-            for path in PROFILES[profile]:
-                client.get(path, headers={"X-Profile-Trace": profile})
+        def play_one(profile: str) -> None:
+            for repeated in range(max(map(len, PROFILES.values()))):
+                all_here.wait(30)
+                client.get(PROFILES[profile][repeated % len(PROFILES[profile])], headers={"X-Profile-Trace": profile})
 
-        threads = [threading.Thread(target=play, args=(profile,)) for profile in PROFILES]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        list(players.map(play_one, PROFILES))
 
 
 def functions_in(store: Store, profile: str) -> list[str]:

@@ -62,8 +62,7 @@ def running(command: Sequence[str], **environment: str) -> Iterator[subprocess.P
         )
         try:
             yield process
-            process.terminate()
-            process.wait(PATIENCE)
+            _end(process)
         except BaseException:
             output.seek(0)
             sys.stderr.write(output.read())
@@ -72,6 +71,19 @@ def running(command: Sequence[str], **environment: str) -> Iterator[subprocess.P
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ask until it ends: a signal that comes just before a blocking call is handled by Python only after that call."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        process.terminate()
+        try:
+            process.wait(min(10.0, PATIENCE))
+            return
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > deadline:
+                raise
 
 
 @contextmanager
