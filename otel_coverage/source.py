@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 import coverage
 from coverage.files import GlobMatcher, prep_patterns
 
+from otel_coverage.coveragepy import read_configuration
 from otel_coverage.errors import ConfigurationError
 
 _DEFINITION = re.compile(r"\s*(?P<decorator>@)|\s*(?:async\s+)?def\s+(?P<name>\w+)")
@@ -107,12 +108,7 @@ class SourceTree:
         """
         if rcfile is None:
             return cls(source)
-        if not Path(rcfile).is_file():
-            raise ConfigurationError(f"{rcfile}: no such file; OTEL_COVERAGE_RCFILE names a coverage.py configuration")
-        try:
-            config = coverage.Coverage(data_file=None, config_file=rcfile)
-        except coverage.CoverageException as error:
-            raise ConfigurationError(f"{rcfile}: {error}") from error
+        config = read_configuration(rcfile)
 
         def values(option: str) -> list[str]:
             try:

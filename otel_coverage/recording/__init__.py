@@ -6,7 +6,16 @@ Knows nothing of OpenTelemetry.
 from otel_coverage.recording.choosing import Implementation, implementation
 from otel_coverage.recording.current import CurrentRecording
 from otel_coverage.recording.engine import Engine, open_engine
-from otel_coverage.recording.executed import Executed
+from otel_coverage.recording.executed import Arc, Executed
 from otel_coverage.recording.recording import Recording
 
-__all__ = ["CurrentRecording", "Engine", "Executed", "Implementation", "Recording", "implementation", "open_engine"]
+__all__ = [
+    "Arc",
+    "CurrentRecording",
+    "Engine",
+    "Executed",
+    "Implementation",
+    "Recording",
+    "implementation",
+    "open_engine",
+]

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import CodeType
 
 from otel_coverage.recording.bytecode import RESUME, offset_after
-from otel_coverage.recording.executed import Executed
+from otel_coverage.recording.executed import Arc, Executed
 from otel_coverage.source import SourceFile, SourceTree
 from otel_coverage.symbols import Symbol, symbol_of
 
@@ -32,7 +32,7 @@ class Function:
     lines: frozenset[int]
     can_resume: bool
 
-    def is_executed(self, arcs: set[tuple[int, int]], entries: dict[int, set[int]]) -> bool:
+    def is_executed(self, arcs: set[Arc], entries: dict[int, set[int]]) -> bool:
         """Whether the arcs (and those of them that enter code, by its first line) show its body entered or resumed."""
         if not self.lines.isdisjoint(entries.get(self.first, ())):
             return True
@@ -48,10 +48,11 @@ class ArcResolver:
         self._source = source
         self._functions: dict[str, tuple[Function, ...]] = {}
 
-    def resolve(self, traced: Iterable[tuple[str, set[tuple[int, int]]]], *, lines: bool) -> Executed:
-        """The functions, and with ``lines`` the lines too, of each file's arcs."""
+    def resolve(self, traced: Iterable[tuple[str, set[Arc]]], *, lines: bool, branch: bool) -> Executed:
+        """The functions, with ``lines`` the lines too, and with ``branch`` the arcs themselves, of each file's arcs."""
         functions: set[Symbol] = set()
         ran: dict[str, frozenset[int]] = {}
+        ways: dict[str, frozenset[Arc]] = {}
         for filename, arcs in traced:
             file = self._source.locate(filename)
             if file is None:
@@ -66,7 +67,9 @@ class ArcResolver:
             numbers = frozenset(number for arc in arcs for number in arc if number > 0)
             if lines and numbers:
                 ran[file.path] = ran.get(file.path, frozenset()) | numbers
-        return Executed(frozenset(functions), ran)
+            if branch and arcs:
+                ways[file.path] = ways.get(file.path, frozenset()) | arcs
+        return Executed(frozenset(functions), ran, ways)
 
     def _functions_of(self, file: SourceFile) -> tuple[Function, ...]:
         if file.filename not in self._functions:

@@ -34,7 +34,8 @@ class CoverageRecording(Recording):
 
     engine_name: ClassVar[str] = "coverage"
 
-    def __init__(self, resolve: Callable[[Data], Executed]) -> None:
+    def __init__(self, resolve: Callable[[Data], Executed], *, branch: bool) -> None:
+        self.branch = branch
         self.data: Data = {}
         self.thread = threading.get_ident()
         self.tracers: list[ThreadTracer] = []
@@ -55,8 +56,11 @@ class CoverageEngine:
 
     name = "coverage"
 
-    def __init__(self, granularity: Granularity, source: SourceTree, current: CurrentRecording) -> None:
+    def __init__(
+        self, granularity: Granularity, source: SourceTree, current: CurrentRecording, *, branch: bool = False
+    ) -> None:
         self.granularity: Granularity = granularity
+        self.branch = branch and granularity == "line"
         self._current = current
         self._resolver = ArcResolver(source)
         self._files = Files(source)
@@ -68,7 +72,7 @@ class CoverageEngine:
 
     def begin(self) -> Recording:
         """Open a recording of what runs on this thread, and on the threads that its context is carried to."""
-        recording = CoverageRecording(self._resolve)
+        recording = CoverageRecording(self._resolve, branch=self.branch)
         reason = _why_threads_are_not_enough()
         if reason is not None:
             recording.note_incomplete(reason)
@@ -112,7 +116,7 @@ class CoverageEngine:
             recording.data = {}
 
     def _resolve(self, data: Data) -> Executed:
-        return self._resolver.resolve(unpack(data), lines=self.granularity == "line")
+        return self._resolver.resolve(unpack(data), lines=self.granularity == "line", branch=self.branch)
 
     def _trace_here(self, recording: CoverageRecording) -> ThreadTracer:
         """Trace the running thread for the recording."""

@@ -17,6 +17,7 @@ class Engine(Protocol):
 
     name: str
     granularity: Granularity
+    branch: bool
 
     def begin(self) -> Recording:
         """Open a recording. From here on, code that finds it through :class:`CurrentRecording` is recorded in it."""
@@ -32,9 +33,21 @@ class Engine(Protocol):
 
 
 def open_engine(
-    choice: EngineChoice, granularity: Granularity, source: SourceTree, current: CurrentRecording
+    choice: EngineChoice,
+    granularity: Granularity,
+    source: SourceTree,
+    current: CurrentRecording,
+    *,
+    branch: bool = False,
 ) -> Engine:
     """The engine that serves ``choice`` on this interpreter; nothing is hooked before its first ``begin``.
+
+    Args:
+        choice: which one is asked for.
+        granularity: what it records.
+        source: whose code it records.
+        current: where it finds the running code's recording.
+        branch: whether arcs are wanted too; the engine's own ``branch`` says whether it records them.
 
     Raises:
         ConfigurationError: the engine asked for cannot run here (``monitoring`` before 3.12, any without the GIL).
@@ -51,11 +64,11 @@ def open_engine(
             raise ConfigurationError(
                 f"engine 'monitoring' needs CPython 3.12 or later, this is {version}; set OTEL_COVERAGE_ENGINE=coverage"
             )
-        return CoverageEngine(granularity, source, current)
+        return CoverageEngine(granularity, source, current, branch=branch)
     if choice == "coverage":
-        return CoverageEngine(granularity, source, current)
+        return CoverageEngine(granularity, source, current, branch=branch)
 
     from otel_coverage.recording.monitoring import MonitoringEngine
 
-    fallback = CoverageEngine(granularity, source, current) if choice == "auto" else None
-    return MonitoringEngine(granularity, source, current, fallback)
+    fallback = CoverageEngine(granularity, source, current, branch=branch) if choice == "auto" else None
+    return MonitoringEngine(granularity, source, current, fallback, branch=branch)

@@ -78,8 +78,11 @@ class MonitoringEngine:
         source: SourceTree,
         current: CurrentRecording,
         fallback: Engine | None = None,
+        *,
+        branch: bool = False,
     ) -> None:
         self.granularity: Granularity = granularity
+        self.branch = False
         self.implementation = implementation()
         self.restart_above = _RESTART_ABOVE[self.implementation.name]
         self._source = source

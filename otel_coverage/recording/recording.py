@@ -14,11 +14,13 @@ class Recording:
     Attributes:
         engine_name: ``monitoring`` or ``coverage``.
         incomplete_reason: why something that belongs here is known to be missing; None while nothing is.
+        branch: whether what it executed includes arcs.
         mark: what the callbacks of engine ``monitoring`` know the recording by.
     """
 
     engine_name: ClassVar[str] = "none"
     incomplete_reason: str | None = None
+    branch: bool = False
     mark: Mark = NO_MARK
 
     def executed(self) -> Executed:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-from otel_coverage.recording import Executed
+from otel_coverage.recording import Arc, Executed
 
 FUNCTIONS = "coverage.functions"
 LINES = "coverage.lines"
 FUNCTION_COUNT = "coverage.function_count"
 LINE_COUNT = "coverage.line_count"
+ARCS = "coverage.arcs"
+ARC_COUNT = "coverage.arc_count"
 GRANULARITY = "coverage.granularity"
 ENGINE = "coverage.engine"
 ROLE = "coverage.role"
@@ -31,6 +34,8 @@ class Chunk:
         functions: symbols, sorted.
         lines: ``path:ranges`` for each file, sorted by path.
         line_count: how many lines those ranges hold.
+        arcs: ``path:walks`` for each file, sorted by path.
+        arc_count: how many arcs those walks take.
         size: at most so many bytes, encoded.
         too_long: elements that no span takes, because its provider cuts values at a length.
     """
@@ -38,6 +43,8 @@ class Chunk:
     functions: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
     line_count: int = 0
+    arcs: list[str] = field(default_factory=list)
+    arc_count: int = 0
     size: int = 0
     too_long: int = 0
 
@@ -46,7 +53,7 @@ def chunks(executed: Executed, budget: int, longest: int | None = None) -> list[
     """Encode what was executed, in as many chunks as the budget asks for; at least one, which may be empty.
 
     Args:
-        executed: functions and lines.
+        executed: functions, lines and arcs.
         budget: bytes that a chunk may have.
         longest: characters that an element may have; None for no limit.
     """
@@ -73,6 +80,14 @@ def chunks(executed: Executed, budget: int, longest: int | None = None) -> list[
                 chunk.line_count += count
             else:
                 found[0].too_long += 1
+    for path in sorted(executed.arcs):
+        for element, count in arc_elements(encodable(path), executed.arcs[path], limit):
+            if len(element) <= (longest or len(element)):
+                chunk = room_for(element)
+                chunk.arcs.append(element)
+                chunk.arc_count += count
+            else:
+                found[0].too_long += 1
     return found
 
 
@@ -88,6 +103,36 @@ def line_elements(path: str, numbers: Iterable[int], longest: int) -> Iterator[t
         count += last - first + 1
     if element:
         yield element, count
+
+
+def arc_elements(path: str, arcs: Iterable[Arc], longest: int) -> Iterator[tuple[str, int]]:
+    """``path:walks`` and how many arcs it holds; more than one where it would be longer than ``longest``."""
+    element, count = "", 0
+    for walk in walks(arcs):
+        separator = ","
+        for before, after in pairwise(walk):
+            text = f"/{after}" if separator == "/" else f",{before}/{after}"
+            if element and len(element) + len(text) > longest:
+                yield element, count
+                element, count = "", 0
+            element = element + text if element else f"{path}:{before}/{after}"
+            count += 1
+            separator = "/"
+    if element:
+        yield element, count
+
+
+def walks(arcs: Iterable[Arc]) -> Iterator[list[int]]:
+    """Lines in the order of arcs that lead from each to the next: as few numbers as that takes, in a fixed order."""
+    ahead: dict[int, list[int]] = {}
+    for before, after in sorted(arcs, reverse=True):
+        ahead.setdefault(before, []).append(after)
+    for start in sorted(ahead):
+        while ahead[start]:
+            walk = [start]
+            while ahead.get(walk[-1]):
+                walk.append(ahead[walk[-1]].pop())
+            yield walk
 
 
 def ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:

@@ -137,7 +137,9 @@ class CoverageSpanProcessor(SpanProcessor):
         """What ran until now, in pieces that fit, also where the provider cuts values at a length."""
         executed = entry.take()
         found = chunks(executed, self._span_bytes)
-        longest = max((len(text) for chunk in found for text in (*chunk.functions, *chunk.lines)), default=0)
+        longest = max(
+            (len(text) for chunk in found for text in (*chunk.functions, *chunk.lines, *chunk.arcs)), default=0
+        )
         span.set_attribute(names.FUNCTIONS, "x" * longest)
         kept = (span.attributes or {}).get(names.FUNCTIONS)
         if isinstance(kept, str) and len(kept) < longest:
@@ -154,6 +156,9 @@ class CoverageSpanProcessor(SpanProcessor):
         if settings.granularity == "line":
             values[names.LINES] = chunk.lines
             values[names.LINE_COUNT] = chunk.line_count
+        if entry.recording is not None and entry.recording.branch:
+            values[names.ARCS] = chunk.arcs
+            values[names.ARC_COUNT] = chunk.arc_count
         values[names.FUNCTION_COUNT] = len(chunk.functions)
         values[names.GRANULARITY] = settings.granularity
         if entry.recording is not None:

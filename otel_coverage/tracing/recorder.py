@@ -9,6 +9,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
+from otel_coverage.coveragepy import wants_branches
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.recording import Engine, Recording, open_engine
 from otel_coverage.settings import Settings
@@ -84,7 +85,11 @@ class Recorder:
                 if engine is None:
                     tree = SourceTree.from_rcfile(self.settings.source or (self._folder,), self.settings.rcfile)
                     engine = self._engine = open_engine(
-                        self.settings.engine, self.settings.granularity, tree, current_recording()
+                        self.settings.engine,
+                        self.settings.granularity,
+                        tree,
+                        current_recording(),
+                        branch=wants_branches(self.settings.rcfile),
                     )
         return engine
 

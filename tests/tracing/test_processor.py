@@ -6,6 +6,7 @@ import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -86,6 +87,37 @@ def test_an_entry_span_holds_what_ran_until_it_ended(spans: Spans, goods: Module
         "playback.profile": "checkout",
         "playback.run_id": "run-1",
     }
+
+
+def test_with_branch_true_in_the_coverage_configuration_there_are_arcs(
+    spans: Spans, goods: ModuleType, traced: Context, tmp_path: Path
+) -> None:
+    rcfile = tmp_path / "coverage.ini"
+    rcfile.write_text("[run]\nbranch = true\n")
+    settings = Settings(enabled=True, source=SETTINGS.source, engine="coverage", rcfile=str(rcfile))
+    spans.provider.add_span_processor(CoverageSpanProcessor(settings, tracer_provider=spans.provider))
+    with spans.provider.get_tracer("t").start_as_current_span("work", kind=SpanKind.SERVER):
+        goods.price("apple")
+    attributes = spans.only("server").attributes or {}
+    assert attributes["coverage.arcs"] == ("store_front/goods.py:-8/9/10/-8",)
+    assert attributes["coverage.arc_count"] == 3
+    assert attributes["coverage.line_count"] == 2
+
+
+def test_at_function_granularity_there_are_no_arcs_whatever_the_configuration_says(
+    spans: Spans, goods: ModuleType, traced: Context, tmp_path: Path
+) -> None:
+    rcfile = tmp_path / "coverage.ini"
+    rcfile.write_text("[run]\nbranch = true\n")
+    settings = Settings(
+        enabled=True, source=SETTINGS.source, granularity="function", engine="coverage", rcfile=str(rcfile)
+    )
+    spans.provider.add_span_processor(CoverageSpanProcessor(settings, tracer_provider=spans.provider))
+    with spans.provider.get_tracer("t").start_as_current_span("work", kind=SpanKind.SERVER):
+        goods.price("apple")
+    attributes = spans.only("server").attributes or {}
+    assert attributes["coverage.function_count"] == 1
+    assert not attributes.keys() & {"coverage.arcs", "coverage.arc_count"}
 
 
 def test_at_function_granularity_there_are_no_lines(spans: Spans, goods: ModuleType, traced: Context) -> None:
