@@ -16,6 +16,7 @@ _COVERAGE = {
     "coverage_spans": "started",
     "coverage_functions": "last_seen",
     "coverage_lines": "last_seen",
+    "coverage_arcs": "last_seen",
     "code_symbols": "pushed_at",
 }
 

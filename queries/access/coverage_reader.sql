@@ -7,11 +7,13 @@ CREATE ROLE IF NOT EXISTS coverage_reader;
 GRANT SELECT ON coverage_spans TO coverage_reader;
 GRANT SELECT ON coverage_functions TO coverage_reader;
 GRANT SELECT ON coverage_lines TO coverage_reader;
+GRANT SELECT ON coverage_arcs TO coverage_reader;
 GRANT SELECT ON code_symbols TO coverage_reader;
 
 GRANT SELECT ON uncounted_runs TO coverage_reader;
 GRANT SELECT ON counted_functions TO coverage_reader;
 GRANT SELECT ON counted_lines TO coverage_reader;
+GRANT SELECT ON counted_arcs TO coverage_reader;
 GRANT SELECT ON coverage_matrix TO coverage_reader;
 GRANT SELECT ON symbol_profiles TO coverage_reader;
 GRANT SELECT ON symbol_coverage TO coverage_reader;

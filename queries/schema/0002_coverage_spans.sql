@@ -23,3 +23,7 @@ CREATE TABLE IF NOT EXISTS coverage_spans (
     incomplete_reason String
 ) ENGINE = ReplacingMergeTree
 ORDER BY (namespace, revision, profile, run, trace, span);
+
+ALTER TABLE coverage_spans
+    ADD COLUMN IF NOT EXISTS arc_count UInt64 COMMENT 'arcs that were read from this span',
+    ADD COLUMN IF NOT EXISTS branch Bool COMMENT 'whether arcs were recorded, however many';

@@ -28,10 +28,15 @@ CREATE TABLE IF NOT EXISTS coverage_intake (
     files Array(Tuple(file String, ranges Array(Tuple(first UInt32, last UInt32))))
 ) ENGINE = Null;
 
+ALTER TABLE coverage_intake
+    ADD COLUMN IF NOT EXISTS declared_arcs String COMMENT 'coverage.arc_count as it came',
+    ADD COLUMN IF NOT EXISTS arcs Array(Tuple(file String, arcs Array(Tuple(before Int32, after Int32))));
+
 CREATE MATERIALIZED VIEW IF NOT EXISTS coverage_intake_mv TO coverage_intake AS
 WITH
     SpanAttributes['coverage.functions'] AS functions_json,
     SpanAttributes['coverage.lines'] AS lines_json,
+    SpanAttributes['coverage.arcs'] AS arcs_json,
     -- otelcol writes an array as ["a","b"], Rotel as {"values":[{"stringValue":"a"},{"stringValue":"b"}]}
     if(startsWith(functions_json, '{'),
         JSONExtract(functions_json, 'values', 'Array(Tuple(stringValue String))').1,
@@ -39,9 +44,18 @@ WITH
     if(startsWith(lines_json, '{'),
         JSONExtract(lines_json, 'values', 'Array(Tuple(stringValue String))').1,
         JSONExtract(lines_json, 'Array(String)')) AS line_texts,
+    if(startsWith(arcs_json, '{'),
+        JSONExtract(arcs_json, 'values', 'Array(Tuple(stringValue String))').1,
+        JSONExtract(arcs_json, 'Array(String)')) AS arc_texts,
     -- path:40-44,47; a path may hold colons, so the last one separates
     arrayFilter(text -> match(text, '^.+:[0-9]{1,7}(-[0-9]{1,7})?(,[0-9]{1,7}(-[0-9]{1,7})?)*$'), line_texts) AS line_sets,
-    arrayMap(text -> toUInt64(length(text) - position(reverse(text), ':')), line_sets) AS path_lengths
+    arrayMap(text -> toUInt64(length(text) - position(reverse(text), ':')), line_sets) AS path_lengths,
+    -- path:-40/41/42/41,42/44/-40, where each number leads to the next; below zero: into and out of a function
+    arrayFilter(
+        text -> match(text, '^.+:-?[0-9]{1,7}(/-?[0-9]{1,7})+(,-?[0-9]{1,7}(/-?[0-9]{1,7})+)*$'),
+        arc_texts
+    ) AS arc_sets,
+    arrayMap(text -> toUInt64(length(text) - position(reverse(text), ':')), arc_sets) AS arc_path_lengths
 SELECT
     ResourceAttributes['service.namespace'] AS namespace,
     ResourceAttributes['vcs.ref.head.revision'] AS revision,
@@ -79,6 +93,21 @@ SELECT
         ),
         line_sets,
         path_lengths
-    )) AS files
+    )) AS files,
+    SpanAttributes['coverage.arc_count'] AS declared_arcs,
+    arrayFilter(file -> notEmpty(file.2), arrayMap(
+        (text, path_length) -> (
+            substring(text, 1, path_length),
+            arrayFilter(arc -> abs(arc.1) <= 1000000 AND abs(arc.2) <= 1000000, arrayFlatten(arrayMap(
+                walk -> arrayZip(arrayPopBack(walk), arrayPopFront(walk)),
+                arrayMap(
+                    numbers -> arrayMap(number -> toInt32OrZero(number), splitByChar('/', numbers)),
+                    splitByChar(',', substring(text, path_length + 2))
+                )
+            )))
+        ),
+        arc_sets,
+        arc_path_lengths
+    )) AS arcs
 FROM otel_traces
 WHERE hasAny(mapKeys(SpanAttributes), ['playback.profile', 'coverage.functions', 'coverage.lines']);

@@ -14,7 +14,7 @@ from otel_coverage.store.backfill import backfill
 from tests.support import traces
 from tests.support.spans import Rendering, TracedSpan, insert_spans
 
-TABLES = ("coverage_spans", "coverage_functions", "coverage_lines")
+TABLES = ("coverage_spans", "coverage_functions", "coverage_lines", "coverage_arcs")
 
 
 @pytest.fixture
@@ -25,8 +25,11 @@ def bare(empty_store_dsn: str) -> Iterator[Store]:
 
 
 def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
-    """All rows, the sets of lines in order."""
-    columns = {"coverage_lines": "* EXCEPT ranges, lines"}
+    """All rows, sets in order."""
+    columns = {
+        "coverage_lines": "* EXCEPT ranges, lines",
+        "coverage_arcs": "* EXCEPT arcs, arraySort(arcs) AS sorted",
+    }
     return {
         table: store.query(f"SELECT {columns.get(table, '*')} FROM {table} FINAL ORDER BY ALL").rows for table in TABLES
     }
@@ -42,6 +45,7 @@ def a_night(spans: int = 40) -> list[TracedSpan]:
             second=86_000 + (number * 97 if number < 30 else 97),
             functions=[f"shop:f@{1 + number % 7}", "shop:order.<locals>.g@9"],
             lines=[f"shop.py:{1 + number}-{3 + number}"],
+            arcs=[f"shop.py:-1/{1 + number}/{3 + number}"],
         )
         for number in range(spans)
     ]

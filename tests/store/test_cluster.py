@@ -39,6 +39,8 @@ def test_every_statement_is_for_all_nodes_and_every_table_replicated_or_distribu
         "coverage_functions": "Distributed('nightly-2', 'otel', 'coverage_functions_local', rand())",
         "coverage_lines_local": "ReplicatedAggregatingMergeTree",
         "coverage_lines": "Distributed('nightly-2', 'otel', 'coverage_lines_local', rand())",
+        "coverage_arcs_local": "ReplicatedAggregatingMergeTree",
+        "coverage_arcs": "Distributed('nightly-2', 'otel', 'coverage_arcs_local', rand())",
         "code_symbols_local": "ReplicatedReplacingMergeTree(pushed_at)",
         "code_symbols": "Distributed('nightly-2', 'otel', 'code_symbols_local', rand())",
         "coverage_intake": "Null",
@@ -53,6 +55,7 @@ def test_what_spans_bring_stays_on_the_shard_where_they_land() -> None:
         "coverage_spans_local",
         "coverage_functions_local",
         "coverage_lines_local",
+        "coverage_arcs_local",
     }
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from otel_coverage.store import Store
 from tests.support.spans import Rendering, TracedSpan, array, insert_spans
 
-TABLES = ("coverage_spans", "coverage_functions", "coverage_lines")
+TABLES = ("coverage_spans", "coverage_functions", "coverage_lines", "coverage_arcs")
 BOTH: list[Rendering] = ["otelcol", "rotel"]
 
 
@@ -22,6 +22,7 @@ def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
         "spans": store.query("SELECT * FROM coverage_spans FINAL ORDER BY ALL").rows,
         "functions": store.query("SELECT * FROM coverage_functions FINAL ORDER BY ALL").rows,
         "lines": store.query("SELECT * EXCEPT ranges, lines FROM coverage_lines FINAL ORDER BY ALL").rows,
+        "arcs": store.query("SELECT * REPLACE arraySort(arcs) AS arcs FROM coverage_arcs FINAL ORDER BY ALL").rows,
     }
 
 
@@ -36,6 +37,16 @@ def functions(store: Store) -> list[tuple[Any, ...]]:
 
 def lines(store: Store) -> dict[str, list[int]]:
     return dict(store.query("SELECT file, lines FROM coverage_lines FINAL").rows)
+
+
+def arcs(store: Store) -> dict[str, list[tuple[int, int]]]:
+    return {
+        file: sorted(pairs(found)) for file, found in store.query("SELECT file, arcs FROM coverage_arcs FINAL").rows
+    }
+
+
+def pairs(found: list[dict[str, int]]) -> list[tuple[int, int]]:
+    return [(arc["before"], arc["after"]) for arc in found]
 
 
 def completeness(store: Store) -> list[tuple[Any, ...]]:
@@ -54,6 +65,25 @@ def test_functions_and_lines_are_read_from_either_rendering(store: Store, render
     )
     assert functions(store) == [("shop.orders", "Order.total", 42), ("shop.orders", "price.<locals>.rounded", 7)]
     assert lines(store) == {"shop/orders.py": [40, 41, 42, 43, 44, 47], "shop/__init__.py": [1]}
+    assert completeness(store) == [(True, "")]
+
+
+@pytest.mark.parametrize("rendering", BOTH)
+def test_arcs_are_read_from_either_rendering(store: Store, rendering: Rendering) -> None:
+    insert_spans(
+        store,
+        TracedSpan(
+            functions=["shop.orders:Order.total@40"],
+            lines=["shop/orders.py:41-44"],
+            arcs=["shop/orders.py:-40/41/42/41,-7/8,42/44/-40", "C:/shop/<b>.py:1/2"],
+        ),
+        rendering=rendering,
+    )
+    assert arcs(store) == {
+        "shop/orders.py": [(-40, 41), (-7, 8), (41, 42), (42, 41), (42, 44), (44, -40)],
+        "C:/shop/<b>.py": [(1, 2)],
+    }
+    assert store.query("SELECT arc_count, branch FROM coverage_spans").rows == [(7, True)]
     assert completeness(store) == [(True, "")]
 
 
@@ -84,6 +114,8 @@ def test_a_spans_row_says_all_that_outlives_the_raw_span(store: Store) -> None:
         "granularity": "line",
         "function_count": 2,
         "line_count": 3,
+        "arc_count": 0,
+        "branch": False,
         "complete": True,
         "incomplete_reason": "",
     }
@@ -91,7 +123,7 @@ def test_a_spans_row_says_all_that_outlives_the_raw_span(store: Store) -> None:
 
 def test_spans_of_untraced_contexts_leave_nothing(store: Store) -> None:
     store.insert("otel_traces", ["TraceId", "SpanAttributes"], [["t1", {"http.method": "GET"}]])
-    assert everything(store) == {"spans": [], "functions": [], "lines": []}
+    assert everything(store) == {"spans": [], "functions": [], "lines": [], "arcs": []}
 
 
 def test_a_span_without_revision_namespace_profile_and_run_is_kept(store: Store) -> None:
@@ -122,7 +154,12 @@ def test_a_slug_with_anything_in_it_is_data(store: Store) -> None:
 def test_a_redelivered_batch_changes_no_set_no_time_and_no_exemplar(store: Store) -> None:
     spans = [
         TracedSpan(
-            id=f"s{number}", trace=f"t{number}", second=number, functions=[f"m:f@{number % 3}"], lines=["m.py:1-3"]
+            id=f"s{number}",
+            trace=f"t{number}",
+            second=number,
+            functions=[f"m:f@{number % 3}"],
+            lines=["m.py:1-3"],
+            arcs=[f"m.py:1/{number % 3}"],
         )
         for number in range(1, 7)
     ]
@@ -150,9 +187,18 @@ def test_a_status_is_one_word_however_it_is_spelt(store: Store) -> None:
 def test_parts_add_up(store: Store) -> None:
     insert_spans(
         store,
-        TracedSpan(functions=["m:f@1"], lines=["m.py:1-2"]),
-        TracedSpan(id="p1", parent="s1", role="part", name="coverage.part", functions=["m:g@5"], lines=["m.py:2-6,9"]),
+        TracedSpan(functions=["m:f@1"], lines=["m.py:1-2"], arcs=["m.py:1/2"]),
+        TracedSpan(
+            id="p1",
+            parent="s1",
+            role="part",
+            name="coverage.part",
+            functions=["m:g@5"],
+            lines=["m.py:2-6,9"],
+            arcs=["m.py:2/6/9", "n.py:1/2"],
+        ),
     )
+    assert arcs(store) == {"m.py": [(1, 2), (2, 6), (6, 9)], "n.py": [(1, 2)]}
     assert functions(store) == [("m", "f", 1), ("m", "g", 5)]
     assert lines(store) == {"m.py": [1, 2, 3, 4, 5, 6, 9]}
 
@@ -226,6 +272,48 @@ def test_lines_that_did_not_arrive_make_the_span_incomplete(store: Store) -> Non
     assert completeness(store) == [(False, "0 of 5 lines arrived")]
 
 
+def test_arcs_are_what_well_formed_walks_name(store: Store) -> None:
+    wellformed = {
+        "C:/shop/orders.py:3/4": ("C:/shop/orders.py", [(3, 4)]),
+        "a/1/2:7/7": ("a/1/2", [(7, 7)]),
+        "m.py:3/1,1/2,-9/-9": ("m.py", [(-9, -9), (1, 2), (3, 1)]),
+        "m.py:0/1": ("m.py", [(0, 1)]),
+        "m.py:1000000/-1000000/1": ("m.py", [(-1_000_000, 1), (1_000_000, -1_000_000)]),
+        "m.py:5/6,1/1000001,6/7": ("m.py", [(5, 6), (6, 7)]),
+    }
+    no_walk = [
+        "1",
+        "1/",
+        "/1",
+        "1/2,",
+        ",1/2",
+        "1/2,3",
+        "1//2",
+        "1/--2",
+        "1/2-",
+        "1/+2",
+        " 1/2",
+        "1/2e3",
+        "1/99999999",
+        "",
+    ]
+    others = ["", ":3/4", "m.py", *(f"m.py:{text}" for text in no_walk)]
+    each(store, {text: TracedSpan(functions=[], arcs=[text], arc_count=7) for text in (*wellformed, *others)})
+    found = store.query("SELECT profile, file, arcs FROM coverage_arcs").rows
+    assert {profile: (file, sorted(pairs(taken))) for profile, file, taken in found} == wellformed
+
+
+def test_arcs_that_did_not_arrive_make_the_span_incomplete(store: Store) -> None:
+    insert_spans(store, TracedSpan(functions=["m:f@1"], arcs=["m.py:40/4"], arc_count=5))
+    assert completeness(store) == [(False, "1 of 5 arcs arrived")]
+
+
+def test_whether_branches_were_recorded_is_known_of_spans_without_any(store: Store) -> None:
+    each(store, {"with": TracedSpan(functions=["m:f@1"], arcs=[]), "without": TracedSpan(functions=["m:f@1"])})
+    assert dict(store.query("SELECT profile, branch FROM coverage_spans").rows) == {"with": True, "without": False}
+    assert completeness(store) == [(True, ""), (True, "")]
+
+
 def test_a_span_that_the_recorder_calls_incomplete_says_why(store: Store) -> None:
     insert_spans(store, TracedSpan(functions=["m:f@1"], complete=False, reason="greenlets"))
     assert completeness(store) == [(False, "greenlets")]
@@ -270,12 +358,17 @@ BAD_JSON = {
     "very many dashes": json.dumps(["m.py:" + "-" * HUGE]),
     "very many colons": json.dumps([":" * HUGE]),
     "very many digits": json.dumps(["m.py:" + "1" * HUGE]),
+    "very many walks": json.dumps(["m.py:" + ",".join(["1/2"] * (HUGE // 4))]),
+    "one long walk": json.dumps(["m.py:" + "/".join(map(str, range(HUGE // 7)))]),
+    "very many slashes": json.dumps(["m.py:" + "/" * HUGE]),
+    "very many minuses": json.dumps(["m.py:-1/" + "-" * HUGE]),
 }
 
 
 def test_no_value_however_wrong_or_large_fails_the_insert(store: Store) -> None:
     for name, value in BAD_JSON.items():
-        garbage = {"coverage.functions": value, "coverage.lines": value, "coverage.function_count": value}
+        names = ("functions", "lines", "arcs", "function_count", "arc_count")
+        garbage = {f"coverage.{name}": value for name in names}
         insert_spans(
             store,
             TracedSpan(id="bad", profile=name, functions=[], attributes=garbage),
@@ -299,6 +392,8 @@ KEYS = [
     "coverage.lines",
     "coverage.function_count",
     "coverage.line_count",
+    "coverage.arcs",
+    "coverage.arc_count",
     "coverage.granularity",
     "coverage.engine",
     "coverage.role",
@@ -314,6 +409,7 @@ ELEMENTS = st.lists(
     st.one_of(
         st.from_regex(r"[a-z.:@<>]{0,6}[:@][0-9,\-]{0,12}", fullmatch=True),
         st.from_regex(r"m:f@[0-9]{1,11}|m\.py:[0-9]{1,11}(-[0-9]{1,11})?", fullmatch=True),
+        st.from_regex(r"m\.py:(-?[0-9]{1,9}[/,]){0,6}-?[0-9]{1,9}", fullmatch=True),
         st.text(max_size=12),
     ),
     max_size=5,
@@ -345,6 +441,7 @@ def test_garbage_in_any_attribute_never_fails_the_insert(store: Store, spans: li
 PATHS = st.sampled_from(["m.py", "a/b.py", "C:/x.py"])
 SYMBOLS = st.sampled_from([f"m:f.<locals>.g{number}@{number}" for number in range(1, 6)])
 RANGES = st.tuples(st.integers(1, 60), st.integers(0, 9)).map(lambda pair: (pair[0], pair[0] + pair[1]))
+ARCS = st.sampled_from(["m.py:-1/2/3", "m.py:3/2", "a/b.py:1/2", "C:/x.py:2/-1,-7/8"])
 FILES = st.dictionaries(PATHS, st.lists(RANGES, min_size=1, max_size=5), max_size=3)
 
 
@@ -360,6 +457,7 @@ SPANS = st.lists(
         second=st.integers(0, 5),
         functions=st.lists(SYMBOLS, max_size=4, unique=True),
         lines=FILES.map(elements),
+        arcs=st.none() | st.lists(ARCS, max_size=3, unique=True),
     ),
     min_size=1,
     max_size=6,

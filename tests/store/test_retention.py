@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from otel_coverage.errors import ConfigurationError
@@ -8,18 +10,17 @@ from otel_coverage.store.reports import named_query
 from otel_coverage.store.retention import Revision
 from tests.support.spans import TracedSpan, insert_catalog, insert_spans
 
-TABLES = ("coverage_spans", "coverage_functions", "coverage_lines", "code_symbols")
+TABLES = ("coverage_spans", "coverage_functions", "coverage_lines", "coverage_arcs", "code_symbols")
 
 
 def an_old_and_a_new_revision(store: Store) -> None:
     insert_catalog(store, {"qualname": "f", "line": 1}, revision="old")
+    ran: dict[str, Any] = {"functions": ["shop:f@1"], "lines": ["shop.py:1"], "arcs": ["shop.py:-1/1/-1"]}
     insert_spans(
         store,
         TracedSpan(id="root", role="", outcome="passed", run="r0", revision="", service="playback"),
-        TracedSpan(
-            id="s0", run="r0", revision="old", second=-400 * 86_400, functions=["shop:f@1"], lines=["shop.py:1"]
-        ),
-        TracedSpan(id="s1", run="r1", functions=["shop:f@1"], lines=["shop.py:1"]),
+        TracedSpan(id="s0", run="r0", revision="old", second=-400 * 86_400, **ran),
+        TracedSpan(id="s1", run="r1", **ran),
     )
 
 
@@ -43,6 +44,7 @@ def test_coverage_is_dropped_when_it_is_older_than_it_is_kept(store: Store) -> N
         store.command(f"OPTIMIZE TABLE {table} FINAL")
     assert revisions_in(store, "coverage_functions") == {"abc"}
     assert revisions_in(store, "coverage_lines") == {"abc"}
+    assert revisions_in(store, "coverage_arcs") == {"abc"}
     assert revisions_in(store, "coverage_spans") == {"abc", ""}
     assert store.query("SELECT count() FROM otel_traces").rows == [(3,)]
 
@@ -74,7 +76,7 @@ def test_nothing_is_kept_longer_than_the_engine_can_count(store: Store) -> None:
 def test_a_pruned_revision_is_gone_with_the_playbacks_own_spans_of_its_runs(store: Store) -> None:
     an_old_and_a_new_revision(store)
     retention.prune(store, [each for each in retention.revisions(store) if each.name == "old"])
-    assert [revisions_in(store, table) for table in TABLES] == [{"abc"}, {"abc"}, {"abc"}, set()]
+    assert [revisions_in(store, table) for table in TABLES] == [{"abc"}, {"abc"}, {"abc"}, {"abc"}, set()]
     assert [each.name for each in retention.revisions(store)] == ["abc"]
 
 

@@ -12,6 +12,7 @@ DESIGNED = {
     "coverage_spans": "namespace, revision, profile, run, trace, span",
     "coverage_functions": "namespace, revision, profile, run, service, module, qualname, line",
     "coverage_lines": "namespace, revision, profile, run, service, file",
+    "coverage_arcs": "namespace, revision, profile, run, service, file",
     "code_symbols": "namespace, revision, module, qualname, line",
 }
 

@@ -36,6 +36,7 @@ class TracedSpan:
     Attributes:
         second: its start, in seconds after :data:`START`.
         functions: None for a span that carries no coverage.
+        arcs: None where branches were not recorded.
         attributes: what else stands on it, or other values for what is derived.
     """
 
@@ -53,6 +54,8 @@ class TracedSpan:
     functions: Sequence[str] | None = None
     lines: Sequence[str] = ()
     line_count: int | None = None
+    arcs: Sequence[str] | None = None
+    arc_count: int | None = None
     complete: bool = True
     reason: str = ""
     outcome: str = ""
@@ -101,6 +104,12 @@ class TracedSpan:
                 "coverage.granularity": "line",
                 "coverage.engine": "monitoring",
                 "coverage.complete": "true" if self.complete else "false",
+            }
+        if self.arcs is not None:
+            taken = sum(element.count("/", element.rindex(":")) for element in self.arcs if ":" in element)
+            attributes |= {
+                "coverage.arcs": array(self.arcs, rendering),
+                "coverage.arc_count": str(taken if self.arc_count is None else self.arc_count),
             }
         if self.reason:
             attributes["coverage.incomplete_reason"] = self.reason
