@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import coverage
+from opentelemetry.context.context import Context
 
-from otel_coverage.recording import CurrentRecording, Engine, Recording, implementation, open_engine
+from otel_coverage.recording import CurrentRecording, Engine, implementation, open_engine
 from otel_coverage.recording.choosing import PURE_PYTHON
 from otel_coverage.settings import EngineChoice, Granularity
 from otel_coverage.source import SourceTree
@@ -82,7 +83,7 @@ class Ours(Tool):
         self._in_python = in_python
         self.barred = engine == "monitoring" and not in_python
         self.spares_others = engine == "monitoring"
-        self._context: ContextVar[dict[str, Recording]] = ContextVar("context")
+        self._context: ContextVar[Context] = ContextVar("context")
         self._engine: Engine
 
     def start(self, folder: Path) -> None:
@@ -93,7 +94,7 @@ class Ours(Tool):
 
     def record(self, request: Callable[[], object]) -> Any:
         recording = self._engine.begin()
-        token = self._context.set({"recording": recording})
+        token = self._context.set(Context({"recording": recording}))
         try:
             request()
         finally:

@@ -16,6 +16,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -67,11 +68,11 @@ static void link_remove(Link *link) {
 
 typedef struct Callbacks Callbacks;
 
-/* A code object has a row of its lines' masks: mask 0 says who entered the code, mask n who ran its n-th line. */
-typedef Py_ssize_t Row;
+/* A code object has a row of masks: mask 0 says who entered the code, mask n who ran its n-th line. */
+typedef int Row;
 
-#define NO_LINE ((Row)0) /* as an entry's line: entering the code is all there is to see */
-#define NOTHING_RUNS ((Row)-1)
+#define NO_LINE 0 /* as an entry's line: entering the code is all there is to see */
+#define NOTHING_RUNS (-1)
 #define FAILED (-2) /* with an exception set */
 #define NO_HANDLER (-1L)
 
@@ -80,19 +81,25 @@ typedef struct {
     Row row;
 } Entry;
 
+#define NO_PLACE INT_MIN
+
+/* What every event reads stands side by side at the end: the processor fetches memory in lines of 64 bytes. */
 typedef struct Watched {
     Link all;
     Link off; /* in the owner's list while a start is switched off */
-    Callbacks *owner;
     struct Watched *other; /* the same code, in the eyes of others */
     PyObject *code;        /* not owned: its end is ours */
-    Word *masks;
-    size_t words; /* of each mask */
+    Entry *entries;        /* those after the first */
+    int entry_count;
+    int *lines;      /* the numbers of the lines, ascending; NULL where they go up by one from the first */
+    Callbacks *owner;
+    Entry first_entry;
+    uint64_t dirty; /* the epoch in which a line was switched off; the code is dirty while that epoch lasts */
+    int first_line;
     Row rows;
-    int first_line, *lines; /* the numbers of the lines, ascending; NULL where they go up by one from the first */
-    uint64_t dirty;         /* the epoch in which a line was switched off; the code is dirty while that epoch lasts */
-    Entry *entries;
-    Py_ssize_t entry_count;
+    size_t words; /* of each mask */
+    Word *masks;  /* the narrow ones, or wider ones elsewhere */
+    Word narrow[];
 } Watched;
 
 #define CLEAN 0 /* no epoch */
@@ -114,6 +121,8 @@ struct Callbacks {
     double restart_above;        /* of the code that the process runs, the share that a restart arms more cheaply */
     PyTypeObject *recording_type; /* objects of this type have their mark at `mark_offset` */
     Py_ssize_t mark_offset;
+    PyObject *last_mapping;       /* a weak reference to the mapping in the variable that was last looked into */
+    PyObject *last_recording;     /* what is in there, not owned: it lives as long as the mapping */
     bool by_line, alone, can_restart, disarmed;
     size_t words; /* of each mask */
     Word *active;
@@ -143,23 +152,29 @@ static inline Word *mask_of(const Watched *watched, Row row) {
 }
 
 /* Make the code's masks as wide as all are now. Bits in words that go away belong to no active recording. */
-static int fit(const Callbacks *self, Watched *watched) {
-    if (watched->words == self->words) {
-        return 0;
-    }
-    Word *masks = PyMem_Calloc((size_t)watched->rows * self->words, sizeof(Word));
-    if (masks == NULL) {
-        PyErr_NoMemory();
-        return -1;
+static int widen(const Callbacks *self, Watched *watched) {
+    Word *masks = watched->narrow, *before = watched->masks;
+    if (self->words > 1) {
+        masks = PyMem_Calloc((size_t)watched->rows * self->words, sizeof(Word));
+        if (masks == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
     }
     size_t kept = watched->words < self->words ? watched->words : self->words;
-    for (Row row = 0; kept > 0 && row < watched->rows; row++) {
+    for (Row row = 0; row < watched->rows; row++) {
         memcpy(masks + (size_t)row * self->words, mask_of(watched, row), kept * sizeof(Word));
     }
-    PyMem_Free(watched->masks);
     watched->masks = masks;
     watched->words = self->words;
+    if (before != watched->narrow) {
+        PyMem_Free(before);
+    }
     return 0;
+}
+
+static inline int fit(const Callbacks *self, Watched *watched) {
+    return watched->words == self->words ? 0 : widen(self, watched);
 }
 
 static void mark_armed(Callbacks *self, Watched *watched) {
@@ -172,7 +187,9 @@ static void mark_armed(Callbacks *self, Watched *watched) {
 static void watched_free(Watched *watched) {
     mark_armed(watched->owner, watched);
     link_remove(&watched->all);
-    PyMem_Free(watched->masks);
+    if (watched->masks != watched->narrow) {
+        PyMem_Free(watched->masks);
+    }
     PyMem_Free(watched->lines);
     PyMem_Free(watched->entries);
     PyMem_Free(watched);
@@ -244,9 +261,14 @@ static int compare_lines(const void *left, const void *right) {
     return (a > b) - (a < b);
 }
 
+typedef struct {
+    int first, *numbers; /* as first_line and lines of Watched */
+    Row rows;
+} Layout;
+
 /* Give each line of the code a row. */
-static int lay_out(Watched *watched) {
-    PyObject *ranges = line_ranges(watched->code);
+static int lay_out(PyObject *code, Layout *layout) {
+    PyObject *ranges = line_ranges(code);
     if (ranges == NULL) {
         return -1;
     }
@@ -256,7 +278,7 @@ static int lay_out(Watched *watched) {
         PyErr_NoMemory();
         return -1;
     }
-    Py_ssize_t count = 0, distinct = 0;
+    int count = 0, distinct = 0;
     for (Py_ssize_t index = 0; index < PyList_GET_SIZE(ranges); index++) {
         int line = line_of_range(PyList_GET_ITEM(ranges, index));
         if (line > 0) {
@@ -265,26 +287,25 @@ static int lay_out(Watched *watched) {
     }
     Py_DECREF(ranges);
     qsort(lines, (size_t)count, sizeof(int), compare_lines);
-    for (Py_ssize_t index = 0; index < count; index++) {
+    for (int index = 0; index < count; index++) {
         if (index == 0 || lines[index] != lines[index - 1]) {
             lines[distinct++] = lines[index];
         }
     }
-    watched->rows = distinct + 1;
-    watched->lines = lines;
-    if (distinct > 0 && lines[distinct - 1] - lines[0] < 4 * distinct) { /* rows of no line are cheaper than searches */
-        watched->first_line = lines[0];
-        watched->rows = lines[distinct - 1] - lines[0] + 2;
-        watched->lines = NULL;
+    int last = distinct > 0 ? lines[distinct - 1] : 0;
+    *layout = (Layout){.first = distinct > 0 ? lines[0] : 1, .numbers = lines, .rows = distinct + 1};
+    if (last - layout->first < 4 * distinct) { /* rows of no line are cheaper than searches */
+        layout->rows = last - layout->first + 2;
+        layout->numbers = NULL;
         PyMem_Free(lines);
     }
     return 0;
 }
 
 /* NO_LINE for a line that the code does not have. */
-static Row row_of_line(const Watched *watched, long line) {
+static Row row_of_line(const Watched *watched, int line) {
     if (watched->lines == NULL) {
-        long row = line - watched->first_line + 1;
+        Row row = line - watched->first_line + 1;
         return 0 < row && row < watched->rows ? row : NO_LINE;
     }
     Row low = 1, high = watched->rows - 1;
@@ -370,8 +391,8 @@ static int find_entry_line(PyObject *code, int place) {
 }
 
 /* The row of that line. */
-static Row entry_row(Watched *watched, int place) {
-    for (Py_ssize_t index = 0; index < watched->entry_count; index++) {
+static Row find_entry_row(Watched *watched, int place) {
+    for (int index = 0; index < watched->entry_count; index++) {
         if (watched->entries[index].place == place) {
             return watched->entries[index].row;
         }
@@ -380,15 +401,23 @@ static Row entry_row(Watched *watched, int place) {
     if (line == FAILED) {
         return FAILED;
     }
+    Entry entry = {place, line == NOTHING_RUNS ? NOTHING_RUNS : row_of_line(watched, line)};
+    if (watched->first_entry.place == NO_PLACE) {
+        watched->first_entry = entry;
+        return entry.row;
+    }
     Entry *entries = PyMem_Realloc(watched->entries, (size_t)(watched->entry_count + 1) * sizeof(Entry));
     if (entries == NULL) {
         PyErr_NoMemory();
         return FAILED;
     }
     watched->entries = entries;
-    Row row = line == NOTHING_RUNS ? NOTHING_RUNS : row_of_line(watched, line);
-    entries[watched->entry_count++] = (Entry){place, row};
-    return row;
+    entries[watched->entry_count++] = entry;
+    return entry.row;
+}
+
+static inline Row entry_row(Watched *watched, int place) {
+    return watched->first_entry.place == place ? watched->first_entry.row : find_entry_row(watched, place);
 }
 
 /* --- a recording */
@@ -479,34 +508,70 @@ static int ask_for_mark_in(Callbacks *self, PyObject *found, Mark **mark) {
     return 1;
 }
 
+/* The mark in an object of recording_type. */
+static inline Mark *mark_in(const Callbacks *self, PyObject *recording) {
+    Mark *own = *(Mark **)((char *)recording + self->mark_offset);
+    return own != NULL && Py_IS_TYPE(own, &Mark_Type) && own->owner == self ? own : NULL;
+}
+
+/* Have the mapping's next lookup cost nothing. One that can be referenced weakly is none that changes: see
+   otel_coverage/recording/current.py. A weak reference comes and goes without running anything. */
+static void remember_mapping(Callbacks *self, PyObject *mapping, PyObject *recording) {
+    if (!PyType_SUPPORTS_WEAKREFS(Py_TYPE(mapping))) {
+        return;
+    }
+    PyObject *reference = PyWeakref_NewRef(mapping, NULL);
+    if (reference == NULL) {
+        PyErr_Clear();
+        return;
+    }
+    Py_XSETREF(self->last_mapping, reference);
+    self->last_recording = recording;
+}
+
+/* As find_mark, where it takes no Python code: else false, and nothing has happened. */
+static inline bool find_mark_at_once(Callbacks *self, Mark **mark) {
+    *mark = NULL;
+    PyObject *found;
+    if (PyContextVar_Get(self->variable, Py_None, &found) < 0) {
+        PyErr_Clear();
+        return false;
+    }
+    if (found == Py_None) {
+        return true; /* which is immortal */
+    }
+    bool at_once = Py_REFCNT(found) > 1; /* else it would be ours to free */
+    PyObject *recording = found;
+    if (!at_once) {
+    } else if (self->last_mapping != NULL && ((PyWeakReference *)self->last_mapping)->wr_object == found) {
+        recording = self->last_recording;
+    } else if (self->key != NULL) {
+        recording = PyDict_Check(found) ? PyDict_GetItemWithError(found, self->key) : Py_None;
+        at_once = recording == NULL ? !PyErr_Occurred() : Py_TYPE(recording) == self->recording_type;
+        if (at_once) {
+            remember_mapping(self, found, recording);
+        }
+        PyErr_Clear();
+    } else {
+        at_once = Py_TYPE(recording) == self->recording_type;
+    }
+    if (at_once && recording != NULL) {
+        *mark = mark_in(self, recording);
+    }
+    Py_DECREF(found);
+    return at_once;
+}
+
 /* The active recording that the running code belongs to, or NULL; it stays active until Python code runs again.
    1 where Python code may have run meanwhile, -1 with an exception set. */
 static inline int find_mark(Callbacks *self, Mark **mark) {
-    *mark = NULL;
+    if (find_mark_at_once(self, mark)) {
+        return 0;
+    }
     PyObject *found;
     if (PyContextVar_Get(self->variable, Py_None, &found) < 0) {
         return -1;
     }
-    if (found == Py_None) {
-        return 0; /* which is immortal */
-    }
-    PyObject *recording = found;
-    if (self->key != NULL) {
-        recording = PyDict_Check(found) ? PyDict_GetItemWithError(found, self->key) : Py_None;
-    }
-    if (Py_REFCNT(found) > 1 && recording == NULL && !PyErr_Occurred()) {
-        Py_DECREF(found); /* not the last reference */
-        return 0;
-    }
-    if (Py_REFCNT(found) > 1 && recording != NULL && Py_TYPE(recording) == self->recording_type) {
-        Mark *own = *(Mark **)((char *)recording + self->mark_offset);
-        if (own != NULL && Py_IS_TYPE(own, &Mark_Type) && own->owner == self) {
-            *mark = own;
-        }
-        Py_DECREF(found);
-        return 0;
-    }
-    PyErr_Clear();
     return ask_for_mark_in(self, found, mark);
 }
 
@@ -564,24 +629,29 @@ static int arm_all(Callbacks *self) {
 }
 
 static Watched *watched_new(Callbacks *self, PyObject *code) {
-    Watched *watched = PyMem_Calloc(1, sizeof(Watched));
+    Layout layout = {.first = 1, .numbers = NULL, .rows = 1};
+    void *others = NULL;
+    if (PyUnstable_Code_GetExtra(code, extra_index, &others) < 0 || (self->by_line && lay_out(code, &layout) < 0)) {
+        return NULL;
+    }
+    Watched *watched = PyMem_Calloc(1, sizeof(Watched) + (size_t)layout.rows * sizeof(Word));
     if (watched == NULL) {
+        PyMem_Free(layout.numbers);
         PyErr_NoMemory();
         return NULL;
     }
     link_clear(&watched->all);
     link_clear(&watched->off);
-    watched->owner = self;
-    watched->code = code;
-    watched->dirty = CLEAN;
-    watched->rows = 1;
-    void *others = NULL;
-    if ((self->by_line && lay_out(watched) < 0) || fit(self, watched) < 0 ||
-        PyUnstable_Code_GetExtra(code, extra_index, &others) < 0) {
-        watched_free(watched);
-        return NULL;
-    }
     watched->other = others;
+    watched->code = code;
+    watched->lines = layout.numbers;
+    watched->owner = self;
+    watched->first_entry.place = NO_PLACE;
+    watched->dirty = CLEAN;
+    watched->first_line = layout.first;
+    watched->rows = layout.rows;
+    watched->words = 1;
+    watched->masks = watched->narrow;
     if (set_extra(code, watched) < 0) {
         watched_free(watched);
         return NULL;
@@ -711,12 +781,36 @@ static inline int read_event(PyObject *const *arguments, Py_ssize_t count, Py_ss
     return *number == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
+/* The answer to most events, in short: the start is none that the recording needs, and it stays on for another that has
+   not entered the code. False where there may be more to it. */
+static inline bool stays_on(Callbacks *self, PyObject *code, int place) {
+    Watched *watched = watched_of(self, code);
+    Mark *mark;
+    if (watched == NULL || self->words > 1 || watched->words > 1 || !find_mark_at_once(self, &mark)) {
+        return false;
+    }
+    Word entered = watched->masks[0], bit = mark == NULL ? 0 : BIT_OF(mark->slot);
+    if (!(self->active[0] & ~entered) || bit & ~entered) {
+        return false;
+    }
+    if (self->by_line) {
+        if (watched->first_entry.place != place || watched->first_entry.row < 0) {
+            return false;
+        }
+        watched->masks[watched->first_entry.row] |= bit;
+    }
+    return true;
+}
+
 static PyObject *on_start(Callbacks *self, PyObject *const *arguments, Py_ssize_t count) {
     int place;
     if (read_event(arguments, count, 2, &place) < 0) {
         return NULL;
     }
-    int decision = self->disarmed ? 0 : start(self, arguments[0], place);
+    if (self->disarmed || stays_on(self, arguments[0], place)) {
+        Py_RETURN_NONE;
+    }
+    int decision = start(self, arguments[0], place);
     return decision < 0 ? NULL : Py_NewRef(decision ? disable : Py_None);
 }
 
@@ -967,6 +1061,7 @@ static void callbacks_dealloc(Callbacks *self) {
     Py_XDECREF(self->no_events);
     Py_XDECREF(self->wanted);
     Py_XDECREF(self->recording_type);
+    Py_XDECREF(self->last_mapping);
     Py_TYPE(self)->tp_free(self);
 }
 

@@ -15,7 +15,8 @@ class CurrentRecording:
 
     Attributes:
         variable: holds the recording itself (``key`` None), or a mapping with the recording under ``key``: so an
-            engine can read a tracing library's context without knowing the library.
+            engine can read a tracing library's context without knowing the library. Callbacks in C look into a mapping
+            of a type that can be weakly referenced but once: such a mapping never changes, as OpenTelemetry's contexts.
         key: the recording's key in that mapping.
     """
 

@@ -155,11 +155,14 @@ class MonitoringEngine:
     def _executed(self, recording: MonitoringRecording) -> Executed:
         with self._lock:
             if self._callbacks is not None and recording in self._open:
-                return self._resolver.resolve(self._callbacks.read(recording.mark))
+                return self._named(self._callbacks.read(recording.mark))
             if recording._executed is None:
-                recording._executed = self._resolver.resolve(recording._left)
+                recording._executed = self._named(recording._left)
                 recording._left = []
             return recording._executed
+
+    def _named(self, entered: list[tuple[CodeType, list[int]]]) -> Executed:
+        return self._resolver.resolve(entered, lines=self.granularity == "line")
 
     def _register(self) -> None:
         """Take tool ids and switch discovery on; nothing where there are none.

@@ -35,11 +35,15 @@ class Resolver:
         self._source = source
         self._places: dict[int, Place] = {}
 
-    def resolve(self, entered: Sequence[tuple[CodeType, Sequence[int]]]) -> Executed:
-        """The functions entered, and the lines by file."""
+    def resolve(self, entered: Sequence[tuple[CodeType, Sequence[int]]], *, lines: bool) -> Executed:
+        """The functions entered and, where wanted, the lines by file."""
         known = self._places
         places = [known.get(id(code)) or self._place(code) for code, _ in entered]
         functions = frozenset([place.symbol for place in places if place.symbol is not None])
+        return Executed(functions, self._lines(places, entered) if lines else {})
+
+    @staticmethod
+    def _lines(places: Sequence[Place], entered: Sequence[tuple[CodeType, Sequence[int]]]) -> dict[str, frozenset[int]]:
         numbers_of: dict[str, list[Sequence[int]]] = {}
         for place, (_, numbers) in zip(places, entered, strict=True):
             if numbers and place.path is not None:
@@ -48,8 +52,7 @@ class Resolver:
                 else:
                     numbers_of[place.path] = [numbers]
         lines = {path: frozenset(chain.from_iterable(numbers)) for path, numbers in numbers_of.items()}
-        lines = {path: ran - {0} if 0 in ran else ran for path, ran in lines.items() if ran != {0}}
-        return Executed(functions, lines)
+        return {path: ran - {0} if 0 in ran else ran for path, ran in lines.items() if ran != {0}}
 
     def _place(self, code: CodeType) -> Place:
         identity = id(code)

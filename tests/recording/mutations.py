@@ -183,6 +183,9 @@ MUTATIONS: tuple[Mutation, ...] = (
         "(starts if alone else events.PY_START) | events.PY_THROW)",
     ),
     Mutation("exceptions thrown in resume", "monitoring.py", "starts | events.PY_THROW)", "starts)"),
+    Mutation(
+        "compiled code is left alone", "callbacks.py", "if not wanted or not is_interpreted(code):", "if not wanted:"
+    ),
     Mutation("an ended recording leaves no bits", "callbacks.py", "lines[line] = ran & ~bit", "lines[line] = ran"),
     Mutation("an ended recording has entered nothing", "callbacks.py", "            watched.entered &= ~bit\n", ""),
     Mutation(
@@ -220,7 +223,14 @@ MUTATIONS += tuple(
             "line = 0;",
         ),
         ("an ended recording leaves no bits", "mask_of(watched, row)[word] &= ~BIT_OF(mark->slot);", ";"),
-        ("marks of ended recordings are none", "Py_IS_TYPE(own, &Mark_Type) && own->owner == self", "true"),
+        (
+            "marks of ended recordings are none",
+            "own != NULL && Py_IS_TYPE(own, &Mark_Type) && own->owner == self ? own : NULL",
+            "own",
+        ),
+        ("another mapping is looked into", "->wr_object == found", "->wr_object != NULL"),
+        ("a start that stays on counts as its line", "masks[watched->first_entry.row] |= bit;", "dirty |= 0;"),
+        ("compiled code is left alone", "PyBytes_AS_STRING(instructions)[0] != CACHE", "true"),
         ("masks grow with the crowd", "return set_words(self, 2 * self->words);", "return *slot = 0;"),
         ("code keeps its bits when masks grow", "mask_of(watched, row), kept * sizeof(Word)", "masks, 0"),
         ("code that is gone is forgotten", "setting_extra ? NULL : extra", "NULL"),

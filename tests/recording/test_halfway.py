@@ -68,3 +68,22 @@ def test_what_follows_a_yield_on_its_line_is_seen_by_each_recording_that_resumes
         with recorder.under(second):
             next(other)
         assert second.executed().lines == {"halfway.py": {9, 10, 11}}
+
+
+@pytest.mark.parametrize("kind", MONITORING, ids=str)
+def test_what_follows_the_yield_that_code_was_met_at_is_seen_beside_a_recording_that_never_enters_it(
+    program: ModuleType, kind: Kind, tmp_path: Path
+) -> None:
+    met = program.counting(True)
+    next(met)  # it waits at line 10 before anybody records
+    with Recorder(kind, tmp_path) as recorder, recorder.recording():
+        with recorder.recording():
+            next(met)
+        with recorder.recording() as recording:
+            other = program.counting(False)
+            next(other)
+            one = program.counting(True)
+            with recorder.under(None):
+                next(one)
+            next(one)
+        assert recording.executed().lines == {"halfway.py": {9, 10, 11}}
