@@ -51,6 +51,14 @@ def find(store: Store, *, revision: str | None = None, namespace: str = "", serv
     lines: dict[str, dict[str, frozenset[int]]] = {}
     for row in question.ask("executed-lines", **chosen):
         lines.setdefault(row["profile"], {})[row["file"]] = frozenset(row["lines"])
+    branches = {row["profile"]: row["whole"] for row in question.ask("branches", **chosen)}
+    arcs: dict[str, dict[str, frozenset[tuple[int, int]]]] = {
+        profile: {} for profile, whole in branches.items() if whole
+    }
+    if arcs:
+        for row in question.ask("executed-arcs", **chosen):
+            if row["profile"] in arcs:
+                arcs[row["profile"]][row["file"]] = frozenset((before, after) for before, after in row["arcs"])
     return Findings(
         revision=revision,
         namespace=namespace,
@@ -65,6 +73,8 @@ def find(store: Store, *, revision: str | None = None, namespace: str = "", serv
         hits=hits,
         lines=lines,
         catalog=tuple(_definition(row) for row in question.ask("catalog", revision=revision)),
+        arcs=arcs,
+        half_branched=tuple(profile for profile, whole in branches.items() if not whole),
     )
 
 

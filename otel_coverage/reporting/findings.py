@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
@@ -86,6 +86,9 @@ class Findings:
         hits: what each profile executed.
         lines: the lines that each profile executed, by file.
         catalog: all definitions, sorted by module and line; empty where none was pushed for the revision.
+        arcs: from which line to which other each profile went, by file, as coverage.py's branch mode has it; only of
+            profiles whose lines were all recorded with branches.
+        half_branched: the profiles of which only some lines were.
     """
 
     revision: str
@@ -96,6 +99,8 @@ class Findings:
     hits: Mapping[str, Mapping[Symbol, Hit]]
     lines: Mapping[str, Mapping[str, frozenset[int]]]
     catalog: tuple[Definition, ...]
+    arcs: Mapping[str, Mapping[str, frozenset[tuple[int, int]]]] = field(default_factory=dict)
+    half_branched: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

@@ -35,6 +35,8 @@ def notes(findings: Findings, unresolved: tuple[str, ...]) -> tuple[str, ...]:
     bare = without_lines(findings)
     if bare:
         found.append(f"Recorded by function alone, so without a data file: {_listed(bare)}.")
+    if findings.half_branched:
+        found.append(f"Recorded in part without branches, so with lines alone: {_listed(findings.half_branched)}.")
     odd = tuple(profile.name for profile in findings.profiles if not is_slug(profile.name))
     if odd:
         found.append(f"Not the name of a profile, so without a data file: {_listed(odd)}.")
