@@ -10,6 +10,7 @@ The rules:
   only when every active recording has entered the code, and seen the line that the start stands for, if any.
 - A line of code in a recording that has entered the code: seen. The event is switched off only when every active
   recording that has entered the code has seen the line; the code is dirty then.
+- A way out of an instruction (a branch to the left or right, a return), where those are wanted: as a line.
 - A recording begins: it joins the active ones, then all code whose start was switched off is armed anew.
 
 A decision and the DISABLE that follows from it must be one step as seen by other threads. The interpreter lets another
@@ -39,6 +40,7 @@ from typing import Any
 
 from otel_coverage.recording.bytecode import RESUME, is_interpreted, offset_after
 from otel_coverage.recording.mark import NO_MARK, Mark
+from otel_coverage.recording.ways import LEFT, OUT, RIGHT, way
 
 _CLEAN = -1
 _DISABLE = sys.monitoring.DISABLE
@@ -53,7 +55,8 @@ class Watched:
     Attributes:
         reference: the code object, which is free to go away when nobody runs it any more.
         entered: bits of the recordings that entered the code.
-        lines: for each line, bits of the recordings that ran it.
+        lines: for each line, bits of the recordings that ran it; for each way out of an instruction, of those that
+            took it.
         dirty: the epoch in which a line was switched off; the code is dirty while that epoch lasts.
         entry_lines: for each offset at which the code starts or resumes, the line that this stands for, 0 for none; for
             each offset at which an exception was thrown in, the same under the offset's complement.
@@ -176,6 +179,20 @@ class Callbacks:
         watched.dirty = self._epoch
         return _DISABLE
 
+    # A call of a Python function is no let-in on its way back: what on_line answers is still one step with its reasons.
+
+    def on_left(self, code: CodeType, offset: int, _target: int) -> object:
+        """Local BRANCH_LEFT."""
+        return self.on_line(code, way(offset, LEFT))
+
+    def on_right(self, code: CodeType, offset: int, _target: int) -> object:
+        """Local BRANCH_RIGHT."""
+        return self.on_line(code, way(offset, RIGHT))
+
+    def on_return(self, code: CodeType, offset: int, _value: object) -> object:
+        """Local PY_RETURN."""
+        return self.on_line(code, way(offset, OUT))
+
     def on_discovery(self, code: CodeType, offset: int) -> object:
         """Global PY_START and PY_RESUME of the discovering tool: once for each place where code starts."""
         self._started += 1
@@ -215,7 +232,7 @@ class Callbacks:
         return mark
 
     def read(self, mark: Mark) -> list[tuple[CodeType, list[int]]]:
-        """The code that an active recording entered, with the lines that it ran."""
+        """The code that an active recording entered, with the lines that it ran and the ways that it took."""
         bit = mark.bit
         return [
             (code, [line for line, ran in list(self._watched[identity].lines.items()) if ran & bit])

@@ -22,6 +22,7 @@ from otel_coverage.recording.forks import forget_in_children
 from otel_coverage.recording.mark import NO_MARK, Mark
 from otel_coverage.recording.recording import Recording
 from otel_coverage.recording.resolving import Resolver
+from otel_coverage.recording.ways import SEES_BRANCHES
 from otel_coverage.settings import Granularity
 from otel_coverage.source import SourceTree
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 RECORDER = "otel-coverage"
 DISCOVERY = "otel-coverage discovery"
 
+NO_BRANCHES = "it sees branches from CPython 3.14 on; OTEL_COVERAGE_ENGINE=coverage records them on any"
+
 # 0, 1, 2 and 5 are meant for debuggers, coverage.py, profilers and optimizers: they come last.
 _TOOL_IDS = (4, 3, 5, 2, 0, 1)
 
@@ -38,7 +41,12 @@ _TOOL_IDS = (4, 3, 5, 2, 0, 1)
 # libraries' too: in C that is never the cheaper way.
 _RESTART_ABOVE = {"c": math.inf, "python": 0.4}
 
-_EVENTS = tuple(getattr(sys.monitoring.events, name) for name in ("PY_START", "PY_RESUME", "PY_THROW", "LINE"))
+_WAYS = {  # the callbacks of the ways out of an instruction, by event
+    getattr(sys.monitoring.events, event): callback
+    for event, callback in (("BRANCH_LEFT", "on_left"), ("BRANCH_RIGHT", "on_right"), ("PY_RETURN", "on_return"))
+    if SEES_BRANCHES
+}
+_EVENTS = (*(getattr(sys.monitoring.events, name) for name in ("PY_START", "PY_RESUME", "PY_THROW", "LINE")), *_WAYS)
 
 _log = logging.getLogger(__name__)
 
@@ -49,9 +57,12 @@ class MonitoringRecording(Recording):
     __slots__ = ("_engine", "_executed", "_left", "mark")  # the callbacks in C read the mark in its slot
 
     engine_name: ClassVar[str] = "monitoring"
+    follows_contexts: ClassVar[bool] = True
 
     def __init__(self, engine: MonitoringEngine, mark: Mark) -> None:
         self.mark = mark
+        if engine.branch:
+            self.branch = True
         self._engine = engine
         self._left: list[tuple[CodeType, list[int]]] = []
         self._executed: Executed | None = None
@@ -82,13 +93,14 @@ class MonitoringEngine:
         branch: bool = False,
     ) -> None:
         self.granularity: Granularity = granularity
-        self.branch = False
-        self.implementation = implementation()
+        self.branch = branch and granularity == "line" and SEES_BRANCHES
+        self._lacks_branches = branch and granularity == "line" and not SEES_BRANCHES
+        self.implementation = implementation(branch=self.branch)
         self.restart_above = _RESTART_ABOVE[self.implementation.name]
         self._source = source
         self._current = current
         self._fallback = fallback
-        self._resolver = Resolver(source)
+        self._resolver = Resolver(source, branch=self.branch)
         self._lock = threading.RLock()  # reentrant: a signal handler may begin a recording amid another's beginning
         self._tools: tuple[int, ...] = ()
         self._callbacks: Callbacks | None = None
@@ -180,9 +192,10 @@ class MonitoringEngine:
         recorder, discovery = tools[0], tools[-1]
         alone = recorder == discovery
         starts = events.PY_START | events.PY_RESUME
+        others = (events.LINE if self.granularity == "line" else 0) | (sum(_WAYS) if self.branch else 0)
         callbacks = callbacks_of(self.implementation)(
             tool=recorder,
-            events=(0 if alone else starts) | (events.LINE if self.granularity == "line" else 0),
+            events=(0 if alone else starts) | others,
             variable=self._current.variable,
             key=self._current.key,
             is_wanted=self._is_wanted,
@@ -193,9 +206,14 @@ class MonitoringEngine:
             monitoring.register_callback(discovery, start, callbacks.on_discovery)
             monitoring.register_callback(recorder, start, callbacks.on_start)
         monitoring.register_callback(recorder, events.LINE, callbacks.on_line)
+        for event, callback in _WAYS.items() if self.branch else ():
+            monitoring.register_callback(recorder, event, getattr(callbacks, callback))
         monitoring.register_callback(discovery, events.PY_THROW, callbacks.on_throw)
         monitoring.set_events(discovery, starts | events.PY_THROW)
         self._tools, self._callbacks = tools, callbacks
+        if self._lacks_branches:
+            self._lacks_branches = False
+            _log.warning("engine 'monitoring' records lines alone, though branch = true: %s", NO_BRANCHES)
 
     def _begin_elsewhere(self, reason: str) -> Recording:
         """A recording of the other engine, where there is one, or an empty one; incomplete either way."""

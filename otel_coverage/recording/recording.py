@@ -13,12 +13,14 @@ class Recording:
 
     Attributes:
         engine_name: ``monitoring`` or ``coverage``.
+        follows_contexts: whether it may stay open while the thread that it began on does something else.
         incomplete_reason: why something that belongs here is known to be missing; None while nothing is.
         branch: whether what it executed includes arcs.
         mark: what the callbacks of engine ``monitoring`` know the recording by.
     """
 
     engine_name: ClassVar[str] = "none"
+    follows_contexts: ClassVar[bool] = False
     incomplete_reason: str | None = None
     branch: bool = False
     mark: Mark = NO_MARK
