@@ -16,9 +16,9 @@ GROUP BY namespace, revision, profile
 HAVING NOT min(r.failed);
 
 CREATE OR REPLACE VIEW counted_functions AS
-SELECT *
+SELECT *, symbol_hash
 FROM coverage_functions
-WHERE (namespace, revision, profile, run) GLOBAL NOT IN (SELECT namespace, revision, profile, run FROM uncounted_runs);
+WHERE run_hash GLOBAL NOT IN (SELECT sipHash64(namespace, revision, profile, run) FROM uncounted_runs);
 
 CREATE OR REPLACE VIEW counted_lines AS
 SELECT *, lines

@@ -3,7 +3,7 @@ CREATE OR REPLACE VIEW symbol_profiles AS
 SELECT
     namespace, revision, module, qualname, line,
     concat(module, ':', qualname, '@', toString(line)) AS symbol,
-    arraySort(groupUniqArray(profile)) AS profiles,
+    arraySort(arrayDistinct(groupArray(profile))) AS profiles,
     toUInt32(length(profiles)) AS profile_count,
     min(first_seen) AS first_seen,
     max(last_seen) AS last_seen,

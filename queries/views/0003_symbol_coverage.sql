@@ -46,6 +46,7 @@ FROM (
             UNION ALL
             SELECT namespace, revision, module, qualname, line, '', '', 0, '', [], '', true
             FROM counted_functions
+            GROUP BY namespace, revision, module, qualname, line
         ) AS s
         GROUP BY namespace, revision, module, qualname, line
         HAVING kind != ''

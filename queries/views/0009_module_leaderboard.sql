@@ -13,12 +13,34 @@ SELECT
 FROM (
     SELECT
         namespace, revision, module,
-        uniqExact(qualname, line) AS functions,
-        uniqExact(profile) AS profiles,
-        min(f.first_seen) AS first_seen,
-        max(f.last_seen) AS last_seen,
-        min(f.exemplar_trace_id) AS exemplar_trace_id
-    FROM counted_functions AS f
+        sum(p.functions) AS functions,
+        sum(p.profiles) AS profiles,
+        min(p.first_seen) AS first_seen,
+        max(p.last_seen) AS last_seen,
+        min(p.exemplar_trace_id) AS exemplar_trace_id
+    FROM (
+        SELECT
+            namespace, revision, module, count() AS functions, 0 AS profiles,
+            min(f.first_seen) AS first_seen, max(f.last_seen) AS last_seen, min(f.exemplar) AS exemplar_trace_id
+        FROM (
+            SELECT
+                namespace, revision, symbol_hash, any(c.module) AS module,
+                min(c.first_seen) AS first_seen, max(c.last_seen) AS last_seen, min(c.exemplar_trace_id) AS exemplar
+            FROM counted_functions AS c
+            GROUP BY namespace, revision, symbol_hash
+        ) AS f
+        GROUP BY namespace, revision, module
+        UNION ALL
+        SELECT namespace, revision, module, 0, count(), min(f.first_seen), max(f.last_seen), min(f.exemplar)
+        FROM (
+            SELECT
+                namespace, revision, profile, module,
+                min(c.first_seen) AS first_seen, max(c.last_seen) AS last_seen, min(c.exemplar_trace_id) AS exemplar
+            FROM counted_functions AS c
+            GROUP BY namespace, revision, profile, module
+        ) AS f
+        GROUP BY namespace, revision, module
+    ) AS p
     GROUP BY namespace, revision, module
 ) AS e
 GLOBAL LEFT JOIN (

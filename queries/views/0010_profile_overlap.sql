@@ -1,28 +1,38 @@
 -- Each profile against each other one: how many functions both execute, and whether the other executes all of its.
 CREATE OR REPLACE VIEW profile_overlap AS
-WITH executed AS (
-    -- the functions of a revision are numbered, so that a profile's are a bitmap; sorted, because both sides of the join
-    -- number them anew, and rows come in no order
-    SELECT namespace, revision, arrayJoin(n.profiles) AS profile, groupBitmapState(toUInt32(n.number)) AS functions
-    FROM (
-        SELECT namespace, revision, profiles, number
-        FROM (
-            SELECT namespace, revision, arraySort(groupArray(s.profiles)) AS profiles_of_each
-            FROM symbol_profiles AS s
-            GROUP BY namespace, revision
-        )
-        ARRAY JOIN profiles_of_each AS profiles, arrayEnumerate(profiles_of_each) AS number
-    ) AS n
-    GROUP BY namespace, revision, profile
-)
 SELECT
-    a.namespace AS namespace, a.revision AS revision, a.profile AS profile,
-    b.profile AS other,
-    bitmapCardinality(a.functions) AS functions,
-    bitmapCardinality(b.functions) AS other_functions,
-    bitmapAndCardinality(a.functions, b.functions) AS shared,
+    namespace, revision,
+    own.profile AS profile,
+    others.profile AS other,
+    bitmapCardinality(own.functions) AS functions,
+    bitmapCardinality(others.functions) AS other_functions,
+    bitmapAndCardinality(own.functions, others.functions) AS shared,
     round(shared / (functions + other_functions - shared), 4) AS jaccard,
     toBool(shared = functions) AS is_subset
-FROM executed AS a
-GLOBAL INNER JOIN executed AS b ON b.namespace = a.namespace AND b.revision = a.revision
-WHERE a.profile != b.profile;
+FROM (
+    SELECT namespace, revision, executed, arrayJoin(executed) AS own
+    FROM (
+        -- the functions of a revision are numbered, so that a profile's are a bitmap
+        SELECT
+            namespace, revision,
+            groupArray(p.profile) AS profiles,
+            groupArray(length(p.hashes)) AS sizes,
+            arrayEnumerateDense(groupArrayArray(p.hashes)) AS numbers,
+            arrayMap(
+                (profile, size, end) -> CAST(
+                    (profile, bitmapBuild(arraySlice(numbers, end - size + 1, size))),
+                    'Tuple(profile String, functions AggregateFunction(groupBitmap, UInt32))'
+                ),
+                profiles, sizes, arrayCumSum(sizes)
+            ) AS executed
+        FROM (
+            SELECT namespace, revision, profile, groupArray(c.symbol_hash) AS hashes
+            FROM counted_functions AS c
+            GROUP BY namespace, revision, profile
+            SETTINGS optimize_aggregation_in_order = 1
+        ) AS p
+        GROUP BY namespace, revision
+    )
+)
+ARRAY JOIN executed AS others
+WHERE own.profile != others.profile;

@@ -2,9 +2,24 @@
 CREATE OR REPLACE VIEW profile_unique AS
 SELECT
     namespace, revision, profile,
-    count() AS functions,
-    countIf(s.profile_count = 1) AS unique_functions,
-    arraySort(groupArrayIf(s.symbol, s.profile_count = 1)) AS symbols
-FROM symbol_profiles AS s
-ARRAY JOIN s.profiles AS profile
+    sum(p.functions) AS functions,
+    sum(p.unique_functions) AS unique_functions,
+    arraySort(arrayFlatten(groupArray(p.symbols))) AS symbols
+FROM (
+    SELECT namespace, revision, profile, uniqExact(c.symbol_hash) AS functions, 0 AS unique_functions,
+        CAST([], 'Array(String)') AS symbols
+    FROM counted_functions AS c
+    GROUP BY namespace, revision, profile
+    UNION ALL
+    SELECT namespace, revision, profile, 0, count(), groupArray(s.symbol)
+    FROM (
+        SELECT
+            namespace, revision, min(c.profile) AS profile,
+            concat(any(c.module), ':', any(c.qualname), '@', toString(any(c.line))) AS symbol
+        FROM counted_functions AS c
+        GROUP BY namespace, revision, symbol_hash
+        HAVING min(c.profile) = max(c.profile)
+    ) AS s
+    GROUP BY namespace, revision, profile
+) AS p
 GROUP BY namespace, revision, profile;
