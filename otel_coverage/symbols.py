@@ -18,7 +18,7 @@ from inspect import (
     CO_VARKEYWORDS,
 )
 from types import CodeType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from otel_coverage.source import SourceFile
@@ -27,26 +27,44 @@ _RESUME_SIZE = 2  # bytes of the instruction that functions of 3.12 and 3.13 beg
 _NEVER_HIDDEN = CO_VARARGS | CO_VARKEYWORDS | CO_GENERATOR | CO_COROUTINE | CO_ASYNC_GENERATOR | CO_ITERABLE_COROUTINE
 
 
-class Symbol(NamedTuple):
-    """A function or class definition in the source tree.
+class Symbol(str):
+    """A function or class definition in the source tree: its id, ``module:qualname@line``.
 
-    A tuple, since sets of hundreds are made at the end of every request: no other class is hashed without Python code.
+    A string, since sets of hundreds are made, sorted and written out at the end of every request: no other class is
+    hashed but once.
     """
 
-    module: str
-    qualname: str
-    line: int
+    __slots__ = ()
+
+    def __new__(cls, module: str, qualname: str, line: int) -> Self:
+        """The symbol of that name."""
+        return super().__new__(cls, f"{module}:{qualname}@{line}")
 
     @property
     def id(self) -> str:
         """The symbol as it stands in ``coverage.functions``: ``module:qualname@line``."""
-        return f"{self.module}:{self.qualname}@{self.line}"
+        return str(self)
 
-    def __str__(self) -> str:
-        return self.id
+    @property
+    def module(self) -> str:
+        """The module's dotted name; folders' names in it may hold anything."""
+        return self.rpartition("@")[0].rpartition(":")[0]
+
+    @property
+    def qualname(self) -> str:
+        """The definition's name in its module."""
+        return self.rpartition("@")[0].rpartition(":")[2]
+
+    @property
+    def line(self) -> int:
+        """The first line of the definition, decorators included."""
+        return int(self.rpartition("@")[2])
+
+    def __repr__(self) -> str:
+        return f"Symbol({self.module!r}, {self.qualname!r}, {self.line})"
 
     @classmethod
-    def parse(cls, text: str) -> Symbol:
+    def parse(cls, text: str) -> Self:
         """Read an :attr:`id` back.
 
         Raises:

@@ -55,9 +55,10 @@ class TestASymbol:
         with pytest.raises(ValueError, match="not a symbol"):
             Symbol.parse(text)
 
-    def test_sorts_by_module_then_name_then_line(self) -> None:
-        symbols = [Symbol("b", "a", 1), Symbol("a", "b", 10), Symbol("a", "b", 9)]
-        assert sorted(symbols) == [Symbol("a", "b", 9), Symbol("a", "b", 10), Symbol("b", "a", 1)]
+    def test_has_the_parts_that_it_was_made_of(self) -> None:
+        symbol = Symbol("a.b:c@7", "f.<locals>.g", 12)
+        assert (symbol.module, symbol.qualname, symbol.line) == ("a.b:c@7", "f.<locals>.g", 12)
+        assert repr(symbol) == "Symbol('a.b:c@7', 'f.<locals>.g', 12)"
 
 
 class TestAFunction:

@@ -1,8 +1,8 @@
-"""Processes that traced code starts: by environment where they are commands, by what is pickled where they are not.
+"""Processes of ``multiprocessing`` that traced code starts, and tasks that it hands to pools of them.
 
-A command finds the trace and the playback in ``TRACEPARENT`` and ``BAGGAGE``, see :mod:`.process`. A
-``multiprocessing.Process`` carries them itself and is recorded from its start to its end. Workers of pools serve
-whoever asks: each task, and each initializer, carries its own, and the worker belongs to nobody.
+A ``multiprocessing.Process`` carries the trace and the playback with what is pickled, and is recorded from its start to
+its end. Workers of pools serve whoever asks: each task, and each initializer, carries its own, and the worker belongs
+to nobody.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ import concurrent.futures.process
 import multiprocessing.pool
 import multiprocessing.process
 import os
-import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from multiprocessing import spawn
 from typing import Any
@@ -24,16 +23,16 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, TracerProvider
 
 from otel_coverage import __version__
+from otel_coverage.instrumentation.commands import following_forks
 from otel_coverage.instrumentation.continuing import FLUSH_SECONDS, carrier, continuing, is_traced, note_failure
 from otel_coverage.instrumentation.patch import Patches
-from otel_coverage.instrumentation.process import VARIABLES
+from otel_coverage.instrumentation.threads import Carried
 from otel_coverage.settings import Settings
 from otel_coverage.tracing.notices import notices
 from otel_coverage.tracing.provider import flush
 from otel_coverage.tracing.recorder import Recorder
 
 _KEY = "_otel_coverage"  # in a process object, and among what a spawned child prepares itself from
-_POPEN_ENV = 10  # the position of ``env`` among Popen's parameters
 _INITIALIZER = 2  # the position of the initializer in what both kinds of workers are started with
 _WORKERS = (concurrent.futures.process._process_worker, multiprocessing.pool.worker)  # type: ignore[attr-defined]
 
@@ -47,7 +46,6 @@ def hook_children(recorder: Recorder, provider: TracerProvider) -> None:
     if _hooks is not None:
         return
     _hooks = hooks = _Hooks(recorder, provider)
-    _patches.wrap(subprocess.Popen, "__init__", hooks.popen)
     _patches.wrap(multiprocessing.process.BaseProcess, "start", hooks.start)
     _patches.wrap(multiprocessing.process.BaseProcess, "_bootstrap", hooks.bootstrap)
     _patches.wrap(spawn, "get_preparation_data", hooks.preparation_data)
@@ -55,12 +53,6 @@ def hook_children(recorder: Recorder, provider: TracerProvider) -> None:
     _patches.wrap(concurrent.futures.ProcessPoolExecutor, "submit", hooks.submit)
     _patches.wrap(multiprocessing.pool.Pool, "apply_async", hooks.pool_task)
     _patches.wrap(multiprocessing.pool.Pool, "_guarded_task_generation", hooks.pool_tasks)
-
-
-def hook_popen(popen: type) -> None:
-    """The same for the commands that another class like ``subprocess.Popen`` starts."""
-    if _hooks is not None:
-        _patches.wrap(popen, "__init__", _hooks.popen)
 
 
 def release_children() -> None:
@@ -116,21 +108,6 @@ class Task:
                 flush(FLUSH_SECONDS)
 
 
-class _ThreadTask:
-    """A function as a worker thread is to call it: in the context of whoever asked for it."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-        self._context = otel_context.get_current()
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        token = otel_context.attach(self._context)
-        try:
-            return self._function(*args, **kwargs)
-        finally:
-            otel_context.detach(token)
-
-
 class _Hooks:
     """The wrappers. What fails in them is counted; the process starts all the same."""
 
@@ -151,18 +128,6 @@ class _Hooks:
             {"process.pid": os.getpid()},
         )
 
-    def popen(self, init: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """``Popen.__init__``: the environment names the context, unless the caller's own names another."""
-        try:
-            if is_traced(self._recorder):
-                if len(args) > _POPEN_ENV:
-                    args = (*args[:_POPEN_ENV], _environment(args[_POPEN_ENV]), *args[_POPEN_ENV + 1 :])
-                else:
-                    kwargs = {**kwargs, "env": _environment(kwargs.get("env"))}
-        except Exception as error:
-            notices.failed("handing a trace to a command", error)
-        return init(*args, **kwargs)
-
     def start(self, start: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """``Process.start``: the process carries the context; of a pool's worker its initializer does."""
         try:
@@ -174,7 +139,8 @@ class _Hooks:
                     process._args = (*before, self._task(process._args[_INITIALIZER], must_flush=True), *after)
         except Exception as error:
             notices.failed("handing a trace to a process", error)
-        return start(*args, **kwargs)
+        with following_forks():
+            return start(*args, **kwargs)
 
     def preparation_data(
         self, describe: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -210,6 +176,7 @@ class _Hooks:
                     span.set_status(StatusCode.ERROR)
                 return code
         finally:
+            self._recorder.settle()
             flush(FLUSH_SECONDS)
 
     def submit(self, submit: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -247,7 +214,7 @@ class _Hooks:
 
     def _pooled(self, pool: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
         if isinstance(pool, multiprocessing.pool.ThreadPool):
-            return (_ThreadTask(args[0]), *args[1:]) if args else args
+            return (Carried(args[0]), *args[1:]) if args else args
         return self._tasked(args, must_flush=True)  # to leave a pool's with statement kills its workers
 
     def _tasked(self, args: tuple[Any, ...], *, must_flush: bool) -> tuple[Any, ...]:
@@ -284,16 +251,3 @@ def _serves(process: Any) -> bool:
 
 def _name(function: object) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
-
-
-def _environment(given: Mapping[Any, Any] | None) -> dict[Any, Any]:
-    """The environment of a command: what the caller gives, with the context, unless it names another one itself."""
-    environ: dict[Any, Any] = dict(os.environ if given is None else given)
-    found = carrier()
-    for name, header in VARIABLES.items():
-        if name in environ and environ[name] != os.environ.get(name):
-            continue
-        environ.pop(name, None)
-        if header in found:
-            environ[name] = found[header]
-    return environ

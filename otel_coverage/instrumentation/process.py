@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from opentelemetry import context as otel_context
@@ -19,6 +19,8 @@ from otel_coverage import __version__
 from otel_coverage.tracing.context import playback_of, with_entry
 from otel_coverage.tracing.notices import notices
 from otel_coverage.tracing.recorder import Recorder
+
+_leave: Callable[[], None] | None = None
 
 # as OpenTelemetry spells its headers in an environment
 VARIABLES = {"TRACEPARENT": "traceparent", "TRACESTATE": "tracestate", "BAGGAGE": "baggage"}
@@ -50,5 +52,14 @@ def continue_environment(recorder: Recorder, provider: TracerProvider, environ: 
         except Exception as error:
             notices.failed("ending the process's span", error)
         recorder.close(entry)
+        recorder.settle()
 
+    global _leave
+    _leave = leave
     atexit.register(leave)  # the provider's shutdown was registered before, so it runs after
+
+
+def leave_process() -> None:
+    """This process is about to become another program: end its span, where it has one."""
+    if _leave is not None:
+        _leave()

@@ -19,6 +19,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, TracerProvid
 from opentelemetry.util.types import AttributeValue
 
 from otel_coverage import __version__
+from otel_coverage.instrumentation.commands import following_forks
 from otel_coverage.instrumentation.continuing import FLUSH_SECONDS, carrier, continuing, note_failure
 from otel_coverage.instrumentation.patch import Patches
 from otel_coverage.tracing.context import entry_of
@@ -52,6 +53,7 @@ class RQInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         self._patches.wrap(rq.job.Job, "perform", hooks.perform)
         self._patches.wrap(rq.queue.Queue, "run_sync", hooks.run_sync)
         self._patches.wrap(rq.worker.Worker, "perform_job", hooks.perform_job)
+        self._patches.wrap(rq.worker.Worker, "fork_work_horse", hooks.fork)
         if hasattr(rq.job.Job, "execute_stopped_callback"):
             self._patches.wrap(rq.job.Job, "execute_stopped_callback", hooks.stopped)
         else:  # since RQ 3
@@ -107,7 +109,14 @@ class _Hooks:
                 return done
         finally:
             if worker.is_horse:  # it leaves by os._exit, which runs nothing at exit
+                if self._recorder is not None:
+                    self._recorder.settle()
                 flush(FLUSH_SECONDS)
+
+    def fork(self, fork: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """``Worker.fork_work_horse``: what the child performs is recorded there."""
+        with following_forks():
+            return fork(*args, **kwargs)
 
     def stopped(self, call: Callable[..., Any], job: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The callback of a job that was stopped: its own process was killed, this is the worker's."""

@@ -11,8 +11,10 @@ import wrapt
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_coverage.instrumentation.children import hook_children, hook_popen, release_children
+from otel_coverage.instrumentation.children import hook_children, release_children
+from otel_coverage.instrumentation.commands import hook_commands, hook_popen, release_commands
 from otel_coverage.instrumentation.process import continue_environment
+from otel_coverage.instrumentation.threads import hook_threads, release_threads
 from otel_coverage.settings import Settings
 from otel_coverage.tracing import provider as providers
 from otel_coverage.tracing import recorder as recorders
@@ -78,6 +80,8 @@ def wire(
     if not auto:
         _carry_into_threads()
     if recorder is not None:
+        hook_threads(recorder)
+        hook_commands(recorder)
         hook_children(recorder, provider)
         _when("gevent.subprocess", lambda: hook_popen(sys.modules["gevent.subprocess"].Popen))
         _continue_environment(recorder, provider)
@@ -93,6 +97,7 @@ def uninstrument(app: Flask | None = None) -> None:
         return
     _when_imported.clear()
     release_children()
+    release_commands()
     if "otel_coverage.instrumentation.flask" in sys.modules:
         from otel_coverage.instrumentation import flask
 
@@ -102,6 +107,7 @@ def uninstrument(app: Flask | None = None) -> None:
 
         if RQInstrumentor().is_instrumented_by_opentelemetry:
             RQInstrumentor().uninstrument()
+    release_threads()  # put on after OpenTelemetry's, so taken off before
     if _threads_by_us:
         ThreadingInstrumentor().uninstrument()
         _threads_by_us = False

@@ -67,7 +67,7 @@ def chunks(executed: Executed, budget: int, longest: int | None = None) -> list[
         found[-1].size += size
         return found[-1]
 
-    for symbol in sorted(encodable(symbol.id) for symbol in executed.functions):
+    for symbol in sorted(map(encodable, executed.functions)):
         if len(symbol) <= (longest or len(symbol)):
             room_for(symbol).functions.append(symbol)
         else:
@@ -152,4 +152,4 @@ def ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 def encodable(text: str) -> str:
     """``text`` as UTF-8 can hold it: one surrogate from an undecodable file name would fail the whole export."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

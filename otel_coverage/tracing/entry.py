@@ -9,6 +9,7 @@ from time import time_ns
 from opentelemetry.trace import Span, SpanContext, SpanKind
 
 from otel_coverage.recording import Executed, Recording
+from otel_coverage.tracing.errand import Errand
 from otel_coverage.tracing.playback import Playback
 
 ROLES = {SpanKind.SERVER: "server", SpanKind.CONSUMER: "consumer", SpanKind.INTERNAL: "process"}
@@ -29,6 +30,7 @@ class Entry:
         longest_element: characters that the entry span's provider lets a value have; None for no limit.
         told_reason: the reason for incompleteness that a span was told last.
         telling: held from taking what ran until it stands on a span, so that who closes the entry waits for that.
+        is_left: nothing of it runs any more but its errands.
     """
 
     def __init__(self, playback: Playback, kind: SpanKind, recording: Recording | None, failure: str | None) -> None:
@@ -45,6 +47,8 @@ class Entry:
         self._taken = Executed()
         self._lock = threading.Lock()
         self.telling = threading.Lock()
+        self.is_left = False
+        self._errands: set[Errand] = set()
 
     @property
     def role(self) -> str:
@@ -57,9 +61,39 @@ class Entry:
         return self._failure if self.recording is None else self.recording.incomplete_reason
 
     def misses(self, reason: str) -> None:
-        """Something that belongs here will not come, and whoever hooks knows why."""
+        """Something that belongs here will not come, and whoever hooks knows why. Told at once where all is told."""
         if self.recording is not None:
             self.recording.incomplete_reason = reason
+            if not self.is_open:
+                self._tell_rest()
+
+    @property
+    def errands(self) -> tuple[Errand, ...]:
+        """What other threads do for it now, or are about to."""
+        with self._lock:
+            return tuple(self._errands)
+
+    def send(self, errand: Errand) -> bool:
+        """Another thread is to do something that belongs here. Returns whether that is recorded: not after the end."""
+        with self._lock:
+            if not self.is_open or (self.is_left and not self._errands):
+                return False
+            self._errands.add(errand)
+            return True
+
+    def finish(self, errand: Errand) -> bool:
+        """It is done, or will not be. Returns whether that was the last thing to wait for."""
+        with self._lock:
+            if errand not in self._errands:
+                return False
+            self._errands.discard(errand)
+            return self.is_left and not self._errands
+
+    def leave(self) -> bool:
+        """All that belongs here is done but for errands. Returns whether there are none."""
+        with self._lock:
+            self.is_left = True
+            return not self._errands
 
     def awaits(self, kind: SpanKind) -> bool:
         """Whether a span of that ``kind``, starting now, is the entry span."""

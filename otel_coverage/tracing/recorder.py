@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 
@@ -16,6 +17,7 @@ from otel_coverage.settings import Settings
 from otel_coverage.source import SourceTree
 from otel_coverage.tracing.context import current_recording
 from otel_coverage.tracing.entry import Entry
+from otel_coverage.tracing.errand import Errand
 from otel_coverage.tracing.notices import notices
 from otel_coverage.tracing.playback import Playback
 
@@ -36,7 +38,10 @@ class Recorder:
         self.settings = settings
         self._folder = os.getcwd()
         self._engine: Engine | None = None
+        self._tree: SourceTree | None = None
         self._open: set[Entry] = set()
+        self._outlived: set[Entry] = set()  # those that wait for their errands alone
+        self._settles_at_exit = False
         self._watch: threading.Thread | None = None
         self._is_over = threading.Event()
         self._lock = threading.Lock()
@@ -59,15 +64,65 @@ class Recorder:
         return entry
 
     def close(self, entry: Entry) -> None:
-        """End the entry's recording and write what is left of it. Never raises; closing twice is fine."""
-        self._open.discard(entry)
+        """End the entry's recording and write what is left of it. Never raises; closing twice is fine.
+
+        Where other threads still do something for it, what ran until now is written, and the rest once they are done,
+        or after half a minute or so: a thread that lives as long as the process belongs to nobody in the long run.
+        """
         try:
-            entry.close(self._end)
+            if entry.leave():
+                self._close(entry)
+            elif entry.recording is None or not entry.recording.follows_contexts:
+                self._cut(entry, "as it ended, and its engine cannot follow both")
+            else:
+                if not self._settles_at_exit:
+                    self._settles_at_exit = True
+                    atexit.register(self.settle)  # runs before the provider's shutdown, which was registered earlier
+                self._outlived.add(entry)
+                entry.tell_growth()
         except Exception as error:
             notices.failed("closing a recording", error)
 
+    def send(self, entry: Entry, errand: Errand) -> None:
+        """Another thread is to do something for the entry, which waits for it. Never raises; sending twice is fine."""
+        try:
+            if entry.send(errand):
+                return
+            if self.runs_application(errand):
+                entry.misses("a thread did something for it that it had not begun in time")
+        except Exception as error:
+            notices.failed("following a thread", error)
+
+    def finish(self, entry: Entry, errand: Errand) -> None:
+        """What another thread did for the entry is done. Never raises."""
+        try:
+            if entry.finish(errand):
+                self._close(entry)
+        except Exception as error:
+            notices.failed("closing a recording", error)
+
+    @property
+    def is_recording(self) -> bool:
+        """Whether anything is open in this process."""
+        return bool(self._open)
+
+    def tell_growth(self) -> None:
+        """Write what ran until now of all that is open. Never raises."""
+        for entry in list(self._open):
+            self._tell_growth_of(entry)
+
+    def settle(self) -> None:
+        """The process is about to end: whoever still does something for an entry will be heard of no more."""
+        for entry in list(self._outlived):
+            self._cut(entry, "as the process ended")
+
+    def runs_application(self, errand: Errand) -> bool:
+        """Whether the errand is one of the application's code, as far as that can be seen now."""
+        return self._tree is not None and errand.runs(self._is_wanted)
+
     def shutdown(self) -> None:
         """Give everything back to the interpreter. The next entry would open the engine anew."""
+        self.settle()
         self._is_over.set()
         if self._watch is not None:
             self._watch.join(JOIN_SECONDS)
@@ -83,7 +138,9 @@ class Recorder:
             with self._lock:
                 engine = self._engine
                 if engine is None:
-                    tree = SourceTree.from_rcfile(self.settings.source or (self._folder,), self.settings.rcfile)
+                    self._tree = tree = SourceTree.from_rcfile(
+                        self.settings.source or (self._folder,), self.settings.rcfile
+                    )
                     engine = self._engine = open_engine(
                         self.settings.engine,
                         self.settings.granularity,
@@ -92,6 +149,26 @@ class Recorder:
                         branch=wants_branches(self.settings.rcfile),
                     )
         return engine
+
+    def _is_wanted(self, filename: str) -> bool:
+        try:
+            return self._tree is not None and self._tree.locate(filename) is not None
+        except (OSError, ValueError):  # code may be called anything
+            return False
+
+    def _cut(self, entry: Entry, when: str) -> None:
+        """Close an entry while others still do something for it; incomplete where that is known to be its own code."""
+        try:
+            if any(self.runs_application(errand) for errand in entry.errands):
+                entry.misses(f"a thread that it started was still running {when}")
+            self._close(entry)
+        except Exception as error:
+            notices.failed("closing a recording", error)
+
+    def _close(self, entry: Entry) -> None:
+        self._open.discard(entry)
+        self._outlived.discard(entry)
+        entry.close(self._end)
 
     def _end(self, recording: Recording) -> None:
         engine = self._engine
@@ -103,7 +180,7 @@ class Recorder:
             if self._watch is not None:
                 return
             self._watch = threading.Thread(
-                target=self._tell_growth, args=(self._is_over,), name="otel-coverage-growth", daemon=True
+                target=self._watch_growth, args=(self._is_over,), name="otel-coverage-growth", daemon=True
             )
             token = otel_context.attach(Context())  # the thread is to belong to nobody
             try:
@@ -111,20 +188,28 @@ class Recorder:
             finally:
                 otel_context.detach(token)
 
-    def _tell_growth(self, is_over: threading.Event) -> None:
+    @staticmethod
+    def _tell_growth_of(entry: Entry) -> None:
+        try:
+            entry.tell_growth()
+        except Exception as error:
+            notices.failed("telling what has grown", error)
+
+    def _watch_growth(self, is_over: threading.Event) -> None:
         told_next: set[Entry] = set()
+        cut_next: set[Entry] = set()
         while not is_over.wait(GROWTH_SECONDS):
+            for entry in cut_next & self._outlived:
+                self._cut(entry, f"more than {GROWTH_SECONDS:g} s after it")
+            cut_next = set(self._outlived)
             for entry in told_next:
-                try:
-                    entry.tell_growth()
-                except Exception as error:
-                    notices.failed("telling what has grown", error)
+                self._tell_growth_of(entry)
             told_next = set(self._open)  # open now; told if they still are in half a minute
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()
         self._is_over = threading.Event()
-        self._open = set()
+        self._open, self._outlived = set(), set()
         self._watch = None
 
 

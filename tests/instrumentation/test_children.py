@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_coverage.instrumentation import children
+from otel_coverage.instrumentation import commands
 from tests.support.collector import Collector, ReceivedSpan
 from tests.support.commands import RUN, call
 
@@ -21,6 +21,10 @@ def in_child(*_): return 7
 def in_other_child(*_): pass
 def set_up(): pass
 def on_import(): pass
+def forever(begun):
+    begun.set()
+    import time
+    time.sleep(600)
 def failing(): raise LookupError("nothing")
 def deeper():
     import subprocess
@@ -81,6 +85,13 @@ def family(spans: list[ReceivedSpan]) -> dict[str, list[set[str]]]:
         "os.popen(COMMAND[0] + ' child.py').close()",
         "import asyncio; asyncio.run(asyncio.wait_for(spawned(), 30))",
         "import threading; it = threading.Thread(target=subprocess.run, args=(COMMAND,)); it.start(); it.join()",
+        "subprocess.run(COMMAND, check=True, preexec_fn=lambda: None)",
+        "os.system(' '.join(COMMAND))",
+        "os.waitpid(os.posix_spawn(COMMAND[0], COMMAND, os.environ), 0)",
+        "os.waitpid(os.posix_spawnp(COMMAND[0], COMMAND, {**os.environ, 'OWN': '1'}), 0)",
+        "os.spawnv(os.P_WAIT, COMMAND[0], COMMAND)",
+        "os.spawnvpe(os.P_WAIT, COMMAND[0], COMMAND, {**os.environ, 'OWN': '1'})",
+        "os.spawnl(os.P_WAIT, COMMAND[0], *COMMAND)",
     ],
 )
 def test_a_command_is_recorded_in_a_span_of_its_own(start: str, collector: Collector, tmp_path: Path) -> None:
@@ -98,6 +109,77 @@ chores.in_parent()
         collector,
     )
     assert family(spans) == {"first": [{"on_import", "in_parent"}], "others": [{"in_child"}]}
+
+
+@pytest.mark.parametrize(
+    "become",
+    [
+        "os.execv(COMMAND[0], COMMAND)",
+        "os.execvp('python-that-is-nowhere', COMMAND)",
+        "os.execlpe(COMMAND[0], *COMMAND, {**os.environ, 'OWN': '1'})",
+    ],
+)
+def test_a_process_that_becomes_another_command_says_before_what_it_executed(
+    become: str, collector: Collector, tmp_path: Path
+) -> None:
+    (tmp_path / "child.py").write_text("import chores; chores.in_child()")
+    program = f"""
+COMMAND = [sys.executable, "child.py"]
+chores.in_parent()
+try:
+    {become}
+except FileNotFoundError:  # on none of PATH's folders
+    chores.deeper
+    os.execv(COMMAND[0], COMMAND)
+"""
+    spans = play(program, tmp_path, collector)
+    assert family(spans) == {"first": [{"on_import", "in_parent"}], "others": [{"in_child"}]}
+
+
+def test_a_bare_fork_is_not_followed_and_its_parent_says_so(collector: Collector, tmp_path: Path) -> None:
+    program = """
+chores.in_parent()
+child = os.fork()
+if child == 0:
+    chores.in_child()
+    os._exit(0)
+os.waitpid(child, 0)
+"""
+    (span,) = play(program, tmp_path, collector)
+    assert span.functions == {"chores:on_import", "chores:in_parent"}
+    assert span.attributes["coverage.complete"] is False
+    assert "os.fork" in span.attributes["coverage.incomplete_reason"]
+
+
+def test_a_process_that_ends_before_its_daemons_says_so(collector: Collector, tmp_path: Path) -> None:
+    program = """
+import threading
+begun = threading.Event()
+threading.Thread(target=chores.forever, args=(begun,), daemon=True).start()
+begun.wait()
+"""
+    spans = play(program, tmp_path, collector)
+    assert {name for span in spans for name in span.functions} == {"chores:on_import", "chores:forever"}
+    assert {span.attributes.get("coverage.incomplete_reason") for span in spans} == {
+        None,
+        "a thread that it started was still running as the process ended"
+        if sys.version_info >= (3, 12)
+        else "a thread that it started was still running as it ended, and its engine cannot follow both",
+    }
+
+
+def test_a_fork_of_nobodys_is_nobodys_affair(collector: Collector, tmp_path: Path) -> None:
+    program = """
+from opentelemetry import context
+token = context.attach(context.Context())
+child = os.fork()
+if child == 0:
+    os._exit(0)
+os.waitpid(child, 0)
+context.detach(token)
+"""
+    (span,) = play(program, tmp_path, collector)
+    assert span.attributes["coverage.complete"] is True
 
 
 def test_a_command_of_a_command_is_its_child(collector: Collector, tmp_path: Path) -> None:
@@ -254,11 +336,14 @@ if __name__ == "__main__":
 
 def test_undoing_puts_back_what_starts_processes(collector: Collector, tmp_path: Path) -> None:
     program = """
-import otel_coverage
+import otel_coverage, threading
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import pool, process, spawn
 owners = [(subprocess.Popen, "__init__"), (process.BaseProcess, "start"), (process.BaseProcess, "_bootstrap"),
           (spawn, "prepare"), (spawn, "get_preparation_data"), (ProcessPoolExecutor, "submit"),
-          (pool.Pool, "apply_async"), (pool.Pool, "_guarded_task_generation")]
+          (pool.Pool, "apply_async"), (pool.Pool, "_guarded_task_generation"),
+          (threading.Thread, "start"), (threading.Thread, "run"), (ThreadPoolExecutor, "submit"),
+          (os, "execv"), (os, "execve"), (os, "_spawnvef"), (os, "system"), (os, "posix_spawn"), (os, "posix_spawnp")]
 hooked = lambda: [vars(owner)[name] for owner, name in owners]
 before = hooked()
 otel_coverage.instrument()
@@ -271,6 +356,6 @@ assert all(new is old for new, old in zip(hooked(), before))
 
 def test_what_a_caller_hands_a_command_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {b"BYTES": b"1", "OWN": "2"}
-    assert children._environment(given) == given
+    assert commands._environment(given) == given
     monkeypatch.setenv("BAGGAGE", "stale=1")
-    assert children._environment({**os.environ}) == {name: os.environ[name] for name in os.environ if name != "BAGGAGE"}
+    assert commands._environment({**os.environ}) == {name: os.environ[name] for name in os.environ if name != "BAGGAGE"}

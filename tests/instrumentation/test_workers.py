@@ -117,6 +117,18 @@ def test_a_job_that_is_stopped_has_its_callback_recorded_and_is_incomplete(
     assert "was stopped" in span.attributes["coverage.incomplete_reason"]
 
 
+def test_a_job_whose_thread_dies_with_its_process_is_incomplete(
+    collector: Collector, redis: Redis, redis_url: str, spans: Spans, tmp_path: Path
+) -> None:
+    with traced(spans):
+        rq.Queue(connection=redis).enqueue("store_front.jobs.leave_behind")
+    call(work(redis_url, "--burst"), **recording(collector, STARTED=str(tmp_path / "started")))
+    arrived = [span for span in collector.spans if span.role in ("consumer", "part")]
+    assert {name for span in arrived for name in span.functions} >= {JOBS + "leave_behind", JOBS + "last"}
+    (reason,) = {span.attributes.get("coverage.incomplete_reason") for span in arrived} - {None}
+    assert "a thread that it started was still running" in reason
+
+
 def test_a_job_that_times_out_is_recorded_until_then(
     collector: Collector, redis: Redis, redis_url: str, spans: Spans, tmp_path: Path
 ) -> None:

@@ -32,6 +32,11 @@ def in_a_thread():
     pass
 
 
+def taste(until):
+    tag("bite")
+    until.wait(60)
+
+
 def put_back():
     pass
 

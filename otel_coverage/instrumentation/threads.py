@@ -1,0 +1,126 @@
+"""Threads that traced code starts, and what it asks pools of threads to do: each runs for whoever asked, to its end.
+
+OpenTelemetry's threading instrumentation carries contexts as well, but not into a ``run()`` of one's own, and it does
+not know when a thread is done.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from opentelemetry import context as otel_context
+
+from otel_coverage.instrumentation.patch import Patches
+from otel_coverage.tracing.context import entry_of
+from otel_coverage.tracing.errand import Errand
+from otel_coverage.tracing.recorder import Recorder
+
+_patches = Patches()
+_hooks: _Hooks | None = None
+
+
+def hook_threads(recorder: Recorder) -> None:
+    """Have threads run for who started them. Doing it twice changes nothing."""
+    global _hooks
+    if _hooks is None:
+        _hooks = _Hooks(recorder)
+        _patches.wrap(threading.Thread, "start", _hooks.start)
+        if "start" in vars(threading.Timer):  # OpenTelemetry's instrumentation puts one there
+            _patches.wrap(threading.Timer, "start", _hooks.start)
+        _patches.wrap(ThreadPoolExecutor, "submit", _hooks.submit)
+
+
+def release_threads() -> None:
+    """Undo :func:`hook_threads`."""
+    global _hooks
+    _hooks = None
+    _patches.undo()
+
+
+class Carried:
+    """A function as another thread is to call it, any number of times: in the context of whoever asked for it.
+
+    Args:
+        function: what to call.
+        errand: what the call is known by, where there is to be one and somebody waits for it already.
+    """
+
+    def __init__(self, function: Callable[..., Any], errand: Errand | None = None) -> None:
+        self._function = function
+        self._context = otel_context.get_current()
+        self._entry = entry_of(self._context)
+        self._errand = errand
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call it."""
+        token = otel_context.attach(self._context)  # first of all: engine ``coverage`` waits a few calls for it
+        hooks, entry = _hooks, self._entry
+        errand = self._errand or Errand(self._function, is_application=True)
+        if entry is not None and hooks is not None:
+            errand.begin()
+            hooks.recorder.send(entry, errand)
+        try:
+            return self._function(*args, **kwargs)
+        finally:
+            otel_context.detach(token)
+            if entry is not None and hooks is not None:
+                hooks.recorder.finish(entry, errand)
+
+
+class _Hooks:
+    """The wrappers."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+
+    def start(self, start: Callable[..., Any], thread: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """``Thread.start``: the thread's ``run()`` is called in the context of whoever starts it."""
+        entry = entry_of(otel_context.get_current())
+        if entry is None or thread.ident is not None:
+            return start(*args, **kwargs)
+        errand = Errand(_called_by(thread))
+        if errand.serves_all:
+            return start(*args, **kwargs)
+        own = vars(thread).get("run")
+        carried = Carried(thread.run, errand)
+
+        def run() -> None:
+            if own is None:
+                del thread.run
+            else:
+                thread.run = own
+            carried()
+
+        self.recorder.send(entry, errand)
+        thread.run = run
+        try:
+            return start(*args, **kwargs)
+        except BaseException:
+            self.recorder.finish(entry, errand)
+            raise
+
+    def submit(self, submit: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """``ThreadPoolExecutor.submit``: the function is called in the context of whoever asks."""
+        entry = entry_of(otel_context.get_current())
+        if entry is None or not args:
+            return submit(*args, **kwargs)
+        errand = Errand(args[0])
+        self.recorder.send(entry, errand)
+        try:
+            future = submit(Carried(args[0], errand), *args[1:], **kwargs)
+        except BaseException:
+            self.recorder.finish(entry, errand)
+            raise
+        future.add_done_callback(lambda _: self.recorder.finish(entry, errand))  # also where it is cancelled
+        return future
+
+
+def _called_by(thread: threading.Thread) -> Callable[..., object]:
+    """What the thread is for: its target, a timer's function, or a ``run()`` of its own."""
+    if isinstance(thread, threading.Timer):
+        return thread.function
+    target = getattr(thread, "_target", None)
+    return target if callable(target) else thread.run

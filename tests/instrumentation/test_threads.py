@@ -1,0 +1,248 @@
+"""Threads that a request starts, and what it asks of pools: they belong to it, also when it is over before them."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.pool import ThreadPool
+from types import ModuleType
+from typing import Any
+
+import flask
+import pytest
+from opentelemetry import context as otel_context
+
+import otel_coverage
+from otel_coverage.tracing import recorder
+from tests.support.traced import STORE_FRONT, Spans, functions
+
+GOODS = "store_front.goods:"
+PATIENCE = 20.0
+
+
+@pytest.fixture
+def goods(store_front: None) -> ModuleType:
+    return importlib.import_module("store_front.goods")
+
+
+@pytest.fixture
+def app(spans: Spans, goods: ModuleType) -> flask.Flask:
+    app = flask.Flask("threads")
+    otel_coverage.instrument(app, tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT])
+    return app
+
+
+@pytest.fixture
+def hold() -> Iterator[threading.Event]:
+    """Holds threads up until it is set; set in any case when the test is over."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def answer(app: flask.Flask, view: Callable[[], object], profile: str = "checkout") -> None:
+    """A request that is over when this returns."""
+    app.view_functions["view"] = lambda: str(view())
+    if not any(rule.endpoint == "view" for rule in app.url_map.iter_rules()):
+        app.add_url_rule("/", "view")
+    response = app.test_client().get("/", headers={"X-Profile-Trace": profile}, buffered=True)
+    response.close()
+    assert response.status_code == 200
+
+
+def wait_until(happened: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, "still not"
+        time.sleep(0.01)
+
+
+def reasons(spans: Spans) -> list[str]:
+    """Why something is missing, as it stands on the spans."""
+    attributes = [span.attributes or {} for span in spans.ended]
+    return [
+        str(found["coverage.incomplete_reason"]) for found in attributes if not found.get("coverage.complete", True)
+    ]
+
+
+def test_a_thread_with_a_run_of_its_own_belongs_to_its_request(
+    app: flask.Flask, spans: Spans, goods: ModuleType
+) -> None:
+    class Taster(threading.Thread):
+        def run(self) -> None:
+            goods.in_a_thread()
+
+    def view() -> None:
+        taster = Taster()
+        taster.start()
+        taster.join()
+        assert "run" not in vars(taster)
+
+    answer(app, view)
+    assert functions(spans.only("server")) == {GOODS + "in_a_thread"}
+
+
+def wait_and_tag(hold: threading.Event, goods: ModuleType) -> None:
+    hold.wait(PATIENCE)
+    goods.tag("late")
+
+
+def as_thread(work: Callable[[], None]) -> None:
+    threading.Thread(target=work).start()
+
+
+def as_daemon(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, daemon=True).start()
+
+
+def as_timer(work: Callable[[], None]) -> None:
+    threading.Timer(0.0, work).start()
+
+
+def as_task(work: Callable[[], None]) -> None:
+    executor = ThreadPoolExecutor(1)
+    executor.submit(work)
+    executor.shutdown(wait=False)
+
+
+def as_thread_of_a_thread(work: Callable[[], None]) -> None:
+    as_thread(functools.partial(as_thread, work))
+
+
+@pytest.mark.since(3, 12)
+@pytest.mark.parametrize("start", [as_thread, as_daemon, as_timer, as_task, as_thread_of_a_thread])
+def test_what_outlives_its_request_is_told_in_parts_when_it_is_done(
+    start: Callable[[Callable[[], None]], None],
+    app: flask.Flask,
+    spans: Spans,
+    goods: ModuleType,
+    hold: threading.Event,
+) -> None:
+    def view() -> None:
+        goods.names()
+        start(functools.partial(wait_and_tag, hold, goods))
+
+    answer(app, view)
+    assert spans.functions() == {GOODS + "names"}
+    answer(app, lambda: goods.price("apple"), "another")
+    hold.set()
+    wait_until(lambda: GOODS + "tag" in spans.functions())
+    (part,) = spans.with_role("part")
+    assert functions(part) == {GOODS + "tag"}
+    first, second = spans.with_role("server")
+    assert part.parent is not None
+    assert first.context is not None
+    assert part.parent.span_id == first.context.span_id
+    assert functions(second) == {GOODS + "price"}
+    assert reasons(spans) == []
+    wait_until(lambda: not installed().is_recording)
+
+
+@pytest.mark.until(3, 11)
+def test_what_outlives_its_request_makes_it_incomplete_where_the_engine_cannot_follow(
+    app: flask.Flask, spans: Spans, goods: ModuleType, hold: threading.Event
+) -> None:
+    answer(app, lambda: as_thread(functools.partial(goods.taste, hold)))
+    assert not installed().is_recording
+    (reason,) = reasons(spans)
+    assert reason == "a thread that it started was still running as it ended, and its engine cannot follow both"
+
+
+@pytest.mark.since(3, 12)
+def test_a_thread_that_lives_on_is_followed_for_a_while_and_then_missed(
+    app: flask.Flask, spans: Spans, goods: ModuleType, hold: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "GROWTH_SECONDS", 0.05)
+
+    answer(app, lambda: as_daemon(functools.partial(goods.taste, hold)))
+    wait_until(lambda: reasons(spans))
+    assert not installed().is_recording
+    assert spans.functions() == {GOODS + "taste", GOODS + "tag"}
+    (reason,) = reasons(spans)
+    assert reason.startswith("a thread that it started was still running more than")
+
+
+@pytest.mark.since(3, 12)
+def test_a_librarys_thread_that_serves_everybody_takes_nothing_from_whoever_started_it(
+    app: flask.Flask, spans: Spans, hold: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "GROWTH_SECONDS", 0.05)
+    answer(app, lambda: as_daemon(hold.wait))  # type: ignore[arg-type]
+    wait_until(lambda: not installed().is_recording)
+    assert reasons(spans) == []
+
+
+def test_threads_of_a_pool_are_waited_for_by_nobody(app: flask.Flask, spans: Spans, goods: ModuleType) -> None:
+    pool = ThreadPoolExecutor(1)
+    answer(app, lambda: pool.submit(goods.tag, "x").result())
+    assert not installed().is_recording
+    assert functions(spans.only("server")) == {GOODS + "tag"}
+    pool.shutdown()
+
+
+def test_a_task_that_is_cancelled_is_waited_for_by_nobody(
+    app: flask.Flask, spans: Spans, goods: ModuleType, hold: threading.Event
+) -> None:
+    pool = ThreadPoolExecutor(1)
+    pool.submit(hold.wait, PATIENCE)
+
+    def view() -> None:
+        assert pool.submit(goods.tag, "x").cancel()
+
+    answer(app, view)
+    assert not installed().is_recording
+    assert reasons(spans) == []
+    hold.set()
+    pool.shutdown()
+
+
+def test_a_task_that_begins_after_its_request_is_missed(
+    app: flask.Flask, spans: Spans, goods: ModuleType, hold: threading.Event
+) -> None:
+    with ThreadPool(1) as pool:
+        pool.apply_async(hold.wait, (PATIENCE,))
+        answer(app, lambda: pool.map_async(goods.tag, ["x"]))
+        assert not installed().is_recording
+        hold.set()
+        pool.close()
+        pool.join()
+    assert ["had not begun in time" in reason for reason in reasons(spans)] == [True]
+
+
+def test_a_thread_that_cannot_start_leaves_nothing_open(
+    app: flask.Flask, spans: Spans, goods: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+    name = "_start_joinable_thread" if sys.version_info >= (3, 13) else "_start_new_thread"
+
+    def view() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(threading, name, refuse)
+            with pytest.raises(RuntimeError):
+                as_thread(goods.names)
+
+    answer(app, view)
+    assert not installed().is_recording
+    assert reasons(spans) == []
+
+
+def test_a_thread_of_nobodys_is_left_alone(app: flask.Flask, goods: ModuleType) -> None:
+    answer(app, lambda: "")
+    thread = threading.Thread(target=goods.names)
+    thread.start()
+    assert "run" not in vars(thread)
+    thread.join()
+    assert otel_context.get_current() == {}
+
+
+def installed() -> recorder.Recorder:
+    found = recorder.installed()
+    assert found is not None
+    return found
