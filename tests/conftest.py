@@ -24,8 +24,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     wanted: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
     for item in items:
-        since, until = item.get_closest_marker("since"), item.get_closest_marker("until")
-        fits = (since is None or here >= since.args) and (until is None or here <= until.args)
+        fits = all(here >= mark.args for mark in item.iter_markers("since")) and all(
+            here <= mark.args for mark in item.iter_markers("until")
+        )
         (wanted if fits else left_out).append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -14,3 +15,12 @@ def oracle() -> Iterator[Oracle]:
     """coverage.py alone, in a process of its own."""
     with Oracle() as oracle:
         yield oracle
+
+
+@pytest.fixture
+def switching_all_the_time() -> Iterator[None]:
+    """Threads take turns as often as the interpreter lets them."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)

@@ -9,9 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from otel_coverage.recording import Executed
+from otel_coverage.recording import Arc, Executed
+
+Arcs = Mapping[str, frozenset[Arc]]
+"""By path."""
 
 
 @dataclass(frozen=True)
@@ -88,20 +91,32 @@ class Oracle:
 
     def ask(self, folder: Path, module: str, steps: Iterable[Step]) -> Mapping[str, Ran]:
         """What ran under each context when the steps were taken one after the other."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        task = {"folder": str(folder), "module": module, "steps": [asdict(step) for step in steps]}
-        self._process.stdin.write(json.dumps(task) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        assert line, "the oracle died; its traceback is on stderr"
+        answers = self._answers({"folder": str(folder), "module": module, "steps": [asdict(step) for step in steps]})
         return {
             context: Ran(
                 frozenset((path, qualname, first) for path, qualname, first in answer["functions"]),
                 frozenset((path, number) for path, numbers in answer["lines"].items() for number in numbers),
             )
-            for context, answer in json.loads(line).items()
+            for context, answer in answers.items()
         }
+
+    def ask_arcs(self, folder: Path, module: str, steps: Iterable[Step], core: str) -> Mapping[str, Arcs]:
+        """The arcs that one core of coverage.py has of each context, its steps measured one by one."""
+        task = {"folder": str(folder), "module": module, "steps": [asdict(step) for step in steps], "core": core}
+        return {
+            context: {path: frozenset((before, after) for before, after in arcs) for path, arcs in found.items()}
+            for context, found in self._answers(task).items()
+        }
+
+    def _answers(self, task: Mapping[str, object]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(task) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        assert line, "the oracle died; its traceback is on stderr"
+        answers: dict[str, Any] = json.loads(line)
+        return answers
 
 
 def _path(module: str) -> str:

@@ -34,7 +34,8 @@ Raised = set[tuple[str, int, int]]
 
 def main() -> None:
     for line in sys.stdin:
-        answer = run(json.loads(line))
+        task = json.loads(line)
+        answer = run_for_arcs(task) if "core" in task else run(task)
         assert not any(name.split(".")[0] == "otel_coverage" for name in sys.modules)
         print(json.dumps(answer), flush=True)
 
@@ -70,6 +71,36 @@ def run(task: dict[str, Any]) -> dict[str, object]:
                 del sys.modules[name]
     data = cov.get_data()
     return {context: answer(data, context, folder, called[context], raised[context]) for context in called}
+
+
+def run_for_arcs(task: dict[str, Any]) -> dict[str, object]:
+    """The arcs of each context alone, with the core of coverage.py that the task names."""
+    folder = task["folder"]
+    sys.path.insert(0, folder)
+    importlib.invalidate_caches()
+    found: dict[str, dict[str, set[tuple[int, int]]]] = {}
+    try:
+        state = State(importlib.import_module(task["module"]))
+        for step in task["steps"]:
+            cov = coverage.Coverage(
+                data_file=None, config_file=False, branch=True, include=[os.path.join(folder, "*")], messages=False
+            )
+            cov.set_option("run:core", task["core"])
+            cov.set_option("run:disable_warnings", ["no-data-collected", "module-not-imported"])
+            cov.start()
+            state.take(step)
+            cov.stop()
+            data = cov.get_data()
+            of_context = found.setdefault(step["context"], {})
+            for filename in data.measured_files():
+                of_context.setdefault(os.path.relpath(filename, folder), set()).update(data.arcs(filename) or ())
+        state.close()
+    finally:
+        sys.path.remove(folder)
+        for name, module in list(sys.modules.items()):
+            if (getattr(module, "__file__", None) or "").startswith(folder):
+                del sys.modules[name]
+    return {context: {path: sorted(arcs) for path, arcs in files.items()} for context, files in found.items()}
 
 
 class Profile:

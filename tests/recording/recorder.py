@@ -61,15 +61,17 @@ _RESTART_ABOVE: dict[Way, float] = {"toggles": 1e9, "restarts": 0.0}
 class Recorder:
     """An engine for the programs of one folder."""
 
-    def __init__(self, kind: Kind, folder: Path, granularity: Granularity = "line") -> None:
+    def __init__(self, kind: Kind, folder: Path, granularity: Granularity = "line", *, branch: bool = False) -> None:
         self.variable: ContextVar[Any] = ContextVar("recording", default=None)
         self.granularity: Granularity = granularity
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(PURE_PYTHON, "1" if kind.written_in == "python" else "0")
             current = CurrentRecording(self.variable)
-            self.engine = open_engine(kind.choice, granularity, SourceTree([str(folder)]), current)
+            tree = SourceTree([str(folder)])
+            self.engine = open_engine(kind.choice, granularity, tree, current, branch=branch)
         if kind.choice != "coverage" and sys.version_info >= (3, 12):
-            assert self.engine.implementation.name == kind.written_in  # type: ignore[attr-defined]
+            written_in = "python" if self.engine.branch else kind.written_in
+            assert self.engine.implementation.name == written_in  # type: ignore[attr-defined]
             self.engine.restart_above = _RESTART_ABOVE.get(kind.way, 0.0)  # type: ignore[attr-defined]
         self._taken = TakenTools(leave=1) if kind.way == "one tool" else nullcontext()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,12 +23,7 @@ KINDS = ("browse", "order", "report", "stream", "manage", "fail")
 THREADS = 8
 
 
-@pytest.fixture(autouse=True)
-def _switching_all_the_time() -> Iterator[None]:
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(before)
+pytestmark = pytest.mark.usefixtures("switching_all_the_time")
 
 
 @pytest.fixture
