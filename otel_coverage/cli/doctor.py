@@ -17,8 +17,10 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_coverage import __version__
 from otel_coverage.cli.application import application_lines
+from otel_coverage.coveragepy import wants_branches
 from otel_coverage.errors import ConfigurationError, OtelCoverageError, UnreachableError
 from otel_coverage.recording import implementation, open_engine
+from otel_coverage.recording.ways import NO_BRANCHES
 from otel_coverage.revision import revision_of
 from otel_coverage.settings import ENVIRONMENT_PREFIX, PYPROJECT_TABLE, Settings
 from otel_coverage.source import SourceTree
@@ -100,7 +102,8 @@ def _settings(settings: Settings) -> Iterator[str]:
 
 
 def _engine(settings: Settings) -> Iterator[str]:
-    engine = open_engine(settings.engine, settings.granularity, SourceTree(["."]), current_recording())
+    wanted = wants_branches(settings.rcfile)
+    engine = open_engine(settings.engine, settings.granularity, SourceTree(["."]), current_recording(), branch=wanted)
     name = engine.name
     engine.close()
     if settings.engine != "auto":
@@ -111,8 +114,15 @@ def _engine(settings: Settings) -> Iterator[str]:
         reason = "sys.monitoring needs CPython 3.12"
     yield f"{name}, by {settings.granularity}: {reason}"
     if name == "monitoring":
-        callbacks = implementation()
+        callbacks = implementation(branch=engine.branch)
         yield f"callbacks in {callbacks.name.capitalize()}: {callbacks.reason}"
+    if wanted and engine.branch:
+        yield f"branches too: {settings.rcfile} says branch = true"
+    elif wanted:
+        reason = (
+            NO_BRANCHES if settings.granularity == "line" else "they come with lines: OTEL_COVERAGE_GRANULARITY=line"
+        )
+        yield f"no branches, though {settings.rcfile} says branch = true: {reason}"
 
 
 def _tool_ids() -> Iterator[str]:

@@ -22,7 +22,7 @@ from otel_coverage.recording.forks import forget_in_children
 from otel_coverage.recording.mark import NO_MARK, Mark
 from otel_coverage.recording.recording import Recording
 from otel_coverage.recording.resolving import Resolver
-from otel_coverage.recording.ways import SEES_BRANCHES
+from otel_coverage.recording.ways import NO_BRANCHES, SEES_BRANCHES
 from otel_coverage.settings import Granularity
 from otel_coverage.source import SourceTree
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 RECORDER = "otel-coverage"
 DISCOVERY = "otel-coverage discovery"
-
-NO_BRANCHES = "it sees branches from CPython 3.14 on; OTEL_COVERAGE_ENGINE=coverage records them on any"
 
 # 0, 1, 2 and 5 are meant for debuggers, coverage.py, profilers and optimizers: they come last.
 _TOOL_IDS = (4, 3, 5, 2, 0, 1)
@@ -213,7 +211,7 @@ class MonitoringEngine:
         self._tools, self._callbacks = tools, callbacks
         if self._lacks_branches:
             self._lacks_branches = False
-            _log.warning("engine 'monitoring' records lines alone, though branch = true: %s", NO_BRANCHES)
+            _log.warning("lines alone are recorded, though branch = true: %s", NO_BRANCHES)
 
     def _begin_elsewhere(self, reason: str) -> Recording:
         """A recording of the other engine, where there is one, or an empty one; incomplete either way."""

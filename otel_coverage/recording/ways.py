@@ -19,6 +19,9 @@ from otel_coverage.recording.bytecode import offset_after
 from otel_coverage.recording.executed import Arc
 
 SEES_BRANCHES: Final = sys.version_info >= (3, 14)
+NO_BRANCHES: Final = (
+    "engine 'monitoring' sees branches from CPython 3.14 on; OTEL_COVERAGE_ENGINE=coverage records them on any"
+)
 
 LEFT, RIGHT, OUT = range(3)
 

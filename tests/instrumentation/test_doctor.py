@@ -56,6 +56,36 @@ def test_it_says_what_the_callbacks_are_written_in_and_why(tmp_path: Path) -> No
     assert "engine     callbacks in Python: OTEL_COVERAGE_PURE_PYTHON is set\n" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("engine", "granularity", "said"),
+    [
+        ("coverage", "line", "branches too: branch.ini says branch = true"),
+        ("coverage", "function", "no branches, though branch.ini says branch = true: they come with lines: "),
+        pytest.param("auto", "line", "branches too: branch.ini says branch = true", marks=pytest.mark.since(3, 14)),
+        pytest.param(
+            "auto",
+            "line",
+            "no branches, though branch.ini says branch = true: engine 'monitoring' sees branches from CPython 3.14 on",
+            marks=[pytest.mark.since(3, 12), pytest.mark.until(3, 13)],
+        ),
+    ],
+)
+def test_it_says_whether_branches_are_recorded_where_the_coverage_configuration_asks_for_them(
+    engine: str, granularity: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "shop.py").write_text("")
+    (tmp_path / "branch.ini").write_text("[run]\nbranch = true\n")
+    done = call(
+        DOCTOR,
+        tmp_path,
+        OTEL_TRACES_EXPORTER="none",
+        OTEL_COVERAGE_RCFILE="branch.ini",
+        OTEL_COVERAGE_ENGINE=engine,
+        OTEL_COVERAGE_GRANULARITY=granularity,
+    )
+    assert f"engine     {said}" in done.stdout
+
+
 def test_a_file_that_holds_settings_is_named(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.otel_coverage]\nrun_id = "nightly"\n')
     (tmp_path / "shop.py").write_text("")

@@ -335,7 +335,7 @@ def test_where_there_are_no_events_for_branches_lines_are_recorded_and_it_is_sai
             assert recording.executed().lines
             assert not recording.executed().arcs
     (said,) = caplog.messages
-    assert "records lines alone, though branch = true" in said
+    assert "lines alone are recorded, though branch = true" in said
     assert "3.14" in said
 
 
