@@ -10,6 +10,7 @@ from tests.support.servers import SERVERS, free_port, serving
 from tests.support.traced import STORE_FRONT
 
 WEB, GOODS = "store_front.web:", "store_front.goods:"
+LIBRARIES = ("urllib", "urllib3", "requests", "httpx")
 
 
 @pytest.mark.parametrize(
@@ -37,15 +38,17 @@ def test_the_baggage_goes_on_to_another_service_which_believes_who_shares_its_to
     ):
         while client.get("/neighbour").status_code != 200:
             pass  # it is still starting
-        headers = {"X-Profile-Trace": "checkout", "X-Profile-Trace-Token": ours}
-        assert client.get("/neighbour", headers=headers).text == "apple, pear"
+        for library in LIBRARIES:
+            headers = {"X-Profile-Trace": library, "X-Profile-Trace-Token": ours}
+            assert client.get("/neighbour", params={"library": library}, headers=headers).text == "apple, pear"
     entries = [span for span in collector.spans if span.role == "server"]
-    found = {span.resource["service.name"]: span for span in entries}
-    assert sorted(found) == (["neighbour", "shop"] if is_recorded else ["shop"])
+    found = {(span.attributes["playback.profile"], span.resource["service.name"]): span for span in entries}
+    services = ("shop", "neighbour") if is_recorded else ("shop",)
+    assert found.keys() == {(library, service) for library in LIBRARIES for service in services}
     assert len(entries) == len(found)
-    assert found["shop"].functions == {WEB + "Middleware.__call__", WEB + "before", WEB + "neighbour"}
-    if is_recorded:
-        other = found["neighbour"]
-        assert other.functions == {WEB + "Middleware.__call__", WEB + "before", WEB + "list_goods", GOODS + "names"}
-        assert other.trace_id == found["shop"].trace_id
+    always = {WEB + "Middleware.__call__", WEB + "before"}
+    for (library, service), span in found.items():
+        asked = {WEB + "neighbour", f"{WEB}through_{library}"}
+        assert span.functions == always | (asked if service == "shop" else {WEB + "list_goods", GOODS + "names"})
+        assert span.trace_id == found[library, "shop"].trace_id
     assert "secret" not in str(collector.spans)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.collector import PATIENCE, Collector
+from tests.support.commands import STARTERS
 from tests.support.servers import SERVERS, serving
 from tests.support.traced import STORE_FRONT
 
@@ -26,9 +27,14 @@ EXPECTED = {
 ANSWERS = {"looking": ("/look", "apple, pear"), "asking": ("/ask", "3")}
 
 
-@pytest.mark.parametrize("server", SERVERS)
+STARTED = [(server, "otel-coverage run") for server in SERVERS] + [
+    (server, "opentelemetry-instrument") for server in ("gunicorn gthread", "gunicorn gevent", "waitress")
+]
+
+
+@pytest.mark.parametrize(("server", "starter"), STARTED, ids=lambda name: name)
 def test_two_profiles_in_one_helper_at_once_get_each_their_own(
-    server: str, slow_collector: Collector, tmp_path: Path
+    server: str, starter: str, slow_collector: Collector, tmp_path: Path
 ) -> None:
     environment = {
         "OTEL_COVERAGE_ENABLED": "1",
@@ -37,7 +43,8 @@ def test_two_profiles_in_one_helper_at_once_get_each_their_own(
         "MEETING": str(tmp_path),
     }
     can_tell_apart = "gevent" not in server or sys.version_info >= (3, 12)
-    with serving(SERVERS[server], **environment) as client, ThreadPoolExecutor(2) as players:
+    serves = serving(SERVERS[server], STARTERS[starter], **environment)
+    with serves as client, ThreadPoolExecutor(2) as players:
 
         def play(profile: str) -> str:
             return client.get(ANSWERS[profile][0], headers={"X-Profile-Trace": profile}).text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +23,7 @@ from otel_coverage.settings import Settings
 from otel_coverage.tracing.context import with_playback
 from otel_coverage.tracing.playback import Playback
 from tests.support.collector import Collector, ReceivedSpan
-from tests.support.commands import PATIENCE, RUN, call, running
+from tests.support.commands import PATIENCE, PLAIN, RUN, call, running
 from tests.support.traced import STORE_FRONT, Spans
 
 JOBS, MEETING, GOODS = "store_front.jobs:", "store_front.meeting:", "store_front.goods:"
@@ -35,7 +35,14 @@ EXPECTED = {
 SHIPPED = {JOBS + "ship", JOBS + "label"}
 
 # before RQ 3 a SpawnWorker writes its connection into a program, which current clients of Redis do not survive
-WORKERS = ["rq.Worker", "rq.SimpleWorker"] + ["rq.SpawnWorker"] * (int(VERSION.split(".")[0]) >= 3)
+WORKERS = ["rq.Worker", "rq.SimpleWorker", "rq.worker.HerokuWorker"]
+WORKERS += ["rq.SpawnWorker"] * (int(VERSION.split(".")[0]) >= 3)
+TEAMS = [
+    *(pytest.param([worker] * 2, RUN, id=f"{worker}-otel-coverage run") for worker in WORKERS),
+    pytest.param(["pool"], RUN, id="pool-otel-coverage run"),
+    pytest.param(["rq.Worker"] * 2, PLAIN, id="rq.Worker-opentelemetry-instrument"),
+    pytest.param(["pool"], PLAIN, id="pool-opentelemetry-instrument"),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -61,8 +68,8 @@ def recording(collector: Collector, **environment: str) -> dict[str, str]:
     }
 
 
-def work(url: str, *options: str) -> list[str]:
-    return [*RUN, "rq", "worker", "--url", url, *options]
+def work(url: str, *options: str, run: Sequence[str] = RUN) -> list[str]:
+    return [*run, "rq", "worker", "--url", url, *options]
 
 
 def consumers(spans: list[ReceivedSpan]) -> list[ReceivedSpan]:
@@ -76,9 +83,15 @@ def wait_until(happened: Callable[[], Any]) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("workers", [*([worker] * 2 for worker in WORKERS), ["pool"]], ids="+".join)
+@pytest.mark.parametrize(("workers", "run"), TEAMS)
 def test_jobs_of_two_profiles_in_one_helper_at_once_get_each_their_own(
-    workers: list[str], slow_collector: Collector, redis: Redis, redis_url: str, spans: Spans, tmp_path: Path
+    workers: list[str],
+    run: Sequence[str],
+    slow_collector: Collector,
+    redis: Redis,
+    redis_url: str,
+    spans: Spans,
+    tmp_path: Path,
 ) -> None:
     queue = rq.Queue(connection=redis)
     for profile, job in (("looking", "look"), ("asking", "ask")):
@@ -88,9 +101,9 @@ def test_jobs_of_two_profiles_in_one_helper_at_once_get_each_their_own(
     with ExitStack() as stack:
         for worker in workers:
             command = (
-                [*RUN, "rq", "worker-pool", "--num-workers", "2", "--url", redis_url]
+                [*run, "rq", "worker-pool", "--num-workers", "2", "--url", redis_url]
                 if worker == "pool"
-                else work(redis_url, "--worker-class", worker)
+                else work(redis_url, "--worker-class", worker, run=run)
             )
             stack.enter_context(running(command, **environment))
         arrived = consumers(slow_collector.wait_for(lambda spans: len(consumers(spans)) == 2))

@@ -18,6 +18,8 @@ from tests.support.traced import DATA
 
 BIN = Path(sys.executable).parent
 RUN = (str(BIN / "otel-coverage"), "run", "--")
+PLAIN = (str(BIN / "opentelemetry-instrument"),)
+STARTERS = {"otel-coverage run": RUN, "opentelemetry-instrument": PLAIN}
 PATIENCE = 60.0
 
 

@@ -26,6 +26,10 @@ SERVERS = {
     "uwsgi processes": (
         "pyuwsgi --http-socket 127.0.0.1:{port} --module wsgi:app --enable-threads --processes 2 --master --die-on-term"
     ),
+    "uwsgi lazy": (
+        "pyuwsgi --http-socket 127.0.0.1:{port} --module wsgi:app --enable-threads --lazy-apps --processes 2 --master "
+        "--die-on-term"
+    ),
 }
 
 NO_KEPT = httpx.Limits(max_keepalive_connections=0)  # a server may close a connection that is about to be used again

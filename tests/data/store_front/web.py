@@ -100,10 +100,40 @@ def apologize(error):
 
 @pages.get("/neighbour")
 def neighbour():
+    return asked_through[request.args.get("library", "urllib")](os.environ["NEIGHBOUR"])
+
+
+def through_urllib(url):
     import urllib.request
 
-    with urllib.request.urlopen(os.environ["NEIGHBOUR"], timeout=60) as answer:
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return answer.read()
+
+
+def through_urllib3(url):
+    import urllib3
+
+    return urllib3.request("GET", url, timeout=60).data
+
+
+def through_requests(url):
+    import requests
+
+    return requests.get(url, timeout=60).text
+
+
+def through_httpx(url):
+    import httpx
+
+    return httpx.get(url, timeout=60).text
+
+
+asked_through = {
+    "urllib": through_urllib,
+    "urllib3": through_urllib3,
+    "requests": through_requests,
+    "httpx": through_httpx,
+}
 
 
 @pages.get("/order")
