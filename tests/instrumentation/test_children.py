@@ -86,6 +86,8 @@ def family(spans: list[ReceivedSpan]) -> dict[str, list[set[str]]]:
         "import asyncio; asyncio.run(asyncio.wait_for(spawned(), 30))",
         "import threading; it = threading.Thread(target=subprocess.run, args=(COMMAND,)); it.start(); it.join()",
         "subprocess.run(COMMAND, check=True, preexec_fn=lambda: None)",
+        "from gevent import monkey; monkey.patch_subprocess(); subprocess.run(COMMAND, check=True)",
+        "import gevent.subprocess; gevent.subprocess.Popen(COMMAND).wait()",
         "os.system(' '.join(COMMAND))",
         "os.waitpid(os.posix_spawn(COMMAND[0], COMMAND, os.environ), 0)",
         "os.waitpid(os.posix_spawnp(COMMAND[0], COMMAND, {**os.environ, 'OWN': '1'}), 0)",

@@ -1,0 +1,8 @@
+import rq
+from otel_coverage.tracing import recorder
+
+recorder.GROWTH_SECONDS = 0.1
+
+
+class Worker(rq.Worker):
+    pass
