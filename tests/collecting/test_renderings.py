@@ -26,7 +26,7 @@ from tests.support.spans import insert_catalog
 PATIENCE = 60.0
 ANYWHERE = Endpoint("127.0.0.1", 0)
 START = 1_767_225_600 * 10**9
-TABLES = ("coverage_spans", "coverage_functions", "coverage_lines")
+TABLES = ("coverage_spans", "coverage_functions", "coverage_lines", "coverage_arcs")
 BATCHES = 20
 FUNCTIONS = [f"shop.m{number}:f{number}.<locals>.g@{number + 1}" for number in range(12)] + ["a&b:ü.<lambda>@3"]
 
@@ -69,6 +69,8 @@ def covered(draw: random.Random) -> dict[str, str | int | bool | Sequence[str]]:
         "coverage_lines": lines,
         "coverage_function_count": len(functions) + (draw.random() < 0.1),  # one that did not arrive
         "coverage_line_count": 5 * len(lines),
+        "coverage_arcs": [f"shop/m{draw.randrange(5)}.py:-20/21/20,-9/21/-20"],
+        "coverage_arc_count": 4,
         "coverage_granularity": "line",
         "coverage_engine": "monitoring",
         "coverage_complete": draw.random() < 0.9,
@@ -194,7 +196,7 @@ def everything(store: Store) -> dict[str, list[tuple[object, ...]]]:
 def view_names() -> set[str]:
     text = "\n".join(file.text for file in sql_files("views"))
     found = set(re.findall(r"^CREATE OR REPLACE VIEW (\w+)", text, re.MULTILINE))
-    return found - {"counted_functions", "counted_lines"}  # which show the tables' rows as they are, merged or not
+    return found - {"counted_functions", "counted_lines", "counted_arcs"}  # which show the tables' rows as they are, merged or not
 
 
 def some_twice(batches: Sequence[ExportTraceServiceRequest]) -> list[ExportTraceServiceRequest]:

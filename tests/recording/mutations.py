@@ -20,12 +20,17 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Mutation:
-    """A rule, and how to take it out of the source."""
+    """A rule, and how to take it out of the source.
+
+    Attributes:
+        since: the first CPython on which the rule does anything.
+    """
 
     name: str
     file: str
     old: str
     new: str
+    since: tuple[int, int] = (3, 12)
 
     def apply(self, root: Path) -> None:
         """Take the rule out of the copy at ``root``."""
@@ -202,6 +207,41 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
 )
 
+# What is true of branches alone; they are seen, and switched off, by the rules for lines.
+MUTATIONS += tuple(
+    Mutation(name, file, old, new, (3, 14))
+    for name, file, old, new in (
+        ("ways are local events", "monitoring.py", "(sum(_WAYS) if self.branch else 0)", "0"),
+        ("left and right are two ways", "callbacks.py", "way(offset, RIGHT)", "way(offset, LEFT)"),
+        ("returns are ways", "callbacks.py", "return self.on_line(code, way(offset, OUT))", "return _DISABLE"),
+        (
+            "ways are switched off only when every active recording that entered has taken them",
+            "callbacks.py",
+            "return self.on_line(code, way(offset, LEFT))",
+            "self.on_line(code, way(offset, LEFT))\n        return _DISABLE",
+        ),
+        (
+            "code with a way switched off is dirty",
+            "callbacks.py",
+            "        watched.dirty = self._epoch\n        return _DISABLE",
+            "        watched.dirty = self._epoch if line > 0 else watched.dirty\n        return _DISABLE",
+        ),
+        ("ways are no lines", "resolving.py", "for number in ran if number >= 0]", "for number in ran]"),
+        (
+            "a trail ends at the next branch",
+            "ways.py",
+            "                        return None\n                    offset = ",
+            "                        offset += 2\n                        continue\n                    offset = ",
+        ),
+        ("a trail ends where an exception is raised again", "ways.py", "if opcode == _RAISE_AGAIN:", "if False:"),
+        ("a trail ends with the code", "ways.py", "if opcode == _RETURN:", "if False:"),
+        ("a trail follows jumps", "ways.py", " + 2 * argument * _DIRECTION[opcode]", ""),
+        ("long jumps have long arguments", "ways.py", "argument << 8 | ", ""),
+        ("a line on which other code begins goes on too", "ways.py", "_onward(code, trails))", "())"),
+        ("what goes on has come to the next line", "ways.py", "if ran.issuperset(arc))", "if arc[0] in ran)"),
+    )
+)
+
 # The same rules in C; the differential test, which would notice each, is left out of the proof.
 MUTATIONS += tuple(
     Mutation(f"in C: {name}", "_callbacks.c", old, new)
@@ -278,6 +318,7 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="only name the rules")
     options = parser.parse_args()
     chosen = [mutation for mutation in MUTATIONS if not options.names or mutation.name in options.names]
+    chosen = [mutation for mutation in chosen if sys.version_info >= mutation.since]
     survivors = []
     if not options.list and not survives(None):
         raise SystemExit("the tests fail with every rule in place")
