@@ -75,27 +75,27 @@ def family(spans: list[ReceivedSpan]) -> dict[str, list[set[str]]]:
     return {"first": [names[id(first)]], "others": others}
 
 
-@pytest.mark.parametrize(
-    "start",
-    [
-        "subprocess.run(COMMAND, check=True)",
-        "subprocess.run(COMMAND, check=True, env={**os.environ, 'OWN': '1'})",
-        "subprocess.Popen(COMMAND, -1, None, None, None, None, None, True, False, None, None).wait()",
-        "subprocess.check_output(' '.join(COMMAND[:1]) + ' child.py', shell=True)",
-        "os.popen(COMMAND[0] + ' child.py').close()",
-        "import asyncio; asyncio.run(asyncio.wait_for(spawned(), 30))",
-        "import threading; it = threading.Thread(target=subprocess.run, args=(COMMAND,)); it.start(); it.join()",
-        "subprocess.run(COMMAND, check=True, preexec_fn=lambda: None)",
-        "from gevent import monkey; monkey.patch_subprocess(); subprocess.run(COMMAND, check=True)",
-        "import gevent.subprocess; gevent.subprocess.Popen(COMMAND).wait()",
-        "os.system(' '.join(COMMAND))",
-        "os.waitpid(os.posix_spawn(COMMAND[0], COMMAND, os.environ), 0)",
-        "os.waitpid(os.posix_spawnp(COMMAND[0], COMMAND, {**os.environ, 'OWN': '1'}), 0)",
-        "os.spawnv(os.P_WAIT, COMMAND[0], COMMAND)",
-        "os.spawnvpe(os.P_WAIT, COMMAND[0], COMMAND, {**os.environ, 'OWN': '1'})",
-        "os.spawnl(os.P_WAIT, COMMAND[0], *COMMAND)",
-    ],
-)
+COMMANDS = {
+    "subprocess.run": "subprocess.run(COMMAND, check=True)",
+    "with an environment": "subprocess.run(COMMAND, check=True, env={**os.environ, 'OWN': '1'})",
+    "with all arguments": "subprocess.Popen(COMMAND, -1, None, None, None, None, None, True, False, None, None).wait()",
+    "with a preexec_fn": "subprocess.run(COMMAND, check=True, preexec_fn=lambda: None)",
+    "a shell": "subprocess.check_output(' '.join(COMMAND[:1]) + ' child.py', shell=True)",
+    "os.popen": "os.popen(COMMAND[0] + ' child.py').close()",
+    "os.system": "os.system(' '.join(COMMAND))",
+    "os.posix_spawn": "os.waitpid(os.posix_spawn(COMMAND[0], COMMAND, os.environ), 0)",
+    "os.posix_spawnp": "os.waitpid(os.posix_spawnp(COMMAND[0], COMMAND, {**os.environ, 'OWN': '1'}), 0)",
+    "os.spawnv": "os.spawnv(os.P_WAIT, COMMAND[0], COMMAND)",
+    "os.spawnl": "os.spawnl(os.P_WAIT, COMMAND[0], *COMMAND)",
+    "os.spawnvpe": "os.spawnvpe(os.P_WAIT, COMMAND[0], COMMAND, {**os.environ, 'OWN': '1'})",
+    "asyncio": "import asyncio; asyncio.run(asyncio.wait_for(spawned(), 30))",
+    "a thread": "import threading as t; it = t.Thread(target=subprocess.run, args=(COMMAND,)); it.start(); it.join()",
+    "gevent.subprocess": "import gevent.subprocess; gevent.subprocess.Popen(COMMAND).wait()",
+    "gevent.monkey": ("from gevent import monkey; monkey.patch_subprocess(); subprocess.run(COMMAND, check=True)"),
+}
+
+
+@pytest.mark.parametrize("start", COMMANDS.values(), ids=COMMANDS)
 def test_a_command_is_recorded_in_a_span_of_its_own(start: str, collector: Collector, tmp_path: Path) -> None:
     (tmp_path / "child.py").write_text("import chores; chores.in_child()")
     spans = play(
@@ -113,14 +113,14 @@ chores.in_parent()
     assert family(spans) == {"first": [{"on_import", "in_parent"}], "others": [{"in_child"}]}
 
 
-@pytest.mark.parametrize(
-    "become",
-    [
-        "os.execv(COMMAND[0], COMMAND)",
-        "os.execvp('python-that-is-nowhere', COMMAND)",
-        "os.execlpe(COMMAND[0], *COMMAND, {**os.environ, 'OWN': '1'})",
-    ],
-)
+REPLACEMENTS = {
+    "os.execv": "os.execv(COMMAND[0], COMMAND)",
+    "os.execvp": "os.execvp('python-that-is-nowhere', COMMAND)",
+    "os.execlpe": "os.execlpe(COMMAND[0], *COMMAND, {**os.environ, 'OWN': '1'})",
+}
+
+
+@pytest.mark.parametrize("become", REPLACEMENTS.values(), ids=REPLACEMENTS)
 def test_a_process_that_becomes_another_command_says_before_what_it_executed(
     become: str, collector: Collector, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ import importlib
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
@@ -202,6 +202,19 @@ def test_a_retried_job_is_recorded_each_time(
     assert len({span.parent.span_id for span in attempts if span.parent}) == 1
 
 
+def test_a_job_that_somebody_requeues_belongs_to_whoever_enqueued_it(
+    redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    with traced():
+        job = rq.Queue(connection=redis).enqueue(jobs.fail)
+    work_off(redis)
+    job.requeue()
+    work_off(redis)
+    attempts = spans.with_role("consumer")
+    assert [functions(span) for span in attempts] == [{"store_front.jobs:fail"}] * 2
+    assert len({span.parent.span_id for span in attempts if span.parent}) == 1
+
+
 def test_a_job_that_waits_for_another_is_a_child_of_what_enqueued_it(
     redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
@@ -215,7 +228,11 @@ def test_a_job_that_waits_for_another_is_a_child_of_what_enqueued_it(
     assert parent_of(parent_of(ship, spans), spans).name == "work"
 
 
-@pytest.mark.parametrize("enqueue", ["enqueue_call", "enqueue_many", "enqueue_in", "create_job"])
+WAYS = ["enqueue_call", "enqueue_many", "enqueue_in", "enqueue_at", "create_job"]
+WAYS += ["Group"] * (find_spec("rq.group") is not None)  # since RQ 2
+
+
+@pytest.mark.parametrize("enqueue", WAYS)
 def test_every_way_to_enqueue_carries_it(
     enqueue: str, redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
@@ -228,6 +245,11 @@ def test_every_way_to_enqueue_carries_it(
         elif enqueue == "enqueue_in":
             job = queue.enqueue_in(timedelta(seconds=0), jobs.ship, 3)
             queue.enqueue_job(job)  # what the scheduler does when its time has come
+        elif enqueue == "enqueue_at":
+            queue.enqueue_job(queue.enqueue_at(datetime.now(UTC), jobs.ship, 3))
+        elif enqueue == "Group":
+            group = importlib.import_module("rq.group").Group.create(connection=redis)
+            group.enqueue_many(queue, [rq.Queue.prepare_data(jobs.ship, (3,))])
         else:
             queue.enqueue_job(queue.create_job(jobs.ship, (3,)))
     work_off(redis)

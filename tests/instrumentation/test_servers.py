@@ -10,22 +10,21 @@ from pathlib import Path
 import pytest
 
 from tests.support.collector import PATIENCE, Collector
-from tests.support.commands import STARTERS
+from tests.support.commands import STARTERS, running
 from tests.support.servers import SERVERS, serving
 from tests.support.traced import STORE_FRONT
 
-WEB, MEETING, GOODS = "store_front.web:", "store_front.meeting:", "store_front.goods:"
-ALWAYS = {
-    *(WEB + name for name in ("Middleware.__call__", "before", "torn_down")),
-    *(MEETING + name for name in ("meet", "arrive", "await_all")),
-    GOODS + "put_back",
-}
+WEB, JOBS, MEETING, GOODS = "store_front.web:", "store_front.jobs:", "store_front.meeting:", "store_front.goods:"
+MET = {MEETING + name for name in ("meet", "arrive", "await_all")}
+REQUEST = {WEB + name for name in ("Middleware.__call__", "before", "torn_down", "do_later")} | {GOODS + "put_back"}
+LOOKED, ASKED = MET | {MEETING + "look", GOODS + "names"}, MET | {MEETING + "ask", GOODS + "price"}
 EXPECTED = {
-    "looking": {*ALWAYS, WEB + "look", MEETING + "look", GOODS + "names"},
-    "asking": {*ALWAYS, WEB + "ask", MEETING + "ask", GOODS + "price"},
+    ("looking", "server"): REQUEST | LOOKED | {WEB + "look"},
+    ("looking", "consumer"): LOOKED | {JOBS + "look"},
+    ("asking", "server"): REQUEST | ASKED | {WEB + "ask"},
+    ("asking", "consumer"): ASKED | {JOBS + "ask"},
 }
 ANSWERS = {"looking": ("/look", "apple, pear"), "asking": ("/ask", "3")}
-
 
 STARTED = [(server, "otel-coverage run") for server in SERVERS] + [
     (server, "opentelemetry-instrument") for server in ("gunicorn gthread", "gunicorn gevent", "waitress")
@@ -34,34 +33,51 @@ STARTED = [(server, "otel-coverage run") for server in SERVERS] + [
 
 @pytest.mark.parametrize(("server", "starter"), STARTED, ids=lambda name: name)
 def test_two_profiles_in_one_helper_at_once_get_each_their_own(
-    server: str, starter: str, slow_collector: Collector, tmp_path: Path
+    server: str, starter: str, slow_collector: Collector, redis_url: str, tmp_path: Path
 ) -> None:
+    """Both in the server at the same moment, and both in a worker each, doing what their requests left them to do."""
+    (tmp_path / "web").mkdir()
+    (tmp_path / "jobs").mkdir()
     environment = {
         "OTEL_COVERAGE_ENABLED": "1",
         "OTEL_COVERAGE_SOURCE": STORE_FRONT,
         "OTEL_EXPORTER_OTLP_ENDPOINT": slow_collector.endpoint,
-        "MEETING": str(tmp_path),
+        "REDIS_URL": redis_url,
     }
     can_tell_apart = "gevent" not in server or sys.version_info >= (3, 12)
-    serves = serving(SERVERS[server], STARTERS[starter], **environment)
-    with serves as client, ThreadPoolExecutor(2) as players:
+    run = STARTERS[starter]
+    serves = serving(SERVERS[server], run, MEETING=str(tmp_path / "web"), **environment)
+    workers = [*run, "rq", "worker-pool", "--num-workers", "2", "--url", redis_url]
+    with serves as client, running(workers, MEETING=str(tmp_path / "jobs"), **environment):
 
         def play(profile: str) -> str:
             return client.get(ANSWERS[profile][0], headers={"X-Profile-Trace": profile}).text
 
-        assert list(players.map(play, ANSWERS)) == [answer for _, answer in ANSWERS.values()]
-        last = "part" if can_tell_apart else "server"
-        spans = slow_collector.wait_for(lambda spans: [span.role for span in spans].count(last) >= 2)
-    found: dict[str, set[str]] = defaultdict(set)
+        with ThreadPoolExecutor(2) as players:
+            assert list(players.map(play, ANSWERS)) == [answer for _, answer in ANSWERS.values()]
+        last = {"consumer", "part" if can_tell_apart else "server"}
+        spans = slow_collector.wait_for(
+            lambda spans: all([span.role for span in spans].count(role) >= 2 for role in last)
+        )
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    traces: dict[str, set[str]] = defaultdict(set)
+    complete: dict[str, set[bool]] = defaultdict(set)
     for span in spans:
-        if span.role in ("server", "part"):
-            found[span.attributes["playback.profile"]] |= span.functions
-    complete = {span.attributes.get("coverage.complete") for span in spans if span.role == "server"}
+        if span.role in ("server", "part", "consumer"):
+            role = "consumer" if span.role == "consumer" else "server"
+            found[span.attributes["playback.profile"], role] |= span.functions
+            traces[span.attributes["playback.profile"]].add(span.trace_id)
+            complete[span.role].add(span.attributes["coverage.complete"])
+    assert [len(ids) for ids in traces.values()] == [1, 1]
+    assert complete["consumer"] == {True}
     if can_tell_apart:
         assert found == EXPECTED
-        assert complete == {True}
+        assert complete["server"] | complete["part"] == {True}
     else:
-        assert complete == {False}  # coverage.py's tracer cannot, and says so
+        assert complete["server"] == {False}  # coverage.py's tracer cannot, and says so
+        assert {key: found[key] for key in found if key[1] == "consumer"} == {
+            key: names for key, names in EXPECTED.items() if key[1] == "consumer"
+        }
 
 
 @pytest.mark.parametrize("server", ["gunicorn gevent", "gunicorn gevent --preload"])

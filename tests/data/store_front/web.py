@@ -45,12 +45,21 @@ def list_goods():
 
 @pages.get("/look")
 def look():
+    do_later("look")
     return meeting.look("look")
 
 
 @pages.get("/ask")
 def ask():
+    do_later("ask")
     return meeting.ask("ask")
+
+
+def do_later(name, *arguments):
+    from redis import Redis
+    from rq import Queue
+
+    return Queue(connection=Redis.from_url(os.environ["REDIS_URL"])).enqueue(f"store_front.jobs.{name}", *arguments)
 
 
 @pages.get("/price")
@@ -138,10 +147,4 @@ asked_through = {
 
 @pages.get("/order")
 def order():
-    from redis import Redis
-    from rq import Queue
-
-    from store_front import jobs
-
-    queue = Queue(connection=Redis.from_url(os.environ["REDIS_URL"]))
-    return queue.enqueue(jobs.pack, request.args.get("what", "apple")).id
+    return do_later("pack", request.args.get("what", "apple")).id
