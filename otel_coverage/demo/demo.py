@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
 import shutil
 import sys
-import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,12 +24,8 @@ from otel_coverage.reporting.report import Report, write_report
 from otel_coverage.source import SourceTree
 from otel_coverage.store import open_store
 
-THREADS = 8
-
 _STARTED = 60.0
 _PLAYED = 300.0
-_FOREIGN = ("OTEL_", "RQ_", "SHOP_", "REDIS_URL", "GUNICORN_", "COVERAGE_")
-_OURS = ("OTEL_COVERAGE_ENGINE", "OTEL_COVERAGE_GRANULARITY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +95,7 @@ class _Stage:
         self.store = store
         self.source = str(demo.example.source)
         self.revision = demo.example.revision  # asked once: somebody may commit meanwhile
-        self.env = _environment(demo.example)
+        self.env = demo.example.environment()
 
     def push_catalog(self) -> None:
         """Tell the store what there is to be executed; before the collector takes the store for itself."""
@@ -135,17 +128,14 @@ class _Stage:
         return child, "http://" + child.wait_for(r"^listening on (\S+) \(OTLP/gRPC\)", _STARTED)[1]
 
     def _start_web(self, env: Mapping[str, str]) -> tuple[Child, str]:
-        gunicorn = ["gunicorn", "--bind", "127.0.0.1:0", "--worker-class", self.demo.worker_class]
-        if self.demo.worker_class == "gthread":
-            gunicorn += ["--threads", str(THREADS)]
-        command = [*_OTEL_COVERAGE, "run", "--", *gunicorn, *_without_control_socket(), "shop.app:create_app()"]
+        command = [*_OTEL_COVERAGE, "run", "--", *self.demo.example.web_server(self.demo.worker_class)]
         child = self._start("gunicorn", command, env)
         address = child.wait_for(r"Listening at: (http://\S+)", _STARTED)[1]
         child.wait_for(r"Booting worker", _STARTED)
         return child, address
 
     def _start_worker(self, env: Mapping[str, str], redis_url: str) -> Child:
-        child = self._start("worker", [*_OTEL_COVERAGE, "run", "--", "rq", "worker", "--url", redis_url, "shop"], env)
+        child = self._start("worker", [*_OTEL_COVERAGE, "run", "--", *self.demo.example.worker(redis_url)], env)
         child.wait_for(r"Listening on", _STARTED)
         return child
 
@@ -198,25 +188,6 @@ class _Stage:
 
 
 _OTEL_COVERAGE = (sys.executable, "-m", "otel_coverage")
-
-
-def _environment(example: Example) -> dict[str, str]:
-    """Ours, without what was meant for other applications, and with the example to be imported."""
-    scripts = sysconfig.get_path("scripts")
-    kept = {name: value for name, value in os.environ.items() if name in _OURS or not name.startswith(_FOREIGN)}
-    return {
-        **kept,
-        "PATH": os.pathsep.join([scripts, kept.get("PATH", os.defpath)]),
-        "PYTHONPATH": str(example.folder),
-        **{name: ",".join(filter(None, [kept.get(name), "127.0.0.1"])) for name in ("no_proxy", "NO_PROXY")},
-        "PYTHONUNBUFFERED": "1",
-    }
-
-
-def _without_control_socket() -> list[str]:
-    """Newer gunicorns open a socket in the home folder, where only one of them has room."""
-    settings = importlib.import_module("gunicorn.config").KNOWN_SETTINGS
-    return ["--no-control-socket"] if any("--no-control-socket" in (each.cli or ()) for each in settings) else []
 
 
 def _json_lines(text: str) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from types import CodeType
 
 import coverage
 
-from otel_coverage.demo.demo import THREADS
+from otel_coverage.demo.example import THREADS
 from otel_coverage.demo.example import Example
 from otel_coverage.demo.jobs import wait_until_done
 from otel_coverage.demo.processes import Supervisor

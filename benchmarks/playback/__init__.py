@@ -1,0 +1,1 @@
+"""What a whole profile costs: requests, jobs, export and all."""
