@@ -5,7 +5,7 @@ VENV := .venv/$(VERSION)
 BIN := $(VENV)/bin
 JOBS ?= 4
 
-.PHONY: demo test lint types format check bench-recorder prove-recorder bench-store clean help
+.PHONY: demo test lint types format check bench-recorder bench-playback prove-recorder bench-store clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -29,8 +29,11 @@ format: $(VENV)/.test  ## rewrite what ruff can
 
 check: lint types test  ## what CI runs on one interpreter
 
-bench-recorder: $(VENV)/.bench  ## what recording costs, ours and every peer's, and whose sets are right
-	$(BIN)/python -m benchmarks.recorder
+bench-recorder: $(VENV)/.bench  ## what recording costs, ours and every peer's, and whose sets are right; ARGS="--tool C"
+	$(BIN)/python -m benchmarks.recorder $(ARGS)
+
+bench-playback: $(VENV)/.demo  ## what whole profiles of the example cost, jobs, export and flush included
+	$(BIN)/python -m benchmarks.playback $(ARGS)
 
 prove-recorder: $(VENV)/.test  ## take each rule out of the recorder: its tests have to notice (long)
 	$(BIN)/python -m tests.recording.mutations
