@@ -131,7 +131,9 @@ def record(recorder: Recorder, function: Callable[..., object], *arguments: obje
         attempt(function, *arguments)
     assert recording.branch
     assert recording.incomplete_reason is None
-    return recording.executed()
+    executed = recording.executed()
+    assert all(number > 0 for lines in executed.lines.values() for number in lines)
+    return executed
 
 
 @pytest.mark.parametrize("kind", ENGINES, ids=str)
@@ -254,6 +256,33 @@ def test_a_line_that_ran_just_after_another_was_not_reached_from_it(kind: Kind, 
     with imported(tmp_path, "ways") as module, Recorder(kind, tmp_path, branch=True) as recorder:
         assert arcs_of(record(recorder, module.down, 2)) == {(2, 3), (4, 2), (2, 5), (5, -1)}
         assert arcs_of(record(recorder, module.down, 3)) == {(2, 3), (4, 5), (5, -1)}
+
+
+@pytest.mark.parametrize("kind", SEES, ids=str)
+def test_a_definition_goes_on_to_the_next_line_only_where_it_succeeds(kind: Kind, tmp_path: Path) -> None:
+    (tmp_path / "ways.py").write_text("def outer(n):\n    def inner(m=1 / n): return m\n    return inner\n")
+    with imported(tmp_path, "ways") as module, Recorder(kind, tmp_path, branch=True) as recorder:
+        assert arcs_of(record(recorder, module.outer, 0)) == set()
+        assert arcs_of(record(recorder, module.outer, 1)) == {(2, 3), (3, -1)}
+        assert arcs_of(record(recorder, module.outer(1))) == {(2, -2)}
+
+
+@pytest.mark.parametrize("kind", SEES, ids=str)
+def test_a_way_taken_where_no_line_begins_is_seen_by_each_recording_that_resumes_before_it(
+    kind: Kind, tmp_path: Path
+) -> None:
+    (tmp_path / "ways.py").write_text("def asked():\n    if (yield):\n        pass\n")
+    with imported(tmp_path, "ways") as module:
+        running = [module.asked() for _ in range(3)]
+        for generator in running:
+            next(generator)  # nothing is hooked yet: no line is switched off, nor will one be
+        with Recorder(kind, tmp_path, branch=True) as recorder:
+            recordings = [recorder.engine.begin() for _ in running]
+            for recording, generator in zip(recordings, running, strict=True):
+                with recorder.under(recording):
+                    assert list(generator) == []
+                recorder.engine.end(recording)
+            assert [arcs_of(recording.executed()) for recording in recordings] == [{(2, -1)}] * 3
 
 
 @pytest.mark.parametrize("kind", SEES, ids=str)
