@@ -9,6 +9,7 @@ import pytest
 pytest_plugins = [
     "tests.support.collector",
     "tests.support.redis",
+    "tests.support.rows",
     "tests.support.store",
     "tests.support.traced",
 ]
