@@ -6,6 +6,7 @@ not know when a thread is done.
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,7 @@ class Carried:
         self._context = otel_context.get_current()
         self._entry = entry_of(self._context)
         self._errand = errand
+        functools.update_wrapper(self, function, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it."""

@@ -83,6 +83,7 @@ def wire(
         hook_threads(recorder)
         hook_commands(recorder)
         hook_children(recorder, provider)
+        _when("gevent", lambda: _hook_greenlets(recorder))
         _when("gevent.subprocess", lambda: hook_popen(sys.modules["gevent.subprocess"].Popen))
         _continue_environment(recorder, provider)
 
@@ -107,6 +108,10 @@ def uninstrument(app: Flask | None = None) -> None:
 
         if RQInstrumentor().is_instrumented_by_opentelemetry:
             RQInstrumentor().uninstrument()
+    if "otel_coverage.instrumentation.greenlets" in sys.modules:
+        from otel_coverage.instrumentation import greenlets
+
+        greenlets.release_greenlets()
     release_threads()  # put on after OpenTelemetry's, so taken off before
     if _threads_by_us:
         ThreadingInstrumentor().uninstrument()
@@ -151,6 +156,12 @@ def _instrument_jobs(provider: TracerProvider, recorder: Recorder | None) -> Non
     instrumentor = RQInstrumentor()
     if not instrumentor.is_instrumented_by_opentelemetry:
         instrumentor.instrument(tracer_provider=provider, recorder=recorder)
+
+
+def _hook_greenlets(recorder: Recorder) -> None:
+    from otel_coverage.instrumentation.greenlets import hook_greenlets
+
+    hook_greenlets(recorder)
 
 
 def _carry_into_threads() -> None:

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from types import CodeType, FrameType
+from typing import Any
 
 # their threads, started by whoever comes first, serve everybody
 _SERVING_ALL = ("concurrent.futures", "grpc", "multiprocessing", "opentelemetry", "otel_coverage")
@@ -25,10 +26,13 @@ class Errand:
         self._function = function
         self._is_application = is_application
         self._thread: int | None = None
+        self._greenlet: Any = None
 
     def begin(self) -> None:
-        """The running thread is the one that calls it."""
+        """The running thread, or greenlet, is the one that calls it."""
         self._thread = threading.get_ident()
+        if "greenlet" in sys.modules:
+            self._greenlet = sys.modules["greenlet"].getcurrent()
 
     @property
     def serves_all(self) -> bool:
@@ -43,11 +47,13 @@ class Errand:
         code = getattr(_innermost(self._function), "__code__", None)
         if isinstance(code, CodeType) and is_wanted(code.co_filename):
             return True
-        frame: FrameType | None = sys._current_frames().get(self._thread) if self._thread is not None else None
-        while frame is not None:
-            if is_wanted(frame.f_code.co_filename):
-                return True
-            frame = frame.f_back
+        suspended: FrameType | None = getattr(self._greenlet, "gr_frame", None)
+        running = sys._current_frames().get(self._thread) if self._thread is not None else None
+        for frame in (suspended, running):
+            while frame is not None:
+                if is_wanted(frame.f_code.co_filename):
+                    return True
+                frame = frame.f_back
         return False
 
 

@@ -95,3 +95,25 @@ def test_a_collector_that_does_not_answer_holds_up_no_greenlet(server: str, coll
             for _ in range(3):
                 assert client.get("/goods").text == "apple, pear"
         collector.wait_for(lambda spans: [span.role for span in spans].count("server") == 1)
+
+
+@pytest.mark.since(3, 12)
+@pytest.mark.parametrize("server", ["gunicorn gevent", "gunicorn gevent --preload"])
+def test_greenlets_belong_to_the_request_that_spawned_them(server: str, collector: Collector) -> None:
+    environment = {
+        "OTEL_COVERAGE_ENABLED": "1",
+        "OTEL_COVERAGE_SOURCE": STORE_FRONT,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
+    }
+    with serving(SERVERS[server], **environment) as client:
+        assert client.get("/greenlets", headers={"X-Profile-Trace": "checkout"}).text == "apple, peartaste "
+        client.get("/goods", headers={"X-Profile-Trace": "browse"})
+        spans = collector.wait_for(lambda spans: any(GOODS + "in_a_thread" in span.functions for span in spans))
+    of_checkout = [span for span in spans if span.attributes.get("playback.profile") == "checkout"]
+    assert {name for span in of_checkout for name in span.functions} == {
+        *(WEB + name for name in ("Middleware.__call__", "before", "torn_down", "greenlets")),
+        WEB + "greenlets.<locals>.Taster._run",
+        *(GOODS + name for name in ("price", "tag", "names", "put_back", "in_a_thread")),
+    }
+    assert {span.attributes["coverage.complete"] for span in of_checkout} == {True}
+    assert {span.role for span in of_checkout if GOODS + "in_a_thread" in span.functions} == {"part"}

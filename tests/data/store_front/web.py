@@ -92,6 +92,20 @@ def thread():
     return "done"
 
 
+@pages.get("/greenlets")
+def greenlets():
+    import gevent.pool
+
+    class Taster(gevent.Greenlet):
+        def _run(self):
+            return goods.tag("taste")
+
+    spawned = [gevent.spawn(goods.price, "apple"), Taster.spawn()]
+    gevent.joinall(spawned, raise_error=True)
+    gevent.spawn_later(0.2, goods.in_a_thread)
+    return "".join(gevent.pool.Pool(2).imap(lambda _: ", ".join(goods.names()), [1])) + spawned[1].value
+
+
 @pages.get("/later")
 async def later():
     return ", ".join(await goods.names_later())
