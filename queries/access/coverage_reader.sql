@@ -16,6 +16,7 @@ GRANT SELECT ON counted_lines TO coverage_reader;
 GRANT SELECT ON counted_arcs TO coverage_reader;
 GRANT SELECT ON coverage_matrix TO coverage_reader;
 GRANT SELECT ON symbol_profiles TO coverage_reader;
+GRANT SELECT ON symbol_catalog TO coverage_reader;
 GRANT SELECT ON symbol_coverage TO coverage_reader;
 GRANT SELECT ON coverage_gaps TO coverage_reader;
 GRANT SELECT ON module_gaps TO coverage_reader;

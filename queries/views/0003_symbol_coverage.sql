@@ -1,5 +1,13 @@
--- The catalog of each revision, its newest push, with what was executed of it: for a function itself, for a class the
--- functions that it holds. A class that holds none has `functions` 0: neither covered nor a gap.
+-- The catalog of each revision: its newest push.
+CREATE OR REPLACE VIEW symbol_catalog AS
+SELECT namespace, revision, module, qualname, line, kind, file, end_line, parent, executable_lines, digest
+FROM code_symbols
+WHERE (namespace, revision, pushed_at) GLOBAL IN (
+    SELECT namespace, revision, max(pushed_at) FROM code_symbols GROUP BY namespace, revision
+);
+
+-- The catalog with what was executed of it: for a function itself, for a class the functions that it holds. A class that
+-- holds none has `functions` 0: neither covered nor a gap.
 CREATE OR REPLACE VIEW symbol_coverage AS
 SELECT
     namespace, revision, module,
@@ -39,10 +47,7 @@ FROM (
         FROM (
             SELECT namespace, revision, module, qualname, line, kind, file, end_line, parent, executable_lines,
                 digest, false AS executed
-            FROM code_symbols
-            WHERE (namespace, revision, pushed_at) GLOBAL IN (
-                SELECT namespace, revision, max(pushed_at) FROM code_symbols GROUP BY namespace, revision
-            )
+            FROM symbol_catalog
             UNION ALL
             SELECT namespace, revision, module, qualname, line, '', '', 0, '', [], '', true
             FROM counted_functions

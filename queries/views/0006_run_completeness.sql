@@ -18,13 +18,21 @@ WITH
     playbacks AS (
         SELECT trace, span FROM coverage_spans WHERE outcome IN ('passed', 'failed')
     ),
+    rootless AS (
+        SELECT trace, session FROM callers WHERE role = 'client' AND trace GLOBAL NOT IN (SELECT trace FROM playbacks)
+    ),
     asking AS (
         SELECT * FROM callers
         WHERE role = 'producer'
             OR (trace, parent) GLOBAL IN (SELECT trace, span FROM playbacks)
-            OR (trace GLOBAL NOT IN (SELECT trace FROM playbacks)
-                AND (trace, parent) GLOBAL NOT IN (SELECT trace, span FROM coverage_spans)
-                AND (session, service) GLOBAL NOT IN (SELECT if(run = '', trace, run), service FROM entries))
+            OR (trace GLOBAL IN (SELECT trace FROM rootless)
+                AND (trace, parent) GLOBAL NOT IN (
+                    SELECT trace, span FROM coverage_spans WHERE trace GLOBAL IN (SELECT trace FROM rootless)
+                )
+                AND (session, service) GLOBAL NOT IN (
+                    SELECT if(run = '', trace, run) AS session, service FROM entries
+                    WHERE session GLOBAL IN (SELECT session FROM rootless)
+                ))
     ),
     incomplete_parts AS (
         SELECT trace, parent, min(incomplete_reason) AS reason
@@ -52,7 +60,9 @@ GLOBAL LEFT ANY JOIN callers AS c ON c.trace = e.trace AND c.span = e.parent
 GLOBAL LEFT JOIN incomplete_parts AS p ON p.trace = e.trace AND p.parent = e.span
 UNION ALL
 SELECT
-    if(s.session = '', m.namespace, s.namespace), if(s.session = '', m.revision, s.revision), m.profile, m.run,
+    if(s.session = '', m.namespace, s.namespace)::LowCardinality(String),
+    if(s.session = '', m.revision, s.revision)::LowCardinality(String),
+    m.profile, m.run,
     if(m.role = 'client', 'request', 'job'),
     toString(m.name),
     '',

@@ -5,8 +5,8 @@ SELECT
     p.namespace AS namespace, p.revision AS revision, p.profile AS profile,
     rank() OVER (PARTITION BY namespace, revision ORDER BY functions DESC) AS position,
     sum(p.functions) AS functions,
-    sum(p.functions_of_catalog) AS functions_covered,
     any(c.functions) AS functions_total,
+    if(functions_total = 0, 0, functions - sum(p.functions_outside)) AS functions_covered,
     if(functions_total = 0, NULL, round(100 * functions_covered / functions_total, 2)) AS percent,
     sum(p.lines) AS lines,
     sum(p.runs) AS runs,
@@ -22,15 +22,27 @@ SELECT
 FROM (
     SELECT
         namespace, revision, profile,
-        count() AS functions, countIf(f.in_catalog) AS functions_of_catalog, 0 AS lines,
+        uniqExact(f.symbol_hash) AS functions, 0 AS functions_outside, 0 AS lines,
         0 AS runs, 0 AS failed_runs, 0 AS requests, 0 AS jobs, 0 AS incomplete,
         CAST([], 'Array(String)') AS incomplete_reasons,
         min(f.first_seen) AS first_seen, max(f.last_seen) AS last_seen, min(f.exemplar_trace_id) AS exemplar_trace_id
-    FROM (
-        SELECT m.*, s.kind != '' AS in_catalog
-        FROM coverage_matrix AS m
-        GLOBAL LEFT ANY JOIN symbol_coverage AS s USING (namespace, revision, module, qualname, line)
-    ) AS f
+    FROM counted_functions AS f
+    GROUP BY namespace, revision, profile
+
+    UNION ALL
+
+    -- functions that the catalog does not hold: few, so that they are looked for instead of those that it holds
+    SELECT
+        namespace, revision, profile, 0, uniqExact(f.symbol_hash), 0, 0, 0, 0, 0, 0, [],
+        min(f.first_seen), max(f.last_seen), min(f.exemplar_trace_id)
+    FROM counted_functions AS f
+    GLOBAL INNER JOIN (
+        SELECT e.namespace AS namespace, e.revision AS revision, e.symbol_hash AS symbol_hash
+        FROM (SELECT DISTINCT namespace, revision, symbol_hash FROM counted_functions) AS e
+        GLOBAL LEFT ANTI JOIN (
+            SELECT namespace, revision, sipHash64(module, qualname, line) AS symbol_hash FROM symbol_catalog
+        ) AS s ON s.namespace = e.namespace AND s.revision = e.revision AND s.symbol_hash = e.symbol_hash
+    ) AS o ON o.namespace = f.namespace AND o.revision = f.revision AND o.symbol_hash = f.symbol_hash
     GROUP BY namespace, revision, profile
 
     UNION ALL
@@ -56,8 +68,8 @@ FROM (
     GROUP BY namespace, revision, profile
 ) AS p
 GLOBAL LEFT JOIN (
-    SELECT namespace, revision, count() AS functions
-    FROM symbol_coverage
+    SELECT namespace, revision, uniqExact(module, qualname, line) AS functions
+    FROM symbol_catalog
     WHERE kind = 'function'
     GROUP BY namespace, revision
 ) AS c ON c.namespace = p.namespace AND c.revision = p.revision

@@ -10,6 +10,7 @@ FROM (
         CAST([], 'Array(String)') AS symbols
     FROM counted_functions AS c
     GROUP BY namespace, revision, profile
+    SETTINGS optimize_aggregation_in_order = 1
     UNION ALL
     SELECT namespace, revision, profile, 0, count(), groupArray(s.symbol)
     FROM (

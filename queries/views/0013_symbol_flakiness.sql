@@ -13,16 +13,22 @@ SELECT
     f.exemplar_trace_id AS exemplar_trace_id
 FROM (
     SELECT
-        namespace, revision, profile, module, qualname, line,
-        groupUniqArray(c.run) AS runs,
+        namespace, revision, profile, symbol_hash,
+        any(c.module) AS module, any(c.qualname) AS qualname, any(c.line) AS line,
+        arrayDistinct(groupArray(c.run)) AS runs,
         min(c.first_seen) AS first_seen,
         max(c.last_seen) AS last_seen,
         min(c.exemplar_trace_id) AS exemplar_trace_id
     FROM coverage_functions AS c
-    WHERE (namespace, revision, profile, run) GLOBAL IN (
-        SELECT namespace, revision, profile, run FROM profile_runs WHERE complete AND outcome != 'failed'
+    WHERE run_hash GLOBAL IN (
+        -- what ran once neither comes nor goes
+        SELECT sipHash64(namespace, revision, profile, arrayJoin(groupArray(p.run)))
+        FROM profile_runs AS p
+        WHERE complete AND outcome != 'failed'
+        GROUP BY namespace, revision, profile
+        HAVING count() > 1
     )
-    GROUP BY namespace, revision, profile, module, qualname, line
+    GROUP BY namespace, revision, profile, symbol_hash
 ) AS f
 GLOBAL INNER JOIN (
     SELECT namespace, revision, profile, groupArray(p.run) AS runs
