@@ -251,6 +251,37 @@ print(app.test_client().get("/goods", headers={"baggage": "playback.profile=chec
     assert span.functions == {WEB + "list_goods", "store_front.goods:names"}
 
 
+def test_an_application_that_sets_a_provider_too_late_is_recorded_on_ours(collector: Collector, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+from opentelemetry.instrumentation.flask import FlaskInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from otel_coverage import CoverageSpanProcessor
+own = TracerProvider()
+own.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+own.add_span_processor(CoverageSpanProcessor(tracer_provider=own))
+trace.set_tracer_provider(own)
+from store_front import create_app
+app = create_app()
+FlaskInstrumentor.instrument_app(app, tracer_provider=own)
+with own.get_tracer("t").start_as_current_span("their own span"):
+    client = app.test_client()
+print(client.get("/goods", headers={"baggage": "playback.profile=checkout"}).text)
+"""
+    )
+    done = call([*RUN, sys.executable, str(program)], **recording(collector))
+    assert done.stdout == "apple, pear\n", done.stderr
+    entry, part = sorted(of_profile(collector.spans, "checkout"), key=lambda span: span.role == "part")
+    assert (entry.role, part.role, part.parent_id) == ("server", "part", entry.span_id)
+    assert entry.functions == ALWAYS | {WEB + "list_goods", "store_front.goods:names"}
+    assert part.functions == TEARDOWN
+    assert "their own span" in {span.name for span in collector.spans}
+
+
 def test_a_worker_that_is_told_to_stop_stops(collector: Collector, redis: Redis, redis_url: str) -> None:
     job = rq.Queue(connection=redis).enqueue("store_front.jobs.ship", 3)
     with running([*RUN, "rq", "worker", "--url", redis_url], **recording(collector)) as worker:
