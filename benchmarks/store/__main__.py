@@ -10,14 +10,34 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import partial
 
 from benchmarks.store.night import Night
-from otel_coverage.store import open_store, schema
-from otel_coverage.store.reports import named_queries, named_query
+from benchmarks.store.questions import OF_TWO, QUESTIONS, Question
+from otel_coverage.store import Store, open_store, schema
+from otel_coverage.store.reports import named_query
 
 WARM = 3  # times that a query is asked after the first; the best counts
-COVERAGE = ("coverage_functions", "coverage_lines", "coverage_spans", "code_symbols")
+COVERAGE = ("coverage_functions", "coverage_lines", "coverage_arcs", "coverage_spans", "code_symbols")
+COLD, LATER = 0.5, 0.2  # seconds that a view's main question may take
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How long the engine took for the whole answer to a question.
+
+    Attributes:
+        query: the named query.
+        view: whose main question it is, if any.
+        cold: seconds right after the store was opened.
+        warm: seconds later.
+        cpu: seconds of all threads later.
+    """
+
+    query: str
+    view: str
+    cold: float
+    warm: float
+    cpu: float
 
 
 @dataclass
@@ -29,7 +49,7 @@ class Report:
         seconds: that their inserts took.
         cpu: seconds of all threads in them, which a busy machine changes less.
         pairs: profile and function, each once.
-        queries: seconds that the engine took for the whole answer of each, right after the store was opened, and later.
+        answers: of each question, how long it took.
         tables: rows and megabytes of each.
     """
 
@@ -38,7 +58,7 @@ class Report:
     seconds: float = 0.0
     cpu: float = 0.0
     pairs: int = 0
-    queries: dict[str, tuple[float, float]] = field(default_factory=dict)
+    answers: list[Answer] = field(default_factory=list)
     tables: dict[str, tuple[int, float]] = field(default_factory=dict)
 
 
@@ -65,13 +85,11 @@ def main() -> None:
         arguments.reach,
     )
     spans: int = arguments.spans
-    rounds = [range(spans), range(spans, spans * (1 + arguments.again))]
+    rounds = [each for each in (range(spans), range(spans, spans * (1 + arguments.again))) if each]
     with tempfile.TemporaryDirectory() as temporary:
         dsn = f"chdb://{os.path.abspath(arguments.store or temporary)}"
         for each in rounds:
-            if not each:
-                continue
-            report = _measured(dsn, night, each, arguments.batch)
+            report = _measured(dsn, night, each, arguments.batch, last=each == rounds[-1])
             if arguments.json:
                 print(json.dumps(asdict(report)))
             else:
@@ -79,7 +97,7 @@ def main() -> None:
             sys.stdout.flush()
 
 
-def _measured(dsn: str, night: Night, spans: range, batch: int) -> Report:
+def _measured(dsn: str, night: Night, spans: range, batch: int, *, last: bool) -> Report:
     report = Report(spans=len(spans))
     with open_store(dsn, create=True) as store:
         schema.apply(store)
@@ -92,15 +110,26 @@ def _measured(dsn: str, night: Night, spans: range, batch: int) -> Report:
             print(f"\r{first + batch - spans.start} of {len(spans)} spans", end="\r", file=sys.stderr)
         store.command("DROP TABLE night")
     with open_store(dsn) as store:  # the engine anew, with nothing cached of its own
-        for query in named_queries():
-            values = query.bind({each.name: "night" for each in query.parameters if each.default is None})
-            cold, *warm = (_timed(partial(store.export, query.sql, values, "Null")) for _ in range(1 + WARM))
-            report.queries[query.name] = (round(cold, 3), round(min(warm), 3))
+        report.answers = [_answered(store, question) for question in QUESTIONS]
         counted = "SELECT uniqExact(profile, module, qualname, line) FROM coverage_functions"
         report.pairs = store.query(counted).rows[0][0]
         for row in store.query(named_query("tables").sql).records():
             report.tables[row["table"]] = (row["rows"], row["megabytes"])
+        if last:
+            night.evening(store)
+            report.answers += [_answered(store, question) for question in OF_TWO]
     return report
+
+
+def _answered(store: Store, question: Question) -> Answer:
+    sql, values = question.bound()
+    seconds, cpu = [], []
+    for _ in range(1 + WARM):
+        before = time.process_time()
+        seconds.append(_timed(lambda: store.export(sql, values, "Null")))
+        cpu.append(time.process_time() - before)
+    cold, *warm = seconds
+    return Answer(question.query, question.view, round(cold, 3), round(min(warm), 3), round(min(cpu[1:]), 3))
 
 
 def _timed(work: Callable[[], object]) -> float:
@@ -113,8 +142,10 @@ def _print(report: Report) -> None:
     print(f"{report.spans:,} spans, {report.hits:,} hits in {report.seconds:.1f} s", end="")
     print(f" ({report.hits / report.seconds:,.0f} a second; {report.cpu:.1f} s of CPU)", end="")
     print(f", {report.pairs:,} distinct pairs so far")
-    for name, (cold, warm) in report.queries.items():
-        print(f"  {name:20} {cold:6.3f} s cold {warm:6.3f} s warm")
+    for each in report.answers:
+        over = each.view and (each.cold > COLD or each.warm > LATER)
+        print(f"  {each.query:20} {each.cold:6.3f} s cold {each.warm:6.3f} s warm {each.cpu:6.3f} s of CPU", end="")
+        print(f"  {each.view}{' over the bar' if over else ''}" if each.view else "  (a whole list)")
     for name, (rows, megabytes) in report.tables.items():
         print(f"  {name:20} {rows:>12,} rows {megabytes:8.1f} MB")
     print(f"  coverage tables together {sum(report.tables[name][1] for name in COVERAGE):8.1f} MB")

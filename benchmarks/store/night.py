@@ -63,6 +63,24 @@ SELECT 'night', concat('shop.package', toString(intDiv(number, 400)), '.module',
 FROM numbers({symbols:UInt64})
 """
 
+# the night's pairs again, but for some functions: at another revision, eight profiles in two runs
+_EVENING = (
+    """
+INSERT INTO coverage_functions
+SELECT namespace, 'evening', profile, each, service, module, qualname, line, first_seen, last_seen, exemplar_trace_id
+FROM coverage_functions
+ARRAY JOIN if(profile < 'profile-008', ['evening-1', 'evening-2'], ['evening-1']) AS each
+WHERE revision = 'night' AND line != if(each = 'evening-1', 40, 70)
+""",
+    """
+INSERT INTO coverage_spans (revision, profile, run, trace, span, role, service, started, complete)
+SELECT DISTINCT revision, profile, run, run, profile, 'server', 'web',
+    toDateTime64('2025-12-31 18:00:00', 9, 'UTC'), true
+FROM coverage_functions
+WHERE revision = 'evening'
+""",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Night:
@@ -117,3 +135,8 @@ class Night:
     def insert(self, store: Store) -> None:
         """Insert the spans that wait, as a collector does: by one statement, into otel_traces alone."""
         store.command(f"INSERT INTO otel_traces ({_COLUMNS}) SELECT * FROM night")
+
+    def evening(self, store: Store) -> None:
+        """Put an evening of as many pairs beside the night, at a revision of its own."""
+        for statement in _EVENING:
+            store.command(statement)

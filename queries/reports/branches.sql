@@ -3,7 +3,10 @@
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
 -- {revision:String} = ''  the newest that was traced, when empty
 -- {services:String} = ''  names with a comma between them; all services, when empty
-WITH (SELECT argMax(revision, started) FROM coverage_spans WHERE namespace = {namespace:String} AND revision != '') AS newest
+WITH (
+    SELECT argMax(revision, started) FROM coverage_spans
+    WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
+) AS newest
 SELECT profile, countIf(line_count > 0 AND NOT branch) = 0 AS whole
 FROM coverage_spans
 WHERE namespace = {namespace:String} AND revision = if({revision:String} = '', newest, {revision:String})

@@ -3,7 +3,10 @@
 -- {base:String}  the revision to compare with
 -- {revision:String} = ''  the newest that was traced, when empty
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
-WITH (SELECT argMax(revision, started) FROM coverage_spans WHERE namespace = {namespace:String} AND revision != '') AS newest
+WITH (
+    SELECT argMax(revision, started) FROM coverage_spans
+    WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
+) AS newest
 SELECT change, module, qualname, line, profiles, first_seen, last_seen, exemplar_trace_id
 FROM revision_diff
 WHERE namespace = {namespace:String} AND base = {base:String}

@@ -3,7 +3,10 @@
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
 -- {revision:String} = ''  the newest that was traced, when empty
 -- {services:String} = ''  names with a comma between them; all services, when empty
-WITH (SELECT argMax(revision, started) FROM coverage_spans WHERE namespace = {namespace:String} AND revision != '') AS newest
+WITH (
+    SELECT argMax(revision, started) FROM coverage_spans
+    WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
+) AS newest
 SELECT profile, file, arraySort(arrayMap(arc -> [arc.1, arc.2], groupUniqArrayArray(arcs))) AS arcs
 FROM counted_arcs
 WHERE namespace = {namespace:String} AND revision = if({revision:String} = '', newest, {revision:String})

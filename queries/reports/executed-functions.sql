@@ -3,7 +3,10 @@
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
 -- {revision:String} = ''  the newest that was traced, when empty
 -- {services:String} = ''  names with a comma between them; all services, when empty
-WITH (SELECT argMax(revision, started) FROM coverage_spans WHERE namespace = {namespace:String} AND revision != '') AS newest
+WITH (
+    SELECT argMax(revision, started) FROM coverage_spans
+    WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
+) AS newest
 SELECT profile, module, qualname, line,
     min(f.first_seen) AS first_seen, max(f.last_seen) AS last_seen, min(f.exemplar_trace_id) AS exemplar_trace_id
 FROM counted_functions AS f

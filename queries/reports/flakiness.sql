@@ -3,7 +3,10 @@
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
 -- {revision:String} = ''  the newest that was traced, when empty
 -- {profile:String} = ''  all profiles, when empty
-WITH (SELECT argMax(revision, started) FROM coverage_spans WHERE namespace = {namespace:String} AND revision != '') AS newest
+WITH (
+    SELECT argMax(revision, started) FROM coverage_spans
+    WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
+) AS newest
 SELECT profile, symbol, module, qualname, line, runs_with, runs, runs_without, first_seen, last_seen, exemplar_trace_id
 FROM symbol_flakiness
 WHERE namespace = {namespace:String} AND revision = if({revision:String} = '', newest, {revision:String})

@@ -3,7 +3,10 @@
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
 -- {revision:String} = ''  the newest that was traced, when empty
 -- {module:String} = ''  all modules, when empty
-WITH (SELECT argMax(revision, started) FROM coverage_spans WHERE namespace = {namespace:String} AND revision != '') AS newest
+WITH (
+    SELECT argMax(revision, started) FROM coverage_spans
+    WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
+) AS newest
 SELECT symbol, kind, module, qualname, line, end_line, file
 FROM coverage_gaps
 WHERE namespace = {namespace:String} AND revision = if({revision:String} = '', newest, {revision:String})

@@ -2,7 +2,10 @@
 --
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
 -- {revision:String} = ''  the newest that was traced, when empty
-WITH (SELECT argMax(revision, started) FROM coverage_spans WHERE namespace = {namespace:String} AND revision != '') AS newest
+WITH (
+    SELECT argMax(revision, started) FROM coverage_spans
+    WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
+) AS newest
 SELECT profile, run, kind, name, service, started, arrived, incomplete_reason, trace, span
 FROM run_completeness
 WHERE namespace = {namespace:String} AND revision = if({revision:String} = '', newest, {revision:String})

@@ -3,7 +3,10 @@
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
 -- {revision:String} = ''  the newest that was traced, when empty
 -- {profiles:String} = ''  the choice: names with a comma between them
-WITH (SELECT argMax(revision, started) FROM coverage_spans WHERE namespace = {namespace:String} AND revision != '') AS newest
+WITH (
+    SELECT argMax(revision, started) FROM coverage_spans
+    WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
+) AS newest
 SELECT
     countIf(hasAny(profiles, splitByChar(',', {profiles:String}))) AS kept,
     count() AS functions,

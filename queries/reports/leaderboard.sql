@@ -2,7 +2,10 @@
 --
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
 -- {revision:String} = ''  the newest that was traced, when empty
-WITH (SELECT argMax(revision, started) FROM coverage_spans WHERE namespace = {namespace:String} AND revision != '') AS newest
+WITH (
+    SELECT argMax(revision, started) FROM coverage_spans
+    WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
+) AS newest
 SELECT position, profile, functions, functions_covered, functions_total, percent, lines, runs, failed_runs, requests, jobs,
     complete, incomplete_reasons, first_seen, last_seen, exemplar_trace_id
 FROM profile_leaderboard

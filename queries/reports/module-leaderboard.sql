@@ -2,7 +2,10 @@
 --
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
 -- {revision:String} = ''  the newest that was traced, when empty
-WITH (SELECT argMax(revision, started) FROM coverage_spans WHERE namespace = {namespace:String} AND revision != '') AS newest
+WITH (
+    SELECT argMax(revision, started) FROM coverage_spans
+    WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
+) AS newest
 SELECT position, module, functions, functions_total, percent, profiles, first_seen, last_seen, exemplar_trace_id
 FROM module_leaderboard
 WHERE namespace = {namespace:String} AND revision = if({revision:String} = '', newest, {revision:String})

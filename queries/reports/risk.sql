@@ -4,7 +4,10 @@
 -- {revision:String} = ''  the newest that was traced, when empty
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
 WITH
-    (SELECT argMax(revision, started) FROM coverage_spans WHERE namespace = {namespace:String} AND revision != '') AS newest,
+    (
+        SELECT argMax(revision, started) FROM coverage_spans
+        WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
+    ) AS newest,
     (SELECT count() FROM symbol_coverage WHERE namespace = {namespace:String} AND revision = {base:String}) AS base_symbols
 SELECT
     multiIf(base_symbols = 0, 'unknown', empty(b.shapes), 'added', 'changed') AS change,

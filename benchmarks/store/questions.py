@@ -1,0 +1,54 @@
+"""What is asked of a night: of each view what a report or a dashboard asks it, and whole lists beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from otel_coverage.store.reports import named_query
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A named query with its parameters.
+
+    Attributes:
+        view: whose main question it is; empty for what no bar is set for.
+        query: the named query.
+        parameters: those that have no default, or another value.
+    """
+
+    view: str
+    query: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+    def bound(self) -> tuple[str, dict[str, str]]:
+        """The statement, and the value of each of its parameters."""
+        named = named_query(self.query)
+        return named.sql, named.bind({"revision": "night", **self.parameters})
+
+
+QUESTIONS = (
+    Question("coverage_matrix", "matrix", {"profile": "profile-007"}),
+    Question("symbol_profiles", "reverse-index", {"module": "shop.package3.module66"}),
+    Question("coverage_gaps", "gaps"),
+    Question("module_gaps", "modules"),
+    Question("run_completeness", "incomplete"),
+    Question("profile_runs", "runs"),
+    Question("profile_leaderboard", "leaderboard"),
+    Question("module_leaderboard", "module-leaderboard"),
+    Question("profile_overlap", "overlap"),
+    Question("profile_unique", "unique"),
+    Question("", "catalog"),
+    Question("", "kept", {"profiles": "profile-001,profile-002,profile-003"}),
+    Question("", "redundancy"),
+    Question("", "risk", {"base": "night"}),
+    Question("", "reverse-index"),
+    Question("", "matrix"),
+)
+
+# asked when an evening of as many pairs stands beside the night, eight of its profiles in two runs
+OF_TWO = (
+    Question("revision_diff", "diff", {"base": "evening"}),
+    Question("symbol_flakiness", "flakiness", {"revision": "evening"}),
+)
