@@ -24,7 +24,7 @@ from otel_coverage.instrumentation.continuing import FLUSH_SECONDS, carrier, con
 from otel_coverage.instrumentation.patch import Patches
 from otel_coverage.tracing.context import entry_of
 from otel_coverage.tracing.notices import notices
-from otel_coverage.tracing.provider import flush
+from otel_coverage.tracing.provider import flush, prepare
 from otel_coverage.tracing.recorder import Recorder
 
 META_KEY = "otel_coverage"
@@ -115,6 +115,9 @@ class _Hooks:
 
     def fork(self, fork: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """``Worker.fork_work_horse``: what the child performs is recorded there."""
+        prepare()
+        if self._recorder is not None:
+            self._recorder.prepare()
         with following_forks():
             return fork(*args, **kwargs)
 

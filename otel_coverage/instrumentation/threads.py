@@ -34,6 +34,13 @@ def hook_threads(recorder: Recorder) -> None:
         _patches.wrap(ThreadPoolExecutor, "submit", _hooks.submit)
 
 
+def hook_event_loops(asyncio: Any) -> None:
+    """The same for what is handed to an event loop that runs in another thread."""
+    if _hooks is not None:
+        for module in (asyncio, asyncio.tasks):
+            _patches.wrap(module, "run_coroutine_threadsafe", _hooks.run_coroutine)
+
+
 def release_threads() -> None:
     """Undo :func:`hook_threads`."""
     global _hooks
@@ -117,6 +124,16 @@ class _Hooks:
             self.recorder.finish(entry, errand)
             raise
         future.add_done_callback(lambda _: self.recorder.finish(entry, errand))  # also where it is cancelled
+        return future
+
+    def run_coroutine(self, run: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """``asyncio.run_coroutine_threadsafe``, which hands the context over itself."""
+        entry = entry_of(otel_context.get_current())
+        future = run(*args, **kwargs)
+        if entry is not None:
+            errand = Errand(args[0] if args else kwargs["coro"])
+            self.recorder.send(entry, errand)
+            future.add_done_callback(lambda _: self.recorder.finish(entry, errand))
         return future
 
 

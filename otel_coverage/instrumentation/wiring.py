@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from otel_coverage.instrumentation.children import hook_children, release_children
 from otel_coverage.instrumentation.commands import hook_commands, hook_popen, release_commands
 from otel_coverage.instrumentation.process import continue_environment
-from otel_coverage.instrumentation.threads import hook_threads, release_threads
+from otel_coverage.instrumentation.threads import hook_event_loops, hook_threads, release_threads
 from otel_coverage.settings import Settings
 from otel_coverage.tracing import provider as providers
 from otel_coverage.tracing import recorder as recorders
@@ -83,6 +83,7 @@ def wire(
         hook_threads(recorder)
         hook_commands(recorder)
         hook_children(recorder, provider)
+        _when("asyncio", lambda: hook_event_loops(sys.modules["asyncio"]))
         _when("gevent", lambda: _hook_greenlets(recorder))
         _when("gevent.subprocess", lambda: hook_popen(sys.modules["gevent.subprocess"].Popen))
         _continue_environment(recorder, provider)

@@ -6,7 +6,7 @@ import functools
 import inspect
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import CodeType, FrameType
 from typing import Any
 
@@ -15,14 +15,16 @@ _SERVING_ALL = ("concurrent.futures", "grpc", "multiprocessing", "opentelemetry"
 
 
 class Errand:
-    """One function that another thread is to call, once.
+    """One function that another thread is to call, once; or a coroutine that its event loop is to run.
 
     Args:
-        function: what is called.
+        function: what is called, or run.
         is_application: it is known to come down to code of the application, though it may not look like that.
     """
 
-    def __init__(self, function: Callable[..., object], *, is_application: bool = False) -> None:
+    def __init__(
+        self, function: Callable[..., object] | Coroutine[Any, Any, object], *, is_application: bool = False
+    ) -> None:
         self._function = function
         self._is_application = is_application
         self._thread: int | None = None
@@ -44,7 +46,7 @@ class Errand:
         """Whether it is code from a wanted file that it calls, or runs right now."""
         if self._is_application:
             return True
-        code = getattr(_innermost(self._function), "__code__", None)
+        code = getattr(self._function, "cr_code", None) or getattr(_innermost(self._function), "__code__", None)
         if isinstance(code, CodeType) and is_wanted(code.co_filename):
             return True
         suspended: FrameType | None = getattr(self._greenlet, "gr_frame", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import importlib
 import sys
@@ -141,6 +142,32 @@ def test_what_outlives_its_request_is_told_in_parts_when_it_is_done(
     assert functions(second) == {GOODS + "price"}
     assert reasons(spans) == []
     wait_until(lambda: not installed().is_recording)
+
+
+@pytest.mark.since(3, 12)
+def test_what_an_event_loop_elsewhere_does_for_a_request_is_told_when_it_is_done(
+    app: flask.Flask, spans: Spans, goods: ModuleType
+) -> None:
+    loop = asyncio.new_event_loop()
+    elsewhere = threading.Thread(target=loop.run_forever)
+    elsewhere.start()
+    may_go_on = asyncio.Event()
+
+    async def late() -> None:
+        await may_go_on.wait()
+        await goods.one_later("pear")
+
+    answer(app, lambda: asyncio.run_coroutine_threadsafe(late(), loop) and goods.names())
+    assert spans.functions() == {GOODS + "names"}
+    assert installed().is_recording
+    loop.call_soon_threadsafe(may_go_on.set)
+    wait_until(lambda: not installed().is_recording)
+    wait_until(lambda: spans.functions() == {GOODS + "names", GOODS + "one_later", GOODS + "tag"})
+    assert reasons(spans) == []
+    loop.call_soon_threadsafe(loop.stop)
+    elsewhere.join()
+    loop.run_until_complete(loop.shutdown_default_executor())
+    loop.close()
 
 
 @pytest.mark.until(3, 11)
