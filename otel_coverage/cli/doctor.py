@@ -114,7 +114,7 @@ def _engine(settings: Settings) -> Iterator[str]:
         reason = "sys.monitoring needs CPython 3.12"
     yield f"{name}, by {settings.granularity}: {reason}"
     if name == "monitoring":
-        callbacks = implementation(branch=engine.branch)
+        callbacks = implementation()
         yield f"callbacks in {callbacks.name.capitalize()}: {callbacks.reason}"
     if wanted and engine.branch:
         yield f"branches too: {settings.rcfile} says branch = true"

@@ -68,7 +68,8 @@ static void link_remove(Link *link) {
 
 typedef struct Callbacks Callbacks;
 
-/* A code object has a row of masks: mask 0 says who entered the code, mask n who ran its n-th line. */
+/* A code object has a row of masks: mask 0 says who entered the code, mask n who ran its n-th line, or took its n-th way
+   out of an instruction. */
 typedef int Row;
 
 #define NO_LINE 0 /* as an entry's line: entering the code is all there is to see */
@@ -83,6 +84,10 @@ typedef struct {
 
 #define NO_PLACE INT_MIN
 
+/* Ways out of instructions stand among the lines as numbers below zero: see ways.py. Offsets are even. */
+enum { LEFT, RIGHT, OUT };
+#define WAY(offset, side) (-(2 * (offset) + (side) + 1))
+
 /* What every event reads stands side by side at the end: the processor fetches memory in lines of 64 bytes. */
 typedef struct Watched {
     Link all;
@@ -91,7 +96,7 @@ typedef struct Watched {
     PyObject *code;        /* not owned: its end is ours */
     Entry *entries;        /* those after the first */
     int entry_count;
-    int *lines;      /* the numbers of the lines, ascending; NULL where they go up by one from the first */
+    int *lines;      /* the numbers of lines and ways, ascending; NULL for lines that go up by one from the first */
     Callbacks *owner;
     Entry first_entry;
     uint64_t dirty; /* the epoch in which a line was switched off; the code is dirty while that epoch lasts */
@@ -123,7 +128,7 @@ struct Callbacks {
     Py_ssize_t mark_offset;
     PyObject *last_mapping;       /* a weak reference to the mapping in the variable that was last looked into */
     PyObject *last_recording;     /* what is in there, not owned: it lives as long as the mapping */
-    bool by_line, alone, can_restart, disarmed;
+    bool by_line, by_way, alone, can_restart, disarmed;
     size_t words; /* of each mask */
     Word *active;
     Mark **marks; /* those of the active recordings, by slot */
@@ -135,7 +140,7 @@ struct Callbacks {
 
 static PyTypeObject Mark_Type;
 static Py_ssize_t extra_index = -1;
-static PyObject *disable, *str_mark, *str_co_lines;
+static PyObject *disable, *str_mark, *str_co_lines, *str_co_branches;
 
 static inline Watched *watched_of(const Callbacks *self, PyObject *code) {
     void *extra = NULL;
@@ -233,12 +238,16 @@ static void unwatch(Watched *watched) {
 
 /* --- a code object's lines */
 
-/* co_lines(), as a list: C code all through. */
-static PyObject *line_ranges(PyObject *code) {
-    PyObject *iterator = PyObject_CallMethodNoArgs(code, str_co_lines);
-    PyObject *ranges = iterator == NULL ? NULL : PySequence_List(iterator);
+/* What a method of the code goes through, as a list: C code all through. */
+static PyObject *listed(PyObject *code, PyObject *method) {
+    PyObject *iterator = PyObject_CallMethodNoArgs(code, method);
+    PyObject *list = iterator == NULL ? NULL : PySequence_List(iterator);
     Py_XDECREF(iterator);
-    return ranges;
+    return list;
+}
+
+static PyObject *line_ranges(PyObject *code) {
+    return listed(code, str_co_lines);
 }
 
 static int line_of_range(PyObject *range) {
@@ -266,19 +275,49 @@ typedef struct {
     Row rows;
 } Layout;
 
-/* Give each line of the code a row. */
-static int lay_out(PyObject *code, Layout *layout) {
+/* The numbers of all ways out of the code's instructions, with room for more; NULL with an exception set. */
+static int *find_ways(PyObject *code, Py_ssize_t more, int *count) {
+    PyObject *branches = listed(code, str_co_branches);
+    PyObject *instructions = branches == NULL ? NULL : PyCode_GetCode((PyCodeObject *)code);
+    Py_ssize_t size = instructions == NULL ? 0 : PyBytes_GET_SIZE(instructions);
+    int *ways = NULL;
+    if (instructions != NULL) {
+        ways = PyMem_Malloc((size_t)(2 * PyList_GET_SIZE(branches) + size / 2 + more) * sizeof(int));
+        if (ways == NULL) {
+            PyErr_NoMemory();
+        }
+    }
+    for (Py_ssize_t index = 0; ways != NULL && index < PyList_GET_SIZE(branches); index++) {
+        int offset = (int)PyLong_AsLong(PyTuple_GET_ITEM(PyList_GET_ITEM(branches, index), 0));
+        ways[(*count)++] = WAY(offset, LEFT);
+        ways[(*count)++] = WAY(offset, RIGHT);
+    }
+    for (Py_ssize_t offset = 0; ways != NULL && offset < size; offset += 2) {
+        if ((unsigned char)PyBytes_AS_STRING(instructions)[offset] == RETURN_VALUE) {
+            ways[(*count)++] = WAY((int)offset, OUT);
+        }
+    }
+    Py_XDECREF(branches);
+    Py_XDECREF(instructions);
+    return ways;
+}
+
+/* Give each line of the code, and each way if those are wanted, a row. */
+static int lay_out(PyObject *code, bool by_way, Layout *layout) {
     PyObject *ranges = line_ranges(code);
     if (ranges == NULL) {
         return -1;
     }
-    int *lines = PyMem_Malloc((size_t)(PyList_GET_SIZE(ranges) + 1) * sizeof(int));
+    int count = 0, distinct = 0;
+    Py_ssize_t room = PyList_GET_SIZE(ranges) + 1;
+    int *lines = by_way ? find_ways(code, room, &count) : PyMem_Malloc((size_t)room * sizeof(int));
     if (lines == NULL) {
         Py_DECREF(ranges);
-        PyErr_NoMemory();
+        if (!by_way) {
+            PyErr_NoMemory();
+        }
         return -1;
     }
-    int count = 0, distinct = 0;
     for (Py_ssize_t index = 0; index < PyList_GET_SIZE(ranges); index++) {
         int line = line_of_range(PyList_GET_ITEM(ranges, index));
         if (line > 0) {
@@ -294,7 +333,7 @@ static int lay_out(PyObject *code, Layout *layout) {
     }
     int last = distinct > 0 ? lines[distinct - 1] : 0;
     *layout = (Layout){.first = distinct > 0 ? lines[0] : 1, .numbers = lines, .rows = distinct + 1};
-    if (last - layout->first < 4 * distinct) { /* rows of no line are cheaper than searches */
+    if (!by_way && last - layout->first < 4 * distinct) { /* rows of no line are cheaper than searches */
         layout->rows = last - layout->first + 2;
         layout->numbers = NULL;
         PyMem_Free(lines);
@@ -302,7 +341,7 @@ static int lay_out(PyObject *code, Layout *layout) {
     return 0;
 }
 
-/* NO_LINE for a line that the code does not have. */
+/* NO_LINE for a line or way that the code does not have. */
 static Row row_of_line(const Watched *watched, int line) {
     if (watched->lines == NULL) {
         Row row = line - watched->first_line + 1;
@@ -631,7 +670,7 @@ static int arm_all(Callbacks *self) {
 static Watched *watched_new(Callbacks *self, PyObject *code) {
     Layout layout = {.first = 1, .numbers = NULL, .rows = 1};
     void *others = NULL;
-    if (PyUnstable_Code_GetExtra(code, extra_index, &others) < 0 || (self->by_line && lay_out(code, &layout) < 0)) {
+    if (PyUnstable_Code_GetExtra(code, extra_index, &others) < 0 || (self->by_line && lay_out(code, self->by_way, &layout) < 0)) {
         return NULL;
     }
     Watched *watched = PyMem_Calloc(1, sizeof(Watched) + (size_t)layout.rows * sizeof(Word));
@@ -832,18 +871,18 @@ static PyObject *on_throw(Callbacks *self, PyObject *const *arguments, Py_ssize_
     return self->disarmed || start(self, arguments[0], ~offset) >= 0 ? Py_NewRef(Py_None) : NULL;
 }
 
-static PyObject *on_line(Callbacks *self, PyObject *const *arguments, Py_ssize_t count) {
-    int line;
+/* A line runs, or a way is taken. */
+static inline PyObject *see(Callbacks *self, PyObject *code, int number) {
     Mark *mark;
-    if (read_event(arguments, count, 2, &line) < 0 || find_mark(self, &mark) < 0) {
+    if (find_mark(self, &mark) < 0) {
         return NULL;
     }
     /* one step from here on */
-    Watched *watched = watched_of(self, arguments[0]);
+    Watched *watched = watched_of(self, code);
     if (watched == NULL || fit(self, watched) < 0) {
         return watched == NULL ? Py_NewRef(Py_None) : NULL;
     }
-    Row row = row_of_line(watched, line);
+    Row row = row_of_line(watched, number);
     if (row == NO_LINE) {
         return Py_NewRef(disable); /* line 0, on which a module starts */
     }
@@ -860,6 +899,26 @@ static PyObject *on_line(Callbacks *self, PyObject *const *arguments, Py_ssize_t
     }
     watched->dirty = self->epoch;
     return Py_NewRef(disable);
+}
+
+static PyObject *on_line(Callbacks *self, PyObject *const *arguments, Py_ssize_t count) {
+    int line;
+    return read_event(arguments, count, 2, &line) < 0 ? NULL : see(self, arguments[0], line);
+}
+
+static PyObject *on_left(Callbacks *self, PyObject *const *arguments, Py_ssize_t count) {
+    int offset;
+    return read_event(arguments, count, 3, &offset) < 0 ? NULL : see(self, arguments[0], WAY(offset, LEFT));
+}
+
+static PyObject *on_right(Callbacks *self, PyObject *const *arguments, Py_ssize_t count) {
+    int offset;
+    return read_event(arguments, count, 3, &offset) < 0 ? NULL : see(self, arguments[0], WAY(offset, RIGHT));
+}
+
+static PyObject *on_return(Callbacks *self, PyObject *const *arguments, Py_ssize_t count) {
+    int offset;
+    return read_event(arguments, count, 3, &offset) < 0 ? NULL : see(self, arguments[0], WAY(offset, OUT));
 }
 
 /* --- what the engine calls, under its lock */
@@ -1101,9 +1160,12 @@ static PyObject *callbacks_new(PyTypeObject *type, PyObject *arguments, PyObject
     self->key = key == Py_None ? NULL : Py_NewRef(key);
     self->is_wanted = Py_NewRef(wanted);
     PyObject *line = from_monitoring("events", "LINE");
+    PyObject *way = line == NULL ? NULL : from_monitoring("events", "PY_RETURN");
     self->by_line = line != NULL && (events & PyLong_AsLong(line)) != 0;
+    self->by_way = way != NULL && (events & PyLong_AsLong(way)) != 0;
     Py_XDECREF(line);
-    if (line == NULL || set_words(self, 1) < 0 ||
+    Py_XDECREF(way);
+    if (way == NULL || set_words(self, 1) < 0 ||
         (self->set_local_events = from_monitoring("set_local_events", NULL)) == NULL ||
         (self->restart_events = from_monitoring("restart_events", NULL)) == NULL ||
         (self->tool = PyLong_FromLong(tool)) == NULL || (self->events = PyLong_FromLong(events)) == NULL ||
@@ -1118,6 +1180,9 @@ static PyObject *callbacks_new(PyTypeObject *type, PyObject *arguments, PyObject
 static PyMethodDef callbacks_methods[] = {
     {"on_start", METHOD(on_start), METH_FASTCALL, "PY_START and PY_RESUME."},
     {"on_line", METHOD(on_line), METH_FASTCALL, "Local LINE."},
+    {"on_left", METHOD(on_left), METH_FASTCALL, "Local BRANCH_LEFT."},
+    {"on_right", METHOD(on_right), METH_FASTCALL, "Local BRANCH_RIGHT."},
+    {"on_return", METHOD(on_return), METH_FASTCALL, "Local PY_RETURN."},
     {"on_discovery", METHOD(on_discovery), METH_FASTCALL, "Global PY_START and PY_RESUME of the discovering tool."},
     {"on_throw", METHOD(on_throw), METH_FASTCALL, "Global PY_THROW."},
     {"join", METHOD(join), METH_NOARGS, "A new active recording."},
@@ -1155,7 +1220,8 @@ static int module_exec(PyObject *module) {
     }
     if (disable == NULL && ((disable = from_monitoring("DISABLE", NULL)) == NULL ||
                             (str_mark = PyUnicode_InternFromString("mark")) == NULL ||
-                            (str_co_lines = PyUnicode_InternFromString("co_lines")) == NULL)) {
+                            (str_co_lines = PyUnicode_InternFromString("co_lines")) == NULL ||
+                            (str_co_branches = PyUnicode_InternFromString("co_branches")) == NULL)) {
         return -1;
     }
     return PyType_Ready(&Mark_Type) < 0 || PyModule_AddType(module, &Callbacks_Type) < 0 ? -1 : 0;

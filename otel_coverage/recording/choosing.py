@@ -26,18 +26,12 @@ class Implementation:
     reason: str
 
 
-def implementation(*, branch: bool = False) -> Implementation:
-    """The callbacks that an engine opened now gets.
-
-    Args:
-        branch: whether it records branches.
-    """
+def implementation() -> Implementation:
+    """The callbacks that an engine opened now gets."""
     if sys.version_info < (3, 12):
         return Implementation("none", "sys.monitoring came with CPython 3.12")
     if os.environ.get(PURE_PYTHON, "0") not in ("", "0"):
         return Implementation("python", f"{PURE_PYTHON} is set")
-    if branch:
-        return Implementation("python", "those in C do not see branches")
     try:
         from otel_coverage.recording import _callbacks  # noqa: F401
     except ModuleNotFoundError:

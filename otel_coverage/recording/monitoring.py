@@ -93,7 +93,7 @@ class MonitoringEngine:
         self.granularity: Granularity = granularity
         self.branch = branch and granularity == "line" and SEES_BRANCHES
         self._lacks_branches = branch and granularity == "line" and not SEES_BRANCHES
-        self.implementation = implementation(branch=self.branch)
+        self.implementation = implementation()
         self.restart_above = _RESTART_ABOVE[self.implementation.name]
         self._source = source
         self._current = current

@@ -282,6 +282,29 @@ MUTATIONS += tuple(
     )
 )
 
+MUTATIONS += tuple(
+    Mutation(f"in C: {name}", "_callbacks.c", old, new, (3, 14))
+    for name, old, new in (
+        ("left and right are two ways", "WAY(offset, RIGHT));", "WAY(offset, LEFT));"),
+        (
+            "ways are switched off only when every active recording that entered has taken them",
+            "return read_event(arguments, count, 3, &offset) < 0 ? NULL : see(self, arguments[0], WAY(offset, LEFT));",
+            (
+                "if (read_event(arguments, count, 3, &offset) < 0) return NULL;\n"
+                "    Py_XDECREF(see(self, arguments[0], WAY(offset, LEFT)));\n"
+                "    return Py_NewRef(disable);"
+            ),
+        ),
+        (
+            "code with a way switched off is dirty",
+            "    watched->dirty = self->epoch;\n",
+            "    if (number > 0) watched->dirty = self->epoch;\n",
+        ),
+        ("branches have rows", "        ways[(*count)++] = WAY(offset, RIGHT);\n", ""),
+        ("returns have rows", "            ways[(*count)++] = WAY((int)offset, OUT);\n", "            ;\n"),
+    )
+)
+
 # These see by the text of the source, or by what is built, that something was taken out: that proves nothing.
 _LEFT_OUT = ("test_mutations.py", "test_c_build.py", "test_c_decisions.py")
 

@@ -70,8 +70,7 @@ class Recorder:
             tree = SourceTree([str(folder)])
             self.engine = open_engine(kind.choice, granularity, tree, current, branch=branch)
         if kind.choice != "coverage" and sys.version_info >= (3, 12):
-            written_in = "python" if self.engine.branch else kind.written_in
-            assert self.engine.implementation.name == written_in  # type: ignore[attr-defined]
+            assert self.engine.implementation.name == kind.written_in  # type: ignore[attr-defined]
             self.engine.restart_above = _RESTART_ABOVE.get(kind.way, 0.0)  # type: ignore[attr-defined]
         self._taken = TakenTools(leave=1) if kind.way == "one tool" else nullcontext()
 

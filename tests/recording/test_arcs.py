@@ -31,11 +31,7 @@ from tests.recording.test_alone import NUMBERS, PROGRAMS, entry_points
 from tests.recording.test_drawn_programs import drawn, loaded
 from tests.recording.test_threads import KINDS, on_threads
 
-SEES = tuple(
-    pytest.param(*parameters.values, marks=pytest.mark.since(3, 14))
-    for parameters in MONITORING
-    if parameters.values[0].written_in == "python"
-)
+SEES = tuple(pytest.param(*parameters.values, marks=pytest.mark.since(3, 14)) for parameters in MONITORING)
 ENGINES = (*SEES, COVERAGE)
 
 PROGRAM = """\

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from types import CodeType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_coverage.recording.choosing import Implementation, callbacks_of
+from otel_coverage.recording.ways import SEES_BRANCHES
 
 pytestmark = pytest.mark.since(3, 12)
 
@@ -86,13 +87,18 @@ class Side:
         self.marks: list[Any] = []
         self.callbacks = callbacks_of(Implementation(self.name, ""))(  # type: ignore[arg-type]
             tool=TOOL,
-            events=starts | (events.LINE if self.granularity == "line" else 0),
+            events=starts | (0 if self.granularity == "function" else events.LINE) | self.ways(),
             variable=self.variable,
             key=None if self.shape == "bare" else KEY,
             is_wanted=lambda name: name == FILE,
             restart_above=self.restart_above,
             alone=self.alone,
         )
+
+    def ways(self) -> int:
+        """The events of ways out of instructions, where they are wanted."""
+        wanted = ("BRANCH_LEFT", "BRANCH_RIGHT", "PY_RETURN") if self.granularity == "branch" and SEES_BRANCHES else ()
+        return sum(getattr(sys.monitoring.events, name) for name in wanted)
 
     def found(self, chosen: int) -> object:
         """What the context holds while that recording runs."""
@@ -155,7 +161,7 @@ def told(side: Side, step: tuple[Any, ...], codes: list[CodeType]) -> object:
     """One step, and what came of it."""
     what, first, second = step
     code = codes[first % len(codes)]
-    places = [index for index in range(0, len(code.co_code), 2) if code.co_code[index] == dis.opmap["RESUME"]]
+    places = places_of(code, "RESUME")
     lines = sorted({line for _, _, line in code.co_lines() if line})
     callbacks = side.callbacks
     if what == "begins":
@@ -178,17 +184,30 @@ def told(side: Side, step: tuple[Any, ...], codes: list[CodeType]) -> object:
         if side.granularity == "function":
             return None  # there are no such events
         return side.context.run(callbacks.on_line, code, lines[second % len(lines)])
+    if what == "way":
+        if not side.ways():
+            return None
+        taken: list[tuple[Callable[..., object], int]] = []
+        for source, _left, _right in cast(Any, code).co_branches():
+            taken += [(callbacks.on_left, source), (callbacks.on_right, source)]
+        taken += [(callbacks.on_return, offset) for offset in places_of(code, "RETURN_VALUE")]
+        event, offset = taken[second % len(taken)]
+        return side.context.run(event, code, offset, 0)
     if what == "throw":
         return side.context.run(callbacks.on_throw, code, second % (len(code.co_code) // 2) * 2, ValueError())
     event = callbacks.on_start if what == "start" else callbacks.on_discovery
     return side.context.run(event, code, places[second % len(places)] if places else 0)
 
 
+def places_of(code: CodeType, name: str) -> list[int]:
+    return [offset for offset in range(0, len(code.co_code), 2) if code.co_code[offset] == dis.opmap[name]]
+
+
 def comparable(read: list[tuple[CodeType, Any]]) -> list[tuple[int, list[int]]]:
     return [(id(code), sorted(lines)) for code, lines in read]
 
 
-EVENTS = ("start", "start", "line", "line", "line", "throw", "discovery")
+EVENTS = ("start", "start", "line", "line", "line", "way", "way", "throw", "discovery")
 STEPS = st.lists(
     st.tuples(
         st.sampled_from((*EVENTS, "begins", "runs", "runs", "ends", "is read", "forks")),
@@ -204,7 +223,7 @@ STEPS = st.lists(
 @given(
     steps=STEPS,
     few=st.lists(st.integers(0, 14), min_size=1, max_size=3),
-    granularity=st.sampled_from(("line", "function")),
+    granularity=st.sampled_from(("line", "branch", "function")),
     shape=st.sampled_from(("bare", "dict", "mapping")),
     alone=st.booleans(),
     restart_above=st.sampled_from((0.0, 0.5, 1e9)),
