@@ -11,6 +11,7 @@ from otel_coverage.errors import OtelCoverageError
 
 if TYPE_CHECKING:
     from otel_coverage.store import Store
+    from otel_coverage.store.layout import Layout
 
 COLUMNS = (
     "namespace",
@@ -39,6 +40,9 @@ def push(store: Store, catalog: Catalog, revision: str, namespace: str = "") -> 
     Raises:
         StoreError: the store refuses; the earlier catalog then stands as it was.
     """
+    from otel_coverage.store.schema import layout_of  # here, since building a catalog needs no store
+
+    delete = deletion(layout_of(store))
     key = {"namespace": namespace, "revision": revision}
     newest = store.query(
         "SELECT max(pushed_at) FROM code_symbols WHERE namespace = {namespace:String} AND revision = {revision:String}",
@@ -69,10 +73,13 @@ def push(store: Store, catalog: Catalog, revision: str, namespace: str = "") -> 
         store.insert("code_symbols", COLUMNS, rows)
     except BaseException:
         with suppress(OtelCoverageError):  # the first error is the one to tell
-            store.command(f"{_DELETE} AND pushed_at = {{pushed_at:DateTime64(6, 'UTC')}}", stamp)
+            store.command(f"{delete} AND pushed_at = {{pushed_at:DateTime64(6, 'UTC')}}", stamp)
         raise
-    store.command(f"{_DELETE} AND pushed_at < {{pushed_at:DateTime64(6, 'UTC')}}", stamp)
+    store.command(f"{delete} AND pushed_at < {{pushed_at:DateTime64(6, 'UTC')}}", stamp)
     return len(rows)
 
 
-_DELETE = "DELETE FROM code_symbols WHERE namespace = {namespace:String} AND revision = {revision:String}"
+def deletion(layout: Layout) -> str:
+    """The statement that deletes a revision's catalog: on all shards, as a Distributed table has no rows of its own."""
+    table = layout.local("code_symbols") + layout.everywhere
+    return f"DELETE FROM {table} WHERE namespace = {{namespace:String}} AND revision = {{revision:String}}"  # noqa: S608

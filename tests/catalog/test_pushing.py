@@ -8,9 +8,11 @@ import pytest
 
 from otel_coverage import catalog as catalogs
 from otel_coverage.catalog import Catalog
+from otel_coverage.catalog.pushing import deletion
 from otel_coverage.errors import StoreError
 from otel_coverage.source import SourceTree
 from otel_coverage.store import Store, open_store
+from otel_coverage.store.layout import Layout
 
 
 def catalog_of(folder: Path, source: str) -> Catalog:
@@ -26,10 +28,13 @@ def stored(store: Store, columns: str = "qualname") -> list[tuple[object, ...]]:
 def test_every_column_is_as_the_catalog_has_it(store: Store, tmp_path: Path) -> None:
     catalog = catalog_of(tmp_path, "class Order:\n    def total(self):\n        x = '<locals>'\n        return x\n")
     assert catalogs.push(store, catalog, "abc", "acme") == 2
-    columns = "module, qualname, line, kind, file, end_line, executable_lines, parent"
+    digests = [entry.digest for entry in catalog.symbols]
+    assert len(set(digests)) == 2
+    assert all(digests)
+    columns = "module, qualname, line, kind, file, end_line, executable_lines, parent, digest"
     assert stored(store, columns) == [
-        ("acme", "abc", "shop", "Order", 1, "class", "shop.py", 4, [2], ""),
-        ("acme", "abc", "shop", "Order.total", 2, "function", "shop.py", 4, [3, 4], "Order"),
+        ("acme", "abc", "shop", "Order", 1, "class", "shop.py", 4, [2], "", digests[0]),
+        ("acme", "abc", "shop", "Order.total", 2, "function", "shop.py", 4, [3, 4], "Order", digests[1]),
     ]
 
 
@@ -46,6 +51,24 @@ def test_a_push_replaces_the_whole_catalog_of_its_revision_and_no_other(store: S
         ("acme", "one", "f"),
         ("acme", "one", "gone"),
     ]
+
+
+def test_the_digest_of_a_definition_changes_with_its_text_and_not_with_its_place(store: Store, tmp_path: Path) -> None:
+    def digests(revision: str, source: str) -> dict[object, object]:
+        catalogs.push(store, catalog_of(tmp_path, source), revision)
+        return {name: digest for _, at, name, digest in stored(store, "qualname, digest") if at == revision}
+
+    before = digests("one", "def f(): return 1\ndef g(): return 1\n")
+    moved = digests("two", "x = 0\n\ndef g(): return 1\ndef f(): return 1\n")
+    changed = digests("three", "def f(): return 1\ndef g(): return 2\n")
+    assert moved == before
+    assert {name for name in before if changed[name] != before[name]} == {"g"}
+
+
+def test_on_a_cluster_the_catalogs_of_all_shards_are_replaced(store: Store) -> None:
+    statement = deletion(Layout.on("nightly"))
+    assert statement.startswith("DELETE FROM code_symbols_local ON CLUSTER 'nightly' WHERE namespace = ")
+    assert store.query(f"EXPLAIN AST {statement}", {"namespace": "", "revision": "abc"}).rows
 
 
 def test_pushing_the_same_twice_changes_nothing(store: Store, tmp_path: Path) -> None:
