@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,14 +23,17 @@ from otel_coverage.tracing.recorder import Recorder
 
 _leave: Callable[[], None] | None = None
 
+# what CPython's multiprocessing has a process of its own execute
+_OF_MULTIPROCESSING = re.compile(r"(import sys; )?from multiprocessing\.")
+
 # as OpenTelemetry spells its headers in an environment
 VARIABLES = {"TRACEPARENT": "traceparent", "TRACESTATE": "tracestate", "BAGGAGE": "baggage"}
 
 
 def continue_environment(recorder: Recorder, provider: TracerProvider, environ: Mapping[str, str] = os.environ) -> None:
     """Where ``environ`` names a playback, make a span of this process, from here to its exit, and record under it."""
-    if "BAGGAGE" not in environ or any(argument.startswith("from multiprocessing.") for argument in sys.orig_argv):
-        return  # what multiprocessing starts is told by whoever starts it, and its helpers run nobody's code
+    if "BAGGAGE" not in environ or any(_OF_MULTIPROCESSING.match(argument) for argument in sys.orig_argv):
+        return  # what multiprocessing starts is told by whoever starts it, and its helpers work for everybody
     carrier = {header: environ[name] for name, header in VARIABLES.items() if name in environ}
     context = W3CBaggagePropagator().extract(carrier, TraceContextTextMapPropagator().extract(carrier, Context()))
     playback = playback_of(context, recorder.settings)
