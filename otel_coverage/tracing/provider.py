@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import weakref
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from importlib import import_module
 from importlib.metadata import entry_points
 
 from opentelemetry import trace
@@ -48,6 +51,13 @@ def configured_provider() -> TracerProvider | None:
     """The SDK's provider that somebody made global, or None."""
     provider = trace.get_tracer_provider()
     return provider if isinstance(provider, TracerProvider) else None
+
+
+def prepare() -> None:
+    """Load what the first export needs, so that children that are forked for one job each have it."""
+    if "grpc" in sys.modules:
+        with suppress(ImportError):
+            import_module("grpc._channel")  # loaded by the first channel otherwise; opens none
 
 
 def flush(timeout: float) -> bool:

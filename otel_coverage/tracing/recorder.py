@@ -120,6 +120,13 @@ class Recorder:
         """Whether the errand is one of the application's code, as far as that can be seen now."""
         return self._tree is not None and errand.runs(self._is_wanted)
 
+    def prepare(self) -> None:
+        """Load what the first entry needs, so that children that are forked for one entry each have it. Never raises."""
+        try:
+            self._open_engine()  # hooks nothing yet
+        except Exception as error:
+            notices.failed("preparing to record", error)
+
     def shutdown(self) -> None:
         """Give everything back to the interpreter. The next entry would open the engine anew."""
         self.settle()
