@@ -121,7 +121,7 @@ class Recorder:
         return self._tree is not None and errand.runs(self._is_wanted)
 
     def prepare(self) -> None:
-        """Load what the first entry needs, so that children that are forked for one entry each have it. Never raises."""
+        """Load what the first entry needs, so that children forked for one entry each have it. Never raises."""
         try:
             self._open_engine()  # hooks nothing yet
         except Exception as error:
