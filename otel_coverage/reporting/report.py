@@ -8,7 +8,7 @@ from pathlib import Path
 from otel_coverage.reporting.findings import Findings
 from otel_coverage.reporting.folder import published
 from otel_coverage.reporting.notes import notes
-from otel_coverage.reporting.renderers import gaps, leaderboard, matrix, reverse_index, summary, symbols
+from otel_coverage.reporting.renderers import gaps, leaderboard, matrix, redundancy, reverse_index, summary, symbols
 from otel_coverage.reporting.renderers.data_files import DataFiles
 from otel_coverage.source import SourceTree
 
@@ -44,7 +44,7 @@ def write_report(findings: Findings, tree: SourceTree, out: Path) -> Report:
     data_files = DataFiles(tree)
     unresolved = data_files.unresolved(findings)
     with published(out) as folder:
-        for renderer in (matrix, reverse_index, gaps, leaderboard, symbols):
+        for renderer in (matrix, reverse_index, gaps, leaderboard, redundancy, symbols):
             renderer.render(findings, folder)
         data_files.render(findings, folder)
         summary.render(findings, folder, unresolved)

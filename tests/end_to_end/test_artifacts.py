@@ -50,6 +50,7 @@ def test_the_matrix_is_left_as_json_and_csv(played: Played) -> None:
             for stem in ("matrix", "reverse-index", "gaps", "leaderboard")
             for ending in ("json", "csv")
         ),
+        "redundancy.json",
         "symbols.json",
         "summary.md",
     ],

@@ -27,6 +27,7 @@ EVERY_FILE = [
     "leaderboard.json",
     "matrix.csv",
     "matrix.json",
+    "redundancy.json",
     "reverse-index.csv",
     "reverse-index.json",
     "summary.md",
@@ -165,6 +166,15 @@ def test_profiles_that_execute_equally_much_share_a_position(store: Store, tree:
     assert [(row["position"], row["profile"]) for row in table(report, "leaderboard.csv")] == [
         ("1", "a"), ("1", "b"), ("3", "c"),
     ]  # fmt: skip
+
+
+def test_redundancy_tells_what_each_profile_adds_and_which_would_do(report: Report) -> None:
+    found = document(report, "redundancy.json")
+    assert found["redundancy"] == [
+        {"profile": "browse", "functions": 3, "unique_functions": 0, "contained_in": ["checkout"]},
+        {"profile": "checkout", "functions": 5, "unique_functions": 2, "contained_in": []},
+    ]
+    assert found["smallest_set"] == [{"profile": "checkout", "adds": 5, "functions": 5, "percent": 100.0}]
 
 
 def test_the_symbols_are_the_catalog_with_what_was_covered(report: Report) -> None:

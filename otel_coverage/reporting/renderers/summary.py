@@ -22,6 +22,7 @@ FILES = (
     ("reverse-index.json", "which profiles execute each function (also .csv)"),
     ("gaps.json", "what no profile executes (also .csv)"),
     ("leaderboard.json", "the table above (also .csv)"),
+    ("redundancy.json", "what each profile adds to the others, and a small set that executes as much as all"),
     ("symbols.json", "all functions and classes of the source"),
     ("<profile>.coverage", "a profile's lines, for `coverage report --data-file`, `coverage html`, `coverage combine`"),
 )
