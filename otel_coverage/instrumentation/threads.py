@@ -6,17 +6,19 @@ not know when a thread is done.
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from opentelemetry import context as otel_context
 
 from otel_coverage.instrumentation.patch import Patches
 from otel_coverage.tracing.context import entry_of
+from otel_coverage.tracing.entry import Entry
 from otel_coverage.tracing.errand import Errand
+from otel_coverage.tracing.notices import notices
 from otel_coverage.tracing.recorder import Recorder
 
 _patches = Patches()
@@ -61,7 +63,9 @@ class Carried:
         self._context = otel_context.get_current()
         self._entry = entry_of(self._context)
         self._errand = errand
-        functools.update_wrapper(self, function, updated=())
+        for name in ("__name__", "__qualname__"):  # what is shown of it
+            with suppress(Exception):  # a function may be any object
+                setattr(self, name, getattr(function, name))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call it."""
@@ -80,7 +84,7 @@ class Carried:
 
 
 class _Hooks:
-    """The wrappers."""
+    """The wrappers. What fails in them is counted; the thread starts all the same."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
@@ -90,40 +94,30 @@ class _Hooks:
         entry = entry_of(otel_context.get_current())
         if entry is None or thread.ident is not None:
             return start(*args, **kwargs)
-        errand = Errand(_called_by(thread))
-        if errand.serves_all:
-            return start(*args, **kwargs)
-        own = vars(thread).get("run")
-        carried = Carried(thread.run, errand)
-
-        def run() -> None:
-            if own is None:
-                del thread.run
-            else:
-                thread.run = own
-            carried()
-
-        self.recorder.send(entry, errand)
-        thread.run = run
+        errand = self._sent(entry, lambda: _carry(thread))
         try:
             return start(*args, **kwargs)
         except BaseException:
-            self.recorder.finish(entry, errand)
+            if errand is not None:
+                self.recorder.finish(entry, errand)
             raise
 
     def submit(self, submit: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """``ThreadPoolExecutor.submit``: the function is called in the context of whoever asks."""
         entry = entry_of(otel_context.get_current())
-        if entry is None or not args:
-            return submit(*args, **kwargs)
-        errand = Errand(args[0])
-        self.recorder.send(entry, errand)
+        errand = None
+        if entry is not None and args:
+            function, *others = args
+            errand = self._sent(entry, lambda: Errand(function))
+            if errand is not None:
+                args = (Carried(function, errand), *others)
         try:
-            future = submit(Carried(args[0], errand), *args[1:], **kwargs)
+            future = submit(*args, **kwargs)
         except BaseException:
-            self.recorder.finish(entry, errand)
+            if entry is not None and errand is not None:
+                self.recorder.finish(entry, errand)
             raise
-        future.add_done_callback(lambda _: self.recorder.finish(entry, errand))  # also where it is cancelled
+        self._finished_with(future, entry, errand)
         return future
 
     def run_coroutine(self, run: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -131,10 +125,44 @@ class _Hooks:
         entry = entry_of(otel_context.get_current())
         future = run(*args, **kwargs)
         if entry is not None:
-            errand = Errand(args[0] if args else kwargs["coro"])
-            self.recorder.send(entry, errand)
-            future.add_done_callback(lambda _: self.recorder.finish(entry, errand))
+            errand = self._sent(entry, lambda: Errand(args[0] if args else kwargs["coro"]))
+            self._finished_with(future, entry, errand)
         return future
+
+    def _sent(self, entry: Entry, make: Callable[[], Errand | None]) -> Errand | None:
+        """An errand that the entry waits for; None where there is nothing to wait for."""
+        try:
+            errand = make()
+        except Exception as error:
+            notices.failed("following a thread", error)
+            return None
+        if errand is not None:
+            self.recorder.send(entry, errand)
+        return errand
+
+    def _finished_with(self, future: Any, entry: Entry | None, errand: Errand | None) -> None:
+        """Have the errand end with the future at the latest: it may be cancelled."""
+        if entry is not None and errand is not None:
+            future.add_done_callback(lambda _: self.recorder.finish(entry, errand))
+
+
+def _carry(thread: Any) -> Errand | None:
+    """Have the thread's ``run()`` called in the current context, unless the thread is to serve everybody."""
+    errand = Errand(_called_by(thread))
+    if errand.serves_all:
+        return None
+    own = vars(thread).get("run")
+    carried = Carried(thread.run, errand)
+
+    def run() -> None:
+        if own is None:
+            del thread.run
+        else:
+            thread.run = own
+        carried()
+
+    thread.run = run
+    return errand
 
 
 def _called_by(thread: threading.Thread) -> Callable[..., object]:

@@ -20,6 +20,7 @@ from opentelemetry import context as otel_context
 
 import otel_coverage
 from otel_coverage.tracing import recorder
+from otel_coverage.tracing.notices import notices
 from tests.support.traced import STORE_FRONT, Spans, functions
 
 GOODS = "store_front.goods:"
@@ -258,6 +259,26 @@ def test_a_thread_that_cannot_start_leaves_nothing_open(
     answer(app, view)
     assert not installed().is_recording
     assert reasons(spans) == []
+
+
+def test_what_fails_in_the_hooks_fails_no_thread_and_no_task(
+    app: flask.Flask, spans: Spans, goods: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("ours")
+
+    def view() -> None:
+        thread = threading.Thread(target=goods.in_a_thread)
+        thread.start()
+        thread.join()
+        with ThreadPoolExecutor(1) as pool:
+            assert pool.submit(goods.price, "apple").result() == 3
+
+    monkeypatch.setattr("otel_coverage.instrumentation.threads.Errand", fails)
+    answer(app, view)
+    assert notices.counts["failures"] >= 2
+    assert not installed().is_recording
+    assert spans.functions() == {GOODS + "in_a_thread", GOODS + "price"}  # by OpenTelemetry's own hooks
 
 
 def test_a_thread_of_nobodys_is_left_alone(app: flask.Flask, goods: ModuleType) -> None:
