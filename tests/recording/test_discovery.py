@@ -118,7 +118,10 @@ def test_new_code_is_exact_for_all_threads_that_meet_it_at_once(engine: Kind, tm
 
 @contextmanager
 def counted_events() -> Iterator[Counter[str]]:
-    """How often each tool of ours calls back, by tool; what it would have done is not done."""
+    """How often each tool of ours calls back, by tool; what it would have done is not done.
+
+    No garbage is collected meanwhile: others' code may be called for that, such as hypothesis's.
+    """
     counts: Counter[str] = Counter()
     events = sys.monitoring.events
     replaced = []
@@ -132,7 +135,11 @@ def counted_events() -> Iterator[Counter[str]]:
 
                 replaced.append((tool, event, sys.monitoring.register_callback(tool, event, count)))
     assert replaced
-    yield counts
+    gc.disable()
+    try:
+        yield counts
+    finally:
+        gc.enable()
     for tool, event, callback in replaced:
         sys.monitoring.register_callback(tool, event, callback)
 
