@@ -52,6 +52,7 @@ class CoverageSpanProcessor(SpanProcessor):
         self._recorder: Recorder | None = install(settings) if settings.enabled else None
         self._provider = tracer_provider
         self._span_bytes = span_bytes
+        self._tracer: tuple[TracerProvider | trace.TracerProvider, trace.Tracer] | None = None
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Mark the span where its context is traced, and see to it that ours is the last word on it."""
@@ -125,13 +126,19 @@ class CoverageSpanProcessor(SpanProcessor):
     def _write_part(self, chunk: Chunk, entry: Entry) -> None:
         if entry.span_context is None or self._recorder is None:
             return
-        provider = self._provider or trace.get_tracer_provider()
         context = with_playback(Context(), entry.playback, self._recorder.settings)
-        part = provider.get_tracer("otel_coverage", __version__).start_span(
+        part = self._tracer_of_parts().start_span(
             names.PART, trace.set_span_in_context(NonRecordingSpan(entry.span_context), context)
         )
         self._write_chunk(part, chunk, entry, "part")
         part.end()
+
+    def _tracer_of_parts(self) -> trace.Tracer:
+        """Asked for once: the SDK makes a new one, at the price of a span, whenever it is asked."""
+        provider = self._provider or trace.get_tracer_provider()
+        if self._tracer is None or self._tracer[0] is not provider:
+            self._tracer = provider, provider.get_tracer("otel_coverage", __version__)
+        return self._tracer[1]
 
     def _chunks(self, span: Span, entry: Entry) -> list[Chunk]:
         """What ran until now, in pieces that fit, also where the provider cuts values at a length."""
