@@ -149,6 +149,49 @@ def test_each_way_of_running_code_takes_the_arcs_that_coverage_finds(
                     assert alone.differences(function, number, executed) == [], (function, number)
 
 
+IMPORTED = """\
+import functools
+
+class Empty: pass
+class Full:
+    x = [n for n in range(3) if n]
+
+    def one(self): return 1
+
+def kept(function): return function
+
+@kept
+@functools.cache
+def decorated(n): return n
+
+def unused():
+    return lambda: 1
+
+if decorated(1):
+    y = lambda n: n
+else:
+    y = None
+for z in range(2):
+    def each(n): return n
+    if z: break
+try:
+    y(1).missing
+except AttributeError: pass
+"""
+
+
+@pytest.mark.parametrize("kind", ENGINES, ids=str)
+def test_what_an_import_runs_takes_the_arcs_that_coverage_finds(kind: Kind, oracle: Oracle, tmp_path: Path) -> None:
+    (tmp_path / "late.py").write_text(IMPORTED)
+    (tmp_path / "importing.py").write_text("def importing(n):\n    import late\n    return late.Full().one()\n")
+    alone = Alone(oracle, kind, tmp_path, "importing", [("importing", 1)])
+    for _ in range(2):
+        with imported(tmp_path, "importing") as module, Recorder(kind, tmp_path, branch=True) as recorder:
+            executed = record(recorder, module.importing, 1)
+        assert len(executed.lines["late.py"]) > 15
+        assert alone.differences("importing", 1, executed) == []
+
+
 NUMBERS_THROUGH = tuple(range(32))
 
 
