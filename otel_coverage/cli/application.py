@@ -21,6 +21,14 @@ from otel_coverage.tracing.sampler import CoverageSampler
 if TYPE_CHECKING:
     from flask import Flask
 
+# HTTP clients, and what of OpenTelemetry's has them carry a trace: package on PyPI, module and class
+_CLIENTS = {
+    "aiohttp": ("opentelemetry-instrumentation-aiohttp-client", "aiohttp_client", "AioHttpClientInstrumentor"),
+    "httpx": ("opentelemetry-instrumentation-httpx", "httpx", "HTTPXClientInstrumentor"),
+    "requests": ("opentelemetry-instrumentation-requests", "requests", "RequestsInstrumentor"),
+    "urllib3": ("opentelemetry-instrumentation-urllib3", "urllib3", "URLLib3Instrumentor"),
+}
+
 _REMEDY = "start it by 'otel-coverage run --', or call otel_coverage.instrument(app)"
 
 
@@ -45,6 +53,8 @@ def application_lines(name: str, settings: Settings) -> Iterator[str]:
     yield from _recording(app, settings)
     yield from _provider(configured_provider())
     yield from _jobs()
+    yield from _started()
+    yield from _neighbours()
     yield from _views(app, settings)
 
 
@@ -111,6 +121,32 @@ def _jobs() -> Iterator[str]:
         yield "jobs that it enqueues with rq carry their trace and playback; start the workers in the same way"
     else:
         yield f"jobs that it enqueues with rq carry nothing: {_REMEDY}"
+
+
+def _started() -> Iterator[str]:
+    from otel_coverage.instrumentation import threads
+
+    if threads.is_following():
+        yield "threads, commands and processes that its requests start belong to them"
+    else:
+        yield f"threads, commands and processes that its requests start belong to nobody: {_REMEDY}"
+
+
+def _neighbours() -> Iterator[str]:
+    imported = [name for name in _CLIENTS if name in sys.modules]
+    carrying = [name for name in imported if _carries(name)]
+    silent = [name for name in imported if name not in carrying]
+    if carrying:
+        yield f"calls of other services over {', '.join(carrying)} carry their trace and playback"
+    if silent:
+        packages = " ".join(_CLIENTS[name][0] for name in silent)
+        yield f"calls of other services over {', '.join(silent)} carry nothing: pip install {packages}, and {_REMEDY}"
+
+
+def _carries(client: str) -> bool:
+    _, module, instrumentor = _CLIENTS[client]
+    found = sys.modules.get(f"opentelemetry.instrumentation.{module}")
+    return found is not None and bool(getattr(found, instrumentor)().is_instrumented_by_opentelemetry)
 
 
 def _views(app: Flask, settings: Settings) -> Iterator[str]:

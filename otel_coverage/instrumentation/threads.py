@@ -43,6 +43,11 @@ def hook_event_loops(asyncio: Any) -> None:
             _patches.wrap(module, "run_coroutine_threadsafe", _hooks.run_coroutine)
 
 
+def is_following() -> bool:
+    """Whether threads run for who started them."""
+    return _hooks is not None
+
+
 def release_threads() -> None:
     """Undo :func:`hook_threads`."""
     global _hooks

@@ -147,7 +147,9 @@ def test_an_application_that_run_starts_is_said_to_be_wired() -> None:
         "spans go to a opentelemetry.sdk.trace.TracerProvider",
         "traced requests are always sampled, others by AlwaysOffSampler",
         "it does not import rq; where it does later, its jobs are wired then",
-        "12 of its 13 view functions are in the source; not: static",
+        "threads, commands and processes that its requests start belong to them",
+        "calls of other services over httpx, requests, urllib3 carry their trace and playback",
+        "13 of its 14 view functions are in the source; not: static",
     ]
 
 
@@ -158,6 +160,19 @@ def test_an_application_that_nobody_wired_is_told_how() -> None:
     assert f"nobody makes its SERVER spans here: {remedy}" in lines
     assert f"nothing of it is recorded here: {remedy}" in lines
     assert "no tracer provider is configured in this process: spans go nowhere" in lines
+    assert f"threads, commands and processes that its requests start belong to nobody: {remedy}" in lines
+
+
+def test_clients_of_other_services_that_carry_nothing_are_named_with_their_remedy(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text("import flask, requests\napp = flask.Flask(__name__)\n")
+    environment = {"OTEL_COVERAGE_SOURCE": "shop.py", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "requests"}
+    code, lines, _ = said_of("shop:app", *RUN, folder=tmp_path, **environment)
+    assert code == 0
+    assert "calls of other services over httpx, urllib3 carry their trace and playback" in lines
+    said = (
+        "calls of other services over requests carry nothing: pip install opentelemetry-instrumentation-requests, and "
+    )
+    assert any(line.startswith(said) for line in lines)
 
 
 def test_an_application_that_is_instrumented_in_code_is_said_to_be_wired(tmp_path: Path) -> None:
