@@ -80,6 +80,8 @@ class Recorder:
                     atexit.register(self.settle)  # runs before the provider's shutdown, which was registered earlier
                 self._outlived.add(entry)
                 entry.tell_growth()
+                if not entry.is_open:  # the last errand was done just now
+                    self._outlived.discard(entry)
         except Exception as error:
             notices.failed("closing a recording", error)
 
