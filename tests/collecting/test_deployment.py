@@ -40,13 +40,14 @@ def compose() -> dict[str, Any]:
 
 def test_there_are_configurations() -> None:
     assert [path.name for path in CONFIGURATIONS] == [
+        "otelcol-contrib.routing.yaml",
         "otelcol-contrib.sampling.yaml",
         "otelcol-contrib.tls.yaml",
         "otelcol-contrib.yaml",
     ]
 
 
-@pytest.mark.parametrize("on_top", [[], ["sampling"], ["tls"], ["sampling", "tls"]])
+@pytest.mark.parametrize("on_top", [[], ["sampling"], ["tls"], ["routing"], ["sampling", "tls", "routing"]])
 def test_a_pipeline_names_only_what_is_configured_and_all_of_it(on_top: list[str]) -> None:
     names = ["otelcol-contrib.yaml", *(f"otelcol-contrib.{name}.yaml" for name in on_top)]
     configuration = merged(*(loaded(ROOT / "collector-config" / name) for name in names))
@@ -56,12 +57,27 @@ def test_a_pipeline_names_only_what_is_configured_and_all_of_it(on_top: list[str
         assert pipeline["processors"][0] == "memory_limiter"
         for kind in ("receivers", "processors", "exporters"):
             used.setdefault(kind, set()).update(pipeline[kind])
+    connectors = set(configuration.get("connectors", ()))  # the last component of one pipeline, the first of others
+    assert connectors == used["exporters"] & used["receivers"]
     for kind, components in used.items():
-        assert components == set(configuration[kind])
+        assert components - connectors == set(configuration[kind])
     assert configuration["exporters"]["clickhouse"]["sending_queue"]["storage"] in service["extensions"]
     assert configuration["exporters"]["clickhouse"]["traces_table_name"] == "otel_traces"
     for protocol in configuration["receivers"]["otlp"]["protocols"].values():
         assert protocol.get("auth", {"authenticator": "bearertokenauth"})["authenticator"] == "bearertokenauth"
+
+
+def test_what_is_routed_differs_from_what_is_not_in_its_table_alone() -> None:
+    base, routing = (loaded(ROOT / "collector-config" / f"otelcol-contrib{name}.yaml") for name in ("", ".routing"))
+    own = {"traces_table_name": "otel_coverage_traces"}
+    assert routing["exporters"]["clickhouse/coverage"] == base["exporters"]["clickhouse"] | own
+    connector = routing["connectors"]["routing/coverage"]
+    rows = connector["table"]
+    routes = {*connector["default_pipelines"], *(name for row in rows for name in row["pipelines"])}
+    pipelines = routing["service"]["pipelines"]
+    assert routes == {
+        name for name, pipeline in pipelines.items() if "routing/coverage" in pipeline.get("receivers", ())
+    }
 
 
 def test_secrets_come_from_the_environment() -> None:
