@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from dataclasses import dataclass, field
@@ -52,6 +53,14 @@ class Dsn:
         user = f"{self.username}@" if self.username else ""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme}://{user}{host}:{self.port}/{self.database}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is a server on this machine."""
+        try:
+            return self.host == "localhost" or ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return False
 
     @classmethod
     def parse(cls, text: str) -> Dsn:

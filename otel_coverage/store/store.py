@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.httputil import default_pool_manager
 
 from otel_coverage.errors import ConfigurationError, OtelCoverageError, StoreError, UnreachableError
 from otel_coverage.store.announcement import announcement_of
@@ -216,6 +217,8 @@ def _server_client(where: Dsn) -> Client:
             password=where.password,
             tz_mode="schema",
             autogenerate_session_id=False,  # a session answers one thread at a time
+            # whoever is on this machine is not behind a proxy, whatever http_proxy says
+            pool_mgr=default_pool_manager() if where.is_loopback and not where.tls else None,
             generic_args=dict(where.options),
         )
     except ClickHouseError as error:

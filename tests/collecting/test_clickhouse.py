@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import struct
 import threading
 import zlib
@@ -445,3 +446,16 @@ def test_a_store_may_be_opened_by_the_endpoints_address(endpoint: Endpoint, stor
     insert_spans(store, TracedSpan(functions=["shop:f@1"]))
     with open_store(f"clickhouse://default@{endpoint}/{store.database}", read_only=True) as reader:
         assert reader.query("SELECT symbol FROM coverage_matrix").rows == [("shop:f@1",)]
+
+
+def test_a_proxy_in_the_environment_is_not_asked_for_this_machine(
+    endpoint: Endpoint, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as nobody:  # bound, and never listening
+        nobody.bind(("127.0.0.1", 0))
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        with open_store(f"clickhouse://default@{endpoint}/{store.database}", read_only=True) as reader:
+            assert reader.query("SELECT 1").rows == [(1,)]
