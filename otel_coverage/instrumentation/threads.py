@@ -6,6 +6,7 @@ not know when a thread is done.
 
 from __future__ import annotations
 
+import _thread
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -34,6 +35,7 @@ def hook_threads(recorder: Recorder) -> None:
         if "start" in vars(threading.Timer):  # OpenTelemetry's instrumentation puts one there
             _patches.wrap(threading.Timer, "start", _hooks.start)
         _patches.wrap(ThreadPoolExecutor, "submit", _hooks.submit)
+        _patches.wrap(_thread, "start_new_thread", _hooks.start_new)  # threading has its own name for it
 
 
 def hook_event_loops(asyncio: Any) -> None:
@@ -103,24 +105,27 @@ class _Hooks:
         try:
             return start(*args, **kwargs)
         except BaseException:
-            if errand is not None:
-                self.recorder.finish(entry, errand)
+            self._finish(entry, errand)
+            raise
+
+    def start_new(self, start: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """``_thread.start_new_thread``, called by its own name."""
+        entry = entry_of(otel_context.get_current())
+        errand, args = self._carried(entry, args)
+        try:
+            return start(*args, **kwargs)
+        except BaseException:
+            self._finish(entry, errand)
             raise
 
     def submit(self, submit: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """``ThreadPoolExecutor.submit``: the function is called in the context of whoever asks."""
         entry = entry_of(otel_context.get_current())
-        errand = None
-        if entry is not None and args:
-            function, *others = args
-            errand = self._sent(entry, lambda: Errand(function))
-            if errand is not None:
-                args = (Carried(function, errand), *others)
+        errand, args = self._carried(entry, args)
         try:
             future = submit(*args, **kwargs)
         except BaseException:
-            if entry is not None and errand is not None:
-                self.recorder.finish(entry, errand)
+            self._finish(entry, errand)
             raise
         self._finished_with(future, entry, errand)
         return future
@@ -145,10 +150,21 @@ class _Hooks:
             self.recorder.send(entry, errand)
         return errand
 
+    def _carried(self, entry: Entry | None, args: tuple[Any, ...]) -> tuple[Errand | None, tuple[Any, ...]]:
+        """An errand, and the arguments with the function that they begin with to be called in the current context."""
+        if entry is None or not args:
+            return None, args
+        errand = self._sent(entry, lambda: Errand(args[0]))
+        return errand, args if errand is None else (Carried(args[0], errand), *args[1:])
+
+    def _finish(self, entry: Entry | None, errand: Errand | None) -> None:
+        if entry is not None and errand is not None:
+            self.recorder.finish(entry, errand)
+
     def _finished_with(self, future: Any, entry: Entry | None, errand: Errand | None) -> None:
         """Have the errand end with the future at the latest: it may be cancelled."""
-        if entry is not None and errand is not None:
-            future.add_done_callback(lambda _: self.recorder.finish(entry, errand))
+        if errand is not None:
+            future.add_done_callback(lambda _: self._finish(entry, errand))
 
 
 def _carry(thread: Any) -> Errand | None:

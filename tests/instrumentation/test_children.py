@@ -6,11 +6,13 @@ import inspect
 import multiprocessing.forkserver
 import os
 import sys
+import types
 from pathlib import Path
 
 import pytest
 
 from otel_coverage.instrumentation import commands
+from otel_coverage.instrumentation.patch import Patches
 from tests.support.collector import Collector, ReceivedSpan
 from tests.support.commands import RUN, call
 
@@ -346,13 +348,14 @@ if __name__ == "__main__":
 
 def test_undoing_puts_back_what_starts_processes(collector: Collector, tmp_path: Path) -> None:
     program = """
-import otel_coverage, threading
+import otel_coverage, threading, _thread
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import pool, process, spawn
 owners = [(subprocess.Popen, "__init__"), (process.BaseProcess, "start"), (process.BaseProcess, "_bootstrap"),
           (spawn, "prepare"), (spawn, "get_preparation_data"), (ProcessPoolExecutor, "submit"),
           (pool.Pool, "apply_async"), (pool.Pool, "_guarded_task_generation"),
           (threading.Thread, "start"), (threading.Thread, "run"), (ThreadPoolExecutor, "submit"),
+          (_thread, "start_new_thread"),
           (os, "execv"), (os, "execve"), (os, "_spawnvef"), (os, "system"), (os, "posix_spawn"), (os, "posix_spawnp")]
 hooked = lambda: [vars(owner)[name] for owner, name in owners]
 before = hooked()
@@ -362,6 +365,17 @@ otel_coverage.uninstrument()
 assert all(new is old for new, old in zip(hooked(), before))
 """
     play(program, tmp_path, collector, run=(), BAGGAGE="")
+
+
+def test_undoing_leaves_alone_what_others_have_put_there_since() -> None:
+    module = types.ModuleType("somebodys")
+    vars(module).update(first=len, second=len)
+    patches = Patches()
+    for name in ("first", "second"):
+        patches.wrap(module, name, lambda wrapped, _, args, kwargs: wrapped(*args, **kwargs))
+    theirs = module.second = lambda text: 0
+    patches.undo()
+    assert (module.first, module.second) == (len, theirs)
 
 
 def test_what_a_caller_hands_a_command_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import functools
 import importlib
@@ -102,6 +103,10 @@ def as_daemon(work: Callable[[], None]) -> None:
     threading.Thread(target=work, daemon=True).start()
 
 
+def as_bare_thread(work: Callable[[], None]) -> None:
+    _thread.start_new_thread(work, ())
+
+
 def as_timer(work: Callable[[], None]) -> None:
     threading.Timer(0.0, work).start()
 
@@ -117,7 +122,7 @@ def as_thread_of_a_thread(work: Callable[[], None]) -> None:
 
 
 @pytest.mark.since(3, 12)
-@pytest.mark.parametrize("start", [as_thread, as_daemon, as_timer, as_task, as_thread_of_a_thread])
+@pytest.mark.parametrize("start", [as_thread, as_daemon, as_bare_thread, as_timer, as_task, as_thread_of_a_thread])
 def test_what_outlives_its_request_is_told_in_parts_when_it_is_done(
     start: Callable[[Callable[[], None]], None],
     app: flask.Flask,
