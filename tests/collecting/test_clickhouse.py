@@ -327,6 +327,13 @@ def test_other_settings_are_refused(reading: httpx.Client, parameters: dict[str,
     assert answer.headers["X-ClickHouse-Exception-Code"] == code, answer.text
 
 
+def test_clickhouse_connect_may_set_what_may_be_set_and_nothing_else(client: Client) -> None:
+    asked = "SELECT getSetting('max_threads'), getSetting('max_block_size')"
+    assert client.query(asked, settings={"max_threads": 1, "max_block_size": 1234}).result_rows == [(1, 1234)]
+    with pytest.raises(ClickHouseError, match="allow_ddl"):
+        client.query("SELECT 1", settings={"allow_ddl": 0})
+
+
 def test_readonly_cannot_be_taken_back(reading: httpx.Client) -> None:
     answer = reading.get("/", params={"query": "SELECT getSetting('readonly')", "readonly": "0"})
     assert answer.text == "1\n"

@@ -22,7 +22,7 @@ from otel_coverage.collecting.clickhouse.errors import (
     not_offered,
     too_large,
 )
-from otel_coverage.collecting.clickhouse.settings import Said, what_is_said
+from otel_coverage.collecting.clickhouse.settings import Said, listing, what_is_said
 from otel_coverage.collecting.clickhouse.statements import Insert, Reading
 from otel_coverage.collecting.intake import SETTINGS as INTAKE_SETTINGS
 
@@ -114,6 +114,7 @@ class ClickHouseApplication:
         try:
             reading = Reading.of(session.normalized(sql), default)
             session.read_only()
+            sql = listing(sql)
             headers = {"X-ClickHouse-Format": reading.format or default}
             if not reading.can_stream:
                 answer, work = session.whole(sql, default, said.parameters)

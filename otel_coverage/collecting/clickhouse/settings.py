@@ -41,6 +41,11 @@ _ALLOWED = re.compile(
     r"|extremes|final|limit|offset|session_timezone|result_overflow_mode|use_query_cache"
 )
 
+_LISTING = re.compile(
+    r"(?P<head>\s*SELECT\s+[\w\s,]+\sFROM\s+)system\.settings(?P<tail>(?:\s+LIMIT\s+\d+)?(?:\s+FORMAT\s+\w+)?[\s;]*)",
+    re.IGNORECASE,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -86,3 +91,16 @@ def what_is_said(arguments: Mapping[str, str]) -> Said:
         in_blocks=arguments.get("decompress", "0") not in ("", "0"),
         waits=arguments.get("wait_end_of_query", "0") not in ("", "0"),
     )
+
+
+def listing(sql: str) -> str:
+    """A statement that lists the settings, made to say which ones may be set here; any other as it is.
+
+    Clients ask what they may set before they set it. The engine's own answer is: nothing, as it reads only.
+    """
+    found = _LISTING.fullmatch(sql)
+    if found is None:
+        return sql
+    without_effect = ", ".join(f"'{name}'" for name in sorted(_WITHOUT_EFFECT))
+    fixed = f"NOT match(name, '^(?:{_ALLOWED.pattern})$') AND name NOT IN ({without_effect})".replace("\\", "\\\\")
+    return f"{found['head']}(SELECT * REPLACE (toUInt8({fixed}) AS readonly) FROM system.settings){found['tail']}"  # noqa: S608
