@@ -87,10 +87,15 @@ def test_an_earlier_schema_becomes_this_one_and_keeps_what_it_held(
         insert_spans(store, TracedSpan(functions=["shop:order@1"]))
         assert schema.apply(store) != []
         assert schema.apply(store) == []
-        insert_spans(store, TracedSpan(id="s2", trace="t2", functions=["shop:after@9"]))
+        insert_spans(store, TracedSpan(id="s2", trace="t2", functions=["shop:after@9", "shop:order@1"]))
         assert store.query("SELECT symbol FROM coverage_matrix ORDER BY symbol DESC").rows == [
             ("shop:order@1",),
             ("shop:after@9",),
+        ]
+        # numbers that rows of before have no column for
+        assert store.query("SELECT functions, unique_functions FROM profile_unique").rows == [(2, 2)]
+        assert store.query("SELECT uniqExact(run_hash), uniqExact(symbol_hash) FROM coverage_functions").rows == [
+            (1, 2)
         ]
         upgraded = definitions(store)
         with open_store(f"{empty_store_dsn}_fresh", create=True) as fresh:
