@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -87,3 +88,33 @@ def test_what_follows_the_yield_that_code_was_met_at_is_seen_beside_a_recording_
                 next(one)
             next(one)
         assert recording.executed().lines == {"halfway.py": {9, 10, 11}}
+
+
+@pytest.mark.parametrize("kind", [each for each in MONITORING if each.values[0].way != "toggles"], ids=str)
+def test_code_entered_just_before_a_restart_is_armed_as_if_there_were_none(
+    program: ModuleType, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restart = sys.monitoring.restart_events
+    before_it: list[Callable[[], object]] = []
+
+    def restart_after_all_that() -> None:
+        while before_it:
+            before_it.pop()()
+        restart()
+
+    monkeypatch.setattr(sys.monitoring, "restart_events", restart_after_all_that)
+    with Recorder(kind, tmp_path) as recorder, recorder.recording() as first, recorder.recording() as second:
+        for recording in (first, second):
+            with recorder.under(recording):
+                list(program.counting(False))  # its start is off now, so that there is something to restart for
+        with recorder.under(first):
+            program.through([], False)  # its lines are off now, but not its start
+
+        def enter() -> None:
+            with recorder.under(second):
+                program.through([], False)
+
+        before_it.append(enter)
+        with recorder.recording():
+            assert not before_it
+        assert second.executed().lines == {"halfway.py": {2, 4, 6, 9, 11}}
