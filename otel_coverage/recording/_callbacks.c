@@ -126,8 +126,8 @@ struct Callbacks {
     double restart_above;        /* of the code that the process runs, the share that a restart arms more cheaply */
     PyTypeObject *recording_type; /* objects of this type have their mark at `mark_offset` */
     Py_ssize_t mark_offset;
-    PyObject *last_mapping;       /* a weak reference to the mapping in the variable that was last looked into */
-    PyObject *last_recording;     /* what is in there, not owned: it lives as long as the mapping */
+    PyObject *last_mapping;   /* a weak reference to the mapping in the variable that was last looked into */
+    PyObject *last_recording; /* what is in there, not owned: it lives as long as the mapping */
     bool by_line, by_way, alone, can_restart, disarmed;
     size_t words; /* of each mask */
     Word *active;
@@ -670,7 +670,8 @@ static int arm_all(Callbacks *self) {
 static Watched *watched_new(Callbacks *self, PyObject *code) {
     Layout layout = {.first = 1, .numbers = NULL, .rows = 1};
     void *others = NULL;
-    if (PyUnstable_Code_GetExtra(code, extra_index, &others) < 0 || (self->by_line && lay_out(code, self->by_way, &layout) < 0)) {
+    if (PyUnstable_Code_GetExtra(code, extra_index, &others) < 0 ||
+        (self->by_line && lay_out(code, self->by_way, &layout) < 0)) {
         return NULL;
     }
     Watched *watched = PyMem_Calloc(1, sizeof(Watched) + (size_t)layout.rows * sizeof(Word));
