@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -40,11 +41,14 @@ def redis_socket() -> Iterator[Path]:
 
 @pytest.fixture
 def redis_url(redis_socket: Path) -> Iterator[str]:
-    """The address of an empty Redis."""
+    """The address of an empty Redis. A worker in this process leaves its signal handlers behind: they are put back."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with Redis(unix_socket_path=str(redis_socket)) as connection:
         connection.flushall()
         yield f"unix://{redis_socket}"
         connection.flushall()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
