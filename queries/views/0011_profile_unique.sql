@@ -15,10 +15,9 @@ FROM (
     SELECT namespace, revision, profile, 0, count(), groupArray(s.symbol)
     FROM (
         SELECT
-            namespace, revision, min(c.profile) AS profile,
-            concat(any(c.module), ':', any(c.qualname), '@', toString(any(c.line))) AS symbol
+            namespace, revision, min(c.profile) AS profile, concat(module, ':', qualname, '@', toString(line)) AS symbol
         FROM counted_functions AS c
-        GROUP BY namespace, revision, symbol_hash
+        GROUP BY namespace, revision, module, qualname, line
         HAVING min(c.profile) = max(c.profile)
     ) AS s
     GROUP BY namespace, revision, profile

@@ -13,8 +13,7 @@ SELECT
     f.exemplar_trace_id AS exemplar_trace_id
 FROM (
     SELECT
-        namespace, revision, profile, symbol_hash,
-        any(c.module) AS module, any(c.qualname) AS qualname, any(c.line) AS line,
+        namespace, revision, profile, module, qualname, line,
         arrayDistinct(groupArray(c.run)) AS runs,
         min(c.first_seen) AS first_seen,
         max(c.last_seen) AS last_seen,
@@ -28,7 +27,7 @@ FROM (
         GROUP BY namespace, revision, profile
         HAVING count() > 1
     )
-    GROUP BY namespace, revision, profile, symbol_hash
+    GROUP BY namespace, revision, profile, module, qualname, line
 ) AS f
 GLOBAL INNER JOIN (
     SELECT namespace, revision, profile, groupArray(p.run) AS runs
