@@ -14,8 +14,7 @@ from types import CodeType
 
 import coverage
 
-from otel_coverage.demo.example import THREADS
-from otel_coverage.demo.example import Example
+from otel_coverage.demo.example import THREADS, Example
 from otel_coverage.demo.jobs import wait_until_done
 from otel_coverage.demo.processes import Supervisor
 from otel_coverage.demo.redis import start_redis
