@@ -5,7 +5,7 @@ VENV := .venv/$(VERSION)
 BIN := $(VENV)/bin
 JOBS ?= 4
 
-.PHONY: demo test lint types format check bench-recorder bench-playback prove-recorder bench-store clean help
+.PHONY: demo test test-rq lint types format check bench-recorder bench-playback prove-recorder bench-store clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -34,6 +34,9 @@ bench-recorder: $(VENV)/.bench  ## what recording costs, ours and every peer's, 
 
 bench-playback: $(VENV)/.demo  ## what whole profiles of the example cost, jobs, export and flush included
 	$(BIN)/python -m benchmarks.playback $(ARGS)
+
+test-rq: $(VENV)/.test  ## the tests of jobs on other versions of RQ; VERSIONS="1.16.2 2.12.0" chooses
+	JOBS=$(JOBS) scripts/test-rq-versions $(BIN)/python $(VERSIONS)
 
 prove-recorder: $(VENV)/.test  ## take each rule out of the recorder: its tests have to notice (long)
 	$(BIN)/python -m tests.recording.mutations

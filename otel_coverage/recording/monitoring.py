@@ -35,9 +35,9 @@ DISCOVERY = "otel-coverage discovery"
 # 0, 1, 2 and 5 are meant for debuggers, coverage.py, profilers and optimizers: they come last.
 _TOOL_IDS = (4, 3, 5, 2, 0, 1)
 
-# To arm one code object, the interpreter walks its bytecode twice: 0.5 µs for a function of seven lines, 0.9 µs with line
-# events, and 1 µs more in Python. A restart costs 0.5 µs for each that the process runs, libraries' too: in C that is
-# never the cheaper way.
+# To arm one code object, the interpreter walks its bytecode twice: 0.5 µs for a function of seven lines, 0.9 µs with
+# line events, and 1 µs more in Python. A restart costs 0.5 µs for each that the process runs, libraries' too: in C that
+# is never the cheaper way.
 _RESTART_ABOVE = {"c": math.inf, "python": 0.4}
 
 _WAYS = {  # the callbacks of the ways out of an instruction, by event
