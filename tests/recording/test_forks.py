@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import pickle
 import signal
 import threading
 import traceback
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 from tests.recording.oracle import Ran
-from tests.recording.recorder import ENGINES, Kind, Recorder, imported
+from tests.recording.recorder import ENGINES, MONITORING, Kind, Recorder, imported
 
 PROGRAM = """
 def request(n):
@@ -85,6 +88,24 @@ def test_a_child_forked_amid_a_recording_starts_clean_and_records_its_own(
             assert in_child(work) == (Ran(), Ran(), [wanted(1), wanted(2), wanted(1)])
         assert Ran.of(recording.executed()).difference(wanted(1)) == {}
         assert recorder.ran(program.request, 2).difference(wanted(2)) == {}
+
+
+@pytest.mark.parametrize("engine", MONITORING, ids=str)
+def test_nothing_of_the_parents_recording_stays_in_a_child(engine: Kind, tmp_path: Path) -> None:
+    path = tmp_path / "made.py"
+    made: dict[str, Any] = {}
+    exec(compile("def work():\n    return 1\n", str(path), "exec"), made)
+    code = weakref.ref(made["work"].__code__)
+    with Recorder(engine, tmp_path) as recorder, recorder.recording():
+        made["work"]()
+
+        def forgotten() -> bool:
+            made.clear()
+            gc.collect()
+            return code() is None
+
+        assert in_child(forgotten)
+        assert code() is not None
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
