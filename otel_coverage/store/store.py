@@ -6,8 +6,11 @@ import logging
 import os
 import re
 import struct
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 # it logs what it raises
 logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
+_LIBRARY = "libpybind11nonlimitedapi_chdb_"  # chDB has one for each version of Python that it runs in
 _UNKNOWN = frozenset({"UNKNOWN_TABLE", "UNKNOWN_DATABASE"})
 _NOISE = re.compile(r"^(?:HTTPDriver[^:]*: |Received ClickHouse exception, )*(?:Code: \d+\. )?(?:DB::Exception: )?")
 
@@ -182,7 +186,20 @@ def _is_reader(client: Client) -> bool:
     return setting is not None and setting.value != "0"
 
 
+def _check_engine(where: Dsn) -> None:
+    """chDB ends the process where it has no library for the interpreter, so that is looked for first."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    found = find_spec("chdb")
+    folder = Path(found.origin).parent if found is not None and found.origin is not None else None
+    if folder is not None and any(folder.glob(f"{_LIBRARY}*")) and not any(folder.glob(f"{_LIBRARY}{version}.*")):
+        raise ConfigurationError(
+            f"{where}: this release of the embedded engine cannot run in CPython {version}; use an older Python here, "
+            "or a ClickHouse server"
+        )
+
+
 def _embedded_client(where: Dsn, create: bool) -> Client:
+    _check_engine(where)
     holder = holder_of(where.path)
     if holder is not None:
         raise StoreError(

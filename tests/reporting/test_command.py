@@ -114,4 +114,4 @@ def test_a_terminal_gets_a_summary(store: Store, tree: SourceTree, tmp_path: Pat
     assert "checkout 5 62.5 % 7 58.3 % 1 1 yes" in lines
     assert "lost 3 37.5 % 4 33.3 % 1 0 no" in lines
     assert "shop.jobs 2 3 25.0 %" in lines
-    assert lines[-1] == f"13 files in {tmp_path / 'out'}; start with {tmp_path / 'out' / 'summary.md'}"
+    assert lines[-1] == f"14 files in {tmp_path / 'out'}; start with {tmp_path / 'out' / 'summary.md'}"

@@ -154,10 +154,22 @@ def holder(dsn: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
-def opening(dsn: str) -> subprocess.CompletedProcess[str]:
+def test_an_engine_that_has_no_library_for_this_python_is_refused_before_it_ends_the_process(tmp_path: Path) -> None:
+    engine = tmp_path / "chdb"
+    engine.mkdir()
+    (engine / "__init__.py").write_text("raise SystemExit('the engine was loaded')")
+    (engine / "libpybind11nonlimitedapi_chdb_3.9.so").touch()
+    refused = opening(f"chdb://{tmp_path}/store", PYTHONPATH=str(tmp_path))
+    assert refused.returncode == 2
+    assert f"cannot run in CPython {sys.version_info.major}.{sys.version_info.minor}; use an older" in refused.stderr
+    assert refused.stderr.count("\n") == 1
+
+
+def opening(dsn: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Ask the store from a third process: this one can have but one folder open."""
     return subprocess.run(
         [sys.executable, "-m", "otel_coverage", "query", "--sql", "SELECT 1 AS one", "--store", dsn],
+        env={**os.environ, **environment},
         capture_output=True,
         text=True,
         check=False,
