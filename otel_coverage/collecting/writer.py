@@ -30,21 +30,21 @@ class WriterClosedError(OtelCoverageError):
 class _Waiting(Generic[T]):
     rows: Sequence[T]
     size: int
-    since: float
     done: Future[None] = field(default_factory=Future)
 
 
 class Writer(Generic[T]):
     """Gathers rows and hands them on in batches, from one thread.
 
-    A batch is handed on when it has ``max_rows`` rows or ``max_bytes`` bytes, when its first request has waited for
-    ``max_age`` seconds, or when the writer closes.
+    A batch is handed on when it has ``max_rows`` rows or ``max_bytes`` bytes, when the last one was begun ``interval``
+    seconds ago, or when the writer closes. So whoever comes alone is not kept waiting (a job's process ends only when
+    its spans are stored), and whoever comes in a crowd joins it.
 
     Args:
         insert: takes a batch; what it raises is what every request in that batch hears.
         max_rows: rows of a batch; a larger request is a batch of its own.
         max_bytes: bytes of a batch, as the callers measure them; likewise.
-        max_age: seconds that a request may wait for others to join it.
+        interval: seconds between two batches that are not full.
         max_waiting_bytes: what may wait at most; a single request is taken however large it is when nothing waits.
     """
 
@@ -54,13 +54,14 @@ class Writer(Generic[T]):
         *,
         max_rows: int = 50_000,
         max_bytes: int = 32 * 1024 * 1024,
-        max_age: float = 0.05,
+        interval: float = 0.05,
         max_waiting_bytes: int = 256 * 1024 * 1024,
     ) -> None:
         self._insert = insert
-        self._max_rows, self._max_bytes, self._max_age = max_rows, max_bytes, max_age
+        self._max_rows, self._max_bytes, self._interval = max_rows, max_bytes, interval
         self._max_waiting_bytes = max_waiting_bytes
         self._waiting: deque[_Waiting[T]] = deque()
+        self._next_at = time.monotonic()
         self._rows = self._bytes = 0  # that wait, those being inserted included
         self._changed = threading.Condition()
         self._closing = False
@@ -79,7 +80,7 @@ class Writer(Generic[T]):
                 raise WriterClosedError("closed: the collector is stopping")
             if self._bytes and self._bytes + size > self._max_waiting_bytes:
                 raise WriterFullError(f"full: {self._bytes} bytes wait to be written already; send it again later")
-            entry = _Waiting(rows, size, time.monotonic())
+            entry = _Waiting(rows, size)
             self._waiting.append(entry)
             self._rows += len(rows)
             self._bytes += size
@@ -112,7 +113,8 @@ class Writer(Generic[T]):
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing)
             if self._waiting:
-                self._changed.wait_for(self._is_due, self._waiting[0].since + self._max_age - time.monotonic())
+                self._changed.wait_for(self._is_due, self._next_at - time.monotonic())
+            self._next_at = time.monotonic() + self._interval
             batch: list[_Waiting[T]] = []
             rows = size = 0
             while self._waiting:
