@@ -67,6 +67,11 @@ class BoundedSpanExporter(SpanExporter):
         with self._lock:
             self.delivery.ended += 1
 
+    def count_refused(self, number: int) -> None:
+        """Spans that will never be delivered."""
+        with self._lock:
+            self.delivery.refused += number
+
     def _batches(self, spans: Sequence[ReadableSpan]) -> Iterator[list[ReadableSpan]]:
         batch: list[ReadableSpan] = []
         total = 0
@@ -124,6 +129,7 @@ class CountingSpanProcessor(SpanProcessor):
     def __init__(self, exporter: BoundedSpanExporter) -> None:
         self._delivery = exporter
         self._batches: BatchSpanProcessor | None = None
+        self._early: list[ReadableSpan] = []  # they wait for that
         self._is_shut_down = False
         self._lock = threading.Lock()
         os.register_at_fork(after_in_child=self._after_fork)
@@ -133,10 +139,36 @@ class CountingSpanProcessor(SpanProcessor):
         if span.context is None or not span.context.trace_flags.sampled or self._is_shut_down:
             return
         self._delivery.count_ended()
-        if self._batches is None:
+        batches = self._batches
+        if batches is None:
             with self._lock:
-                self._batches = self._batches or BatchSpanProcessor(self._delivery)
-        self._batches.on_end(span)
+                batches, is_first = self._batches, not self._early
+                if batches is None:
+                    self._early.append(span)
+            if batches is None:
+                if is_first:
+                    self._come_to_life()
+                return
+        batches.on_end(span)
+
+    def _come_to_life(self) -> None:
+        """Not under the lock: where gevent has replaced threads, to start one lets other greenlets run, and a lock that
+        was made before would stop them, and this one, for ever.
+        """
+        batches: BatchSpanProcessor | None = None
+        try:
+            batches = BatchSpanProcessor(self._delivery)
+        except Exception as error:  # the system may have no thread left
+            notices.failed("starting to send spans", error)
+        with self._lock:
+            self._batches, early, self._early = batches, self._early, []
+        if batches is None:
+            self._delivery.count_refused(len(early))
+            return
+        for span in early:
+            batches.on_end(span)
+        if self._is_shut_down:
+            batches.shutdown()  # type: ignore[no-untyped-call]
 
     def shutdown(self) -> None:
         """Send what waits, and take nothing more."""
@@ -171,6 +203,8 @@ class CountingSpanProcessor(SpanProcessor):
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()
+        if self._batches is None:
+            self._early = []  # the parent's
 
 
 def _make_grpc_cooperative() -> None:

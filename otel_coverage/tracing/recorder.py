@@ -188,14 +188,17 @@ class Recorder:
         with self._lock:
             if self._watch is not None:
                 return
-            self._watch = threading.Thread(
+            self._watch = watch = threading.Thread(
                 target=self._watch_growth, args=(self._is_over,), name="otel-coverage-growth", daemon=True
             )
-            token = otel_context.attach(Context())  # the thread is to belong to nobody
-            try:
-                self._watch.start()
-            finally:
-                otel_context.detach(token)
+        token = otel_context.attach(Context())  # the thread is to belong to nobody
+        try:
+            watch.start()  # not under the lock: under gevent, other greenlets run meanwhile
+        except RuntimeError:
+            self._watch = None
+            raise
+        finally:
+            otel_context.detach(token)
 
     @staticmethod
     def _tell_growth_of(entry: Entry) -> None:

@@ -19,6 +19,7 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_coverage.tracing.exporter import MESSAGE_BYTES, BoundedSpanExporter, CountingSpanProcessor
 from otel_coverage.tracing.notices import notices
@@ -188,6 +189,48 @@ def test_a_child_delivers_its_own_spans_and_only_those(when: str, collector: Col
 texts = st.text(max_size=40)
 values = st.one_of(texts, st.integers(-(2**63), 2**63 - 1), st.floats(), st.booleans(), st.lists(texts, max_size=20))
 attributes = st.dictionaries(st.text(min_size=1, max_size=40), values, max_size=20)
+
+
+GREENLETS = """
+import sys
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from otel_coverage.tracing.exporter import BoundedSpanExporter, CountingSpanProcessor
+memory = InMemorySpanExporter()
+processor = CountingSpanProcessor(BoundedSpanExporter(lambda: memory))
+provider = TracerProvider(shutdown_on_exit=False)
+provider.add_span_processor(processor)
+from gevent import monkey
+monkey.patch_all()
+import gevent
+tracer = provider.get_tracer("t")
+gevent.joinall([gevent.spawn(lambda: tracer.start_span("first").end()) for _ in range(5)])
+assert processor.flush(10)
+print(len(memory.get_finished_spans()))
+"""
+
+
+def test_the_first_spans_of_greenlets_that_end_at_once_wait_for_nobody_and_all_arrive() -> None:
+    done = subprocess.run([sys.executable, "-c", GREENLETS], capture_output=True, text=True, check=False, timeout=60)
+    assert done.stdout == "5\n", done.stderr
+
+
+def test_spans_for_which_no_thread_could_be_started_are_counted_as_lost_and_the_next_tries_again(
+    pipelines: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = InMemorySpanExporter()
+    pipeline = pipelines(lambda: memory)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", _no_more_threads)
+        pipeline.end_spans(1)
+    assert pipeline.exporter.delivery.refused == 1
+    pipeline.end_spans(1)
+    assert not pipeline.processor.flush(10)  # one of the two is lost
+    assert len(memory.get_finished_spans()) == 1
+
+
+def _no_more_threads(thread: threading.Thread) -> None:
+    raise RuntimeError("no thread left")
 
 
 @settings(deadline=None)
