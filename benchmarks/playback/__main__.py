@@ -1,9 +1,10 @@
 """``python -m benchmarks.playback``: the example's profiles played with and without us, from first request to flush.
 
-Each way has the application under gunicorn, an RQ worker that forks, a Redis and, where it is traced, a collector that
-writes into ClickHouse (chDB), all to itself. It plays every profile once to get warm; then the clock runs until the
-profiles were played some times more, their jobs are done, and web server and worker were told to end and have sent what
-they had left. The ways take turns, round after round; what is printed are medians, and ratios to the plain application.
+Each way has the application under gunicorn, an RQ worker that forks, a Redis and, where it is traced, a collector, all
+to itself: ours, which acknowledges what ClickHouse's engine has stored, or one that acknowledges at once, as one does
+that has a queue on disk. It plays every profile once to get warm; then the clock runs until the profiles were played
+some times more, their jobs are done, and web server and worker were told to end and have sent what they had left. The
+ways take turns, round after round; what is printed are medians, and ratios to the plain application.
 
 The worker loads the application before it forks. It would not need to: but then each job's process would load Flask and
 the rest anew in the plain application alone, since our worker has them already, and we would look cheaper than we are.
@@ -79,6 +80,7 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=5, help="times that the profiles are played in a turn (default 5)")
     parser.add_argument("--profile", action="append", default=[], help="only these")
     parser.add_argument("--way", action="append", help="only ways whose name contains this; plain comes along")
+    parser.add_argument("--queue", action="store_true", help="a collector that acknowledges at once, instead of ours")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     arguments = parser.parse_args()
     example = Example.find()
@@ -90,13 +92,13 @@ def main() -> None:
         for way in ways:
             if sys.stderr.isatty():
                 print(f"\r\033[Kround {number + 1} of {arguments.rounds}: {way.name}", end="", file=sys.stderr)
-            costs[way.name].append(cost(way, example, profiles, arguments.times))
+            costs[way.name].append(cost(way, example, profiles, arguments.times, queue=arguments.queue))
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
     _print(costs, arguments.times * len(profiles), as_json=arguments.json)
 
 
-def cost(way: Way, example: Example, profiles: list[Profile], times: int) -> Cost:
+def cost(way: Way, example: Example, profiles: list[Profile], times: int, *, queue: bool) -> Cost:
     """Of ``times`` times all profiles."""
     with tempfile.TemporaryDirectory() as temporary, Supervisor(Path(temporary)) as supervisor:
         folder = Path(temporary)
@@ -106,7 +108,7 @@ def cost(way: Way, example: Example, profiles: list[Profile], times: int) -> Cos
         application = {**environment, "REDIS_URL": redis_url, "SHOP_DATABASE": str(folder / "shop.sqlite3")}
         if way.through_us:
             prefix = [*_OURS, "run", "--"]
-            endpoint = _collector(supervisor, folder, environment)
+            endpoint = _collector(supervisor, folder, environment, queue=queue)
             application |= {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_COVERAGE_SOURCE": str(example.source)}
         application |= way.settings
         web = supervisor.start("web", [*prefix, *example.web_server()], application)
@@ -129,9 +131,11 @@ def cost(way: Way, example: Example, profiles: list[Profile], times: int) -> Cos
         return Cost(time.perf_counter() - begun, _cpu_of_ended() - before)
 
 
-def _collector(supervisor: Supervisor, folder: Path, environment: dict[str, str]) -> str:
+def _collector(supervisor: Supervisor, folder: Path, environment: dict[str, str], *, queue: bool) -> str:
     others = ["--http-endpoint", "none", "--clickhouse-endpoint", "none"]
     command = [*_OURS, "collect", "--store", f"chdb://{folder / 'store'}", "--grpc-endpoint", "127.0.0.1:0", *others]
+    if queue:
+        command = [sys.executable, str(Path(__file__).with_name("acknowledging.py"))]
     collector = supervisor.start("collector", command, environment)
     return "http://" + collector.wait_for(r"^listening on (\S+) \(OTLP/gRPC\)", _STARTED)[1]
 
