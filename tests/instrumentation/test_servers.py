@@ -29,8 +29,7 @@ ANSWERS = {"looking": ("/look", "apple, pear"), "asking": ("/ask", "3")}
 
 UWSGI = pytest.mark.until(3, 14)  # it does not build on newer ones
 STARTED: list[Any] = [
-    pytest.param(server, "otel-coverage run", marks=[UWSGI] if server.startswith("uwsgi") else [])
-    for server in SERVERS
+    pytest.param(server, "otel-coverage run", marks=[UWSGI] if server.startswith("uwsgi") else []) for server in SERVERS
 ] + [(server, "opentelemetry-instrument") for server in ("gunicorn gthread", "gunicorn gevent", "waitress")]
 
 
