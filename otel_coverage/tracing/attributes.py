@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -48,6 +48,20 @@ class Chunk:
     size: int = 0
     too_long: int = 0
 
+    def hold_function(self, symbol: str, _count: int) -> None:
+        """Take a symbol."""
+        self.functions.append(symbol)
+
+    def hold_lines(self, ranges: str, count: int) -> None:
+        """Take a file's ranges, which hold so many lines."""
+        self.lines.append(ranges)
+        self.line_count += count
+
+    def hold_arcs(self, walks: str, count: int) -> None:
+        """Take a file's walks, which take so many arcs."""
+        self.arcs.append(walks)
+        self.arc_count += count
+
 
 def chunks(executed: Executed, budget: int, longest: int | None = None) -> list[Chunk]:
     """Encode what was executed, in as many chunks as the budget asks for; at least one, which may be empty.
@@ -67,27 +81,18 @@ def chunks(executed: Executed, budget: int, longest: int | None = None) -> list[
         found[-1].size += size
         return found[-1]
 
-    for symbol in sorted(map(encodable, executed.functions)):
-        if len(symbol) <= (longest or len(symbol)):
-            room_for(symbol).functions.append(symbol)
-        else:
-            found[0].too_long += 1
+    def put(elements: Iterable[tuple[str, int]], hold: Callable[[Chunk, str, int], None]) -> None:
+        for element, count in elements:
+            if len(element) <= (longest or len(element)):
+                hold(room_for(element), element, count)
+            else:
+                found[0].too_long += 1
+
+    put(((symbol, 1) for symbol in sorted(map(encodable, executed.functions))), Chunk.hold_function)
     for path in sorted(executed.lines):
-        for element, count in line_elements(encodable(path), executed.lines[path], limit):
-            if len(element) <= (longest or len(element)):
-                chunk = room_for(element)
-                chunk.lines.append(element)
-                chunk.line_count += count
-            else:
-                found[0].too_long += 1
+        put(line_elements(encodable(path), executed.lines[path], limit), Chunk.hold_lines)
     for path in sorted(executed.arcs):
-        for element, count in arc_elements(encodable(path), executed.arcs[path], limit):
-            if len(element) <= (longest or len(element)):
-                chunk = room_for(element)
-                chunk.arcs.append(element)
-                chunk.arc_count += count
-            else:
-                found[0].too_long += 1
+        put(arc_elements(encodable(path), executed.arcs[path], limit), Chunk.hold_arcs)
     return found
 
 
