@@ -1,0 +1,28 @@
+-- Each profile in each run: when, how it went by the playback client's own word, whether it counts, and
+-- whether its coverage arrived whole.
+CREATE OR REPLACE VIEW profile_runs AS
+SELECT
+    r.namespace AS namespace, r.revision AS revision, r.profile AS profile, r.run AS run,
+    min(r.started) AS first_seen,
+    max(r.started) AS last_seen,
+    max(o.outcome) AS outcome,
+    toBool((namespace, revision, profile, run) GLOBAL NOT IN (
+        SELECT namespace, revision, profile, run FROM uncounted_runs
+    )) AS counts,
+    uniqExactIf(r.trace, r.span, r.kind = 'request') AS requests,
+    uniqExactIf(r.trace, r.span, r.kind = 'job') AS jobs,
+    uniqExactIf(r.trace, r.span, r.kind = 'process') AS processes,
+    uniqExactIf(r.trace, r.span, NOT r.arrived) AS missing,
+    uniqExactIf(r.trace, r.span, NOT r.complete) AS incomplete,
+    toBool(incomplete = 0) AS complete,
+    arraySort(groupUniqArrayIf(r.incomplete_reason, NOT r.complete)) AS incomplete_reasons,
+    min(r.trace) AS exemplar_trace_id
+FROM run_completeness AS r
+GLOBAL LEFT JOIN (
+    -- one that failed once has failed
+    SELECT profile, run, min(toString(s.outcome)) AS outcome
+    FROM coverage_spans AS s FINAL
+    WHERE s.outcome IN ('failed', 'passed')
+    GROUP BY profile, run
+) AS o ON o.profile = r.profile AND o.run = r.run
+GROUP BY namespace, revision, profile, run;
