@@ -17,7 +17,15 @@ from otel_coverage.store import Store, open_store, schema
 from otel_coverage.store.reports import named_query
 
 WARM = 3  # times that a query is asked after the first; the best counts
-COVERAGE = ("coverage_functions", "coverage_lines", "coverage_arcs", "coverage_spans", "code_symbols")
+COVERAGE = (
+    "coverage_functions",
+    "coverage_lines",
+    "coverage_arcs",
+    "coverage_spans",
+    "coverage_runs",
+    "coverage_reach",
+    "code_symbols",
+)
 COLD, LATER = 0.5, 0.2  # seconds that a view's main question may take
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from otel_coverage.store import Store
 
 _COLUMNS = (
-    "Timestamp, TraceId, SpanId, SpanName, SpanKind, ServiceName, ResourceAttributes, SpanAttributes,"
+    "Timestamp, TraceId, SpanId, ParentSpanId, SpanName, SpanKind, ServiceName, ResourceAttributes, SpanAttributes,"
     " Duration, StatusCode"
 )
 
@@ -29,11 +29,14 @@ WITH
     -- the first ranks are the same functions for every profile; of the others each has its own order
     arrayMap(rank -> if(rank < {shared:UInt64}, rank,
         {shared:UInt64} + (rank * 7919 + profile * 104729) % ({symbols:UInt64} - {shared:UInt64})), ranks) AS drawn,
-    arraySort(arrayDistinct(drawn)) AS executed
+    arraySort(arrayDistinct(drawn)) AS executed,
+    -- a replay of a profile is a trace
+    lower(hex(MD5(concat(toString(profile), ' ', toString(intDiv(n, {night:UInt64})))))) AS trace
 SELECT
     toDateTime64('2026-01-01 00:00:00', 9, 'UTC') + toIntervalMillisecond(n * 20),
-    lower(hex(toString(MD5(toString(n))))),
-    lower(hex(n + 1)),
+    trace,
+    lower(hex(xxHash64('answer', n))),
+    lower(hex(xxHash64('request', n))),
     'POST /orders', 'Server', 'web',
     map('service.name', 'web', 'vcs.ref.head.revision', 'night'),
     map(
@@ -54,6 +57,36 @@ SELECT
 FROM numbers({spans:UInt64})
 """
 
+# the playback client's own spans: one for each request, and before a night those that all of a replay's are in
+_PLAYBACK = """
+INSERT INTO night
+SELECT
+    Timestamp, TraceId, ParentSpanId, lower(hex(xxHash64('replay', TraceId))), SpanName, 'Client', 'playback',
+    map('service.name', 'playback'),
+    map(
+        'playback.profile', SpanAttributes['playback.profile'],
+        'playback.run_id', SpanAttributes['playback.run_id'],
+        'coverage.role', 'client'
+    ),
+    6000000, 'Ok'
+FROM night
+UNION ALL
+SELECT
+    toDateTime64('2026-01-01 00:00:00', 9, 'UTC'),
+    lower(hex(MD5(concat(toString(number), ' ', toString(intDiv({first:UInt64}, {night:UInt64})))))) AS trace,
+    lower(hex(xxHash64('replay', trace))),
+    '', 'playback', 'Internal', 'playback',
+    map('service.name', 'playback'),
+    map(
+        'playback.profile', concat('profile-', leftPad(toString(number), 3, '0')),
+        'playback.run_id', 'night-1',
+        'playback.outcome', 'passed'
+    ),
+    6000000000, 'Ok'
+FROM numbers({profiles:UInt64})
+WHERE {first:UInt64} % {night:UInt64} = 0
+"""
+
 _CATALOG = """
 INSERT INTO code_symbols (revision, module, qualname, line, kind, file, end_line, executable_lines, pushed_at)
 SELECT 'night', concat('shop.package', toString(intDiv(number, 400)), '.module', toString(intDiv(number, 20))),
@@ -64,22 +97,30 @@ FROM numbers({symbols:UInt64})
 """
 
 # the night's pairs again, but for some functions: at another revision, eight profiles in two runs
-_EVENING = (
-    """
-INSERT INTO coverage_functions
-SELECT namespace, 'evening', profile, each, service, module, qualname, line, first_seen, last_seen, exemplar_trace_id
-FROM coverage_functions
-ARRAY JOIN if(profile < 'profile-008', ['evening-1', 'evening-2'], ['evening-1']) AS each
-WHERE revision = 'night' AND line != if(each = 'evening-1', 40, 70)
-""",
-    """
-INSERT INTO coverage_spans (revision, profile, run, trace, span, role, service, started, complete)
-SELECT DISTINCT revision, profile, run, run, profile, 'server', 'web',
-    toDateTime64('2025-12-31 18:00:00', 9, 'UTC'), true
-FROM coverage_functions
-WHERE revision = 'evening'
-""",
+_EVENING = f"""
+INSERT INTO otel_traces ({_COLUMNS})
+SELECT
+    toDateTime64('2025-12-31 18:00:00', 9, 'UTC'), concat(run, ' ', profile) AS trace, 'answer', '',
+    'POST /orders', 'Server', 'web',
+    map('service.name', 'web', 'vcs.ref.head.revision', 'evening'),
+    map(
+        'playback.profile', profile,
+        'playback.run_id', run,
+        'coverage.role', 'server',
+        'coverage.complete', 'true',
+        'coverage.function_count', toString(length(executed)),
+        'coverage.functions', concat('["', arrayStringConcat(executed, '","'), '"]')
+    ),
+    5000000, 'Ok'
+FROM (
+    SELECT toString(f.profile) AS profile, each AS run,
+        groupUniqArray(concat(module, ':', qualname, '@', toString(line))) AS executed
+    FROM coverage_functions AS f
+    ARRAY JOIN if(f.profile < 'profile-008', ['evening-1', 'evening-2'], ['evening-1']) AS each
+    WHERE revision = 'night' AND line != if(each = 'evening-1', 40, 70)
+    GROUP BY profile, run
 )
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +170,8 @@ class Night:
                 "shared": self.reach // 12,
             },
         )
-        counted = "SELECT sum(toUInt64(SpanAttributes['coverage.function_count'])) FROM night"
+        store.command(_PLAYBACK, {"first": first, "night": self.spans, "profiles": self.profiles})
+        counted = "SELECT sum(toUInt64OrZero(SpanAttributes['coverage.function_count'])) FROM night"
         return int(store.query(counted).rows[0][0])
 
     def insert(self, store: Store) -> None:
@@ -138,5 +180,4 @@ class Night:
 
     def evening(self, store: Store) -> None:
         """Put an evening of as many pairs beside the night, at a revision of its own."""
-        for statement in _EVENING:
-            store.command(statement)
+        store.command(_EVENING)

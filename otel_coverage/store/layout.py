@@ -23,6 +23,8 @@ _ALTER = re.compile(_COMMENTS + r"ALTER TABLE (?P<name>\w+)(?P<body>.*)", re.DOT
 _INTAKE = re.compile(
     _COMMENTS + r"CREATE MATERIALIZED VIEW IF NOT EXISTS (?P<name>\w+) TO (?P<target>\w+) AS\n(?P<query>.*)", re.DOTALL
 )
+_SOURCE = re.compile(r"\bFROM (\w+)")
+_FILL = re.compile(_COMMENTS + r"INSERT INTO \w+ ")
 _VIEW = re.compile(_COMMENTS + r"CREATE OR REPLACE VIEW (?P<name>\w+)(?P<body> AS.*)", re.DOTALL)
 _ENGINE = re.compile(r"\) ENGINE = (?P<kind>\w*)MergeTree")
 _NAME = re.compile(r"[^\W\d]\w{0,127}")
@@ -72,13 +74,15 @@ class Layout:
             for table in dict.fromkeys((self.local(found["name"]), found["name"])):
                 yield f"{found['head']}ALTER TABLE {table}{self.everywhere}{found['body']}"
         elif found := _INTAKE.fullmatch(statement):
-            query = re.sub(rf"\bFROM {TRACES}\b", f"FROM {self.traces}", found["query"])
+            query = _SOURCE.sub(lambda source: f"FROM {self.local(source[1])}", found["query"])
             yield (
                 f"{found['head']}CREATE MATERIALIZED VIEW IF NOT EXISTS {found['name']}{self.everywhere}"
                 f" TO {self.local(found['target'])} AS\n{query}"
             )
             # one that an earlier version made goes over to the new query without a gap between two spans
             yield f"ALTER TABLE {found['name']}{self.everywhere} MODIFY QUERY\n{query}"
+        elif _FILL.match(statement):
+            yield statement
         elif found := _VIEW.fullmatch(statement):
             yield f"{found['head']}CREATE OR REPLACE VIEW {found['name']}{self.everywhere}{found['body']}"
         else:

@@ -17,6 +17,8 @@ _COVERAGE = {
     "coverage_functions": "last_seen",
     "coverage_lines": "last_seen",
     "coverage_arcs": "last_seen",
+    "coverage_reach": "last_seen",
+    "coverage_runs": "last_seen",
     "code_symbols": "pushed_at",
 }
 
@@ -62,7 +64,7 @@ def revisions(store: Store) -> list[Revision]:
         Revision(*row)
         for row in store.query(
             "SELECT toString(namespace), toString(revision), dateDiff('day', max(newest), now('UTC')) AS days FROM ("
-            " SELECT namespace, revision, max(started) AS newest FROM coverage_spans GROUP BY namespace, revision"
+            " SELECT namespace, revision, max(last_seen) AS newest FROM coverage_runs GROUP BY namespace, revision"
             " UNION ALL"
             " SELECT namespace, revision, max(pushed_at) FROM code_symbols GROUP BY namespace, revision"
             ") WHERE revision != '' GROUP BY namespace, revision ORDER BY days, namespace, revision"
@@ -80,14 +82,16 @@ def prune(store: Store, chosen: Sequence[Revision]) -> None:
         StoreError: no schema was applied, or the engine refuses.
     """
     layout = layout_of(store)
-    spans = layout.local("coverage_spans")
     of_this = "namespace = {namespace:String} AND revision = {revision:String}"
-    runs = f"(profile, run) IN (SELECT profile, run FROM {spans} WHERE {of_this})"  # noqa: S608 - our own names
-    others = f"SELECT profile, run FROM {spans} WHERE revision NOT IN ('', {{revision:String}})"  # noqa: S608
+    runs = layout.local("coverage_runs")
+    played = f"(profile, run) IN (SELECT profile, run FROM {runs} WHERE {of_this})"  # noqa: S608 - our own names
+    others = f"SELECT profile, run FROM {runs} WHERE revision NOT IN ('', {{revision:String}})"  # noqa: S608
+    client = {"coverage_spans": "role IN ('', 'client')", "coverage_runs": "NOT recorded"}
     for revision in chosen:
         bound = {"namespace": revision.namespace, "revision": revision.name}
-        clients = f"revision = '' AND role IN ('', 'client') AND {runs} AND (profile, run) NOT IN ({others})"
-        store.command(f"DELETE FROM {spans}{layout.everywhere} WHERE {clients}", bound)  # noqa: S608
+        for table, which in client.items():
+            where = f"revision = '' AND {which} AND {played} AND (profile, run) NOT IN ({others})"
+            store.command(f"DELETE FROM {layout.local(table)}{layout.everywhere} WHERE {where}", bound)  # noqa: S608
         for table in _COVERAGE:
             store.command(f"DELETE FROM {layout.local(table)}{layout.everywhere} WHERE {of_this}", bound)  # noqa: S608
 

@@ -4,7 +4,7 @@
 -- {revision:String} = ''  the newest that was traced, when empty
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
 WITH (
-    SELECT argMax(revision, started) FROM coverage_spans
+    SELECT argMax(revision, last_seen) FROM coverage_runs
     WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
 ) AS newest
 SELECT change, module, qualname, line, profiles, first_seen, last_seen, exemplar_trace_id

@@ -4,7 +4,7 @@
 -- {revision:String} = ''  the newest that was traced, when empty
 -- {services:String} = ''  names with a comma between them; all services, when empty
 WITH (
-    SELECT argMax(revision, started) FROM coverage_spans
+    SELECT argMax(revision, last_seen) FROM coverage_runs
     WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
 ) AS newest
 SELECT profile, file, arraySort(groupUniqArrayArray(lines)) AS lines

@@ -4,7 +4,7 @@
 -- {revision:String} = ''  the newest that was traced, when empty
 -- {module:String} = ''  all modules, when empty
 WITH (
-    SELECT argMax(revision, started) FROM coverage_spans
+    SELECT argMax(revision, last_seen) FROM coverage_runs
     WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
 ) AS newest
 SELECT symbol, kind, module, qualname, line, end_line, file

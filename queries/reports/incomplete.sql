@@ -3,7 +3,7 @@
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
 -- {revision:String} = ''  the newest that was traced, when empty
 WITH (
-    SELECT argMax(revision, started) FROM coverage_spans
+    SELECT argMax(revision, last_seen) FROM coverage_runs
     WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
 ) AS newest
 SELECT profile, run, kind, name, service, started, arrived, incomplete_reason, trace, span

@@ -3,7 +3,7 @@
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
 -- {revision:String} = ''  the newest that was traced, when empty
 WITH (
-    SELECT argMax(revision, started) FROM coverage_spans
+    SELECT argMax(revision, last_seen) FROM coverage_runs
     WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
 ) AS newest
 SELECT u.profile AS profile, u.functions AS functions, u.unique_functions AS unique_functions, o.others AS contained_in

@@ -4,7 +4,7 @@
 -- {revision:String} = ''  the newest that was traced, when empty
 -- {module:String} = ''  all modules, when empty
 WITH (
-    SELECT argMax(revision, started) FROM coverage_spans
+    SELECT argMax(revision, last_seen) FROM coverage_runs
     WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
 ) AS newest
 SELECT symbol, module, qualname, line, profile_count, profiles, first_seen, last_seen, exemplar_trace_id

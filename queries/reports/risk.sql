@@ -5,7 +5,7 @@
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
 WITH
     (
-        SELECT argMax(revision, started) FROM coverage_spans
+        SELECT argMax(revision, last_seen) FROM coverage_runs
         WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
     ) AS newest,
     (SELECT count() FROM symbol_coverage WHERE namespace = {namespace:String} AND revision = {base:String}) AS base_symbols

@@ -27,3 +27,11 @@ ORDER BY (namespace, revision, profile, run, trace, span);
 ALTER TABLE coverage_spans
     ADD COLUMN IF NOT EXISTS arc_count UInt64 COMMENT 'arcs that were read from this span',
     ADD COLUMN IF NOT EXISTS branch Bool COMMENT 'whether arcs were recorded, however many';
+
+-- Numbers for what joins one span to another: a trace, a span in it, what it is a child of, and the session that it is
+-- part of, which is its run, or where that has no id, its trace.
+ALTER TABLE coverage_spans
+    ADD COLUMN IF NOT EXISTS trace_hash UInt64 MATERIALIZED sipHash64(trace),
+    ADD COLUMN IF NOT EXISTS span_hash UInt64 MATERIALIZED sipHash64(trace, span),
+    ADD COLUMN IF NOT EXISTS parent_hash UInt64 MATERIALIZED sipHash64(trace, parent),
+    ADD COLUMN IF NOT EXISTS session_hash UInt64 MATERIALIZED sipHash64(if(run = '', trace, run));

@@ -14,9 +14,5 @@ CREATE TABLE IF NOT EXISTS coverage_functions (
 ) ENGINE = AggregatingMergeTree
 ORDER BY (namespace, revision, profile, run, service, module, qualname, line);
 
--- Numbers for what is otherwise compared name by name. Counting over millions of rows takes them; what is listed, and
--- what the catalog is compared with, goes by the names themselves.
-ALTER TABLE coverage_functions ADD COLUMN IF NOT EXISTS
-    symbol_hash UInt64 MATERIALIZED sipHash64(module, qualname, line) COMMENT 'of the function';
-ALTER TABLE coverage_functions ADD COLUMN IF NOT EXISTS
-    run_hash UInt64 MATERIALIZED sipHash64(namespace, revision, profile, run) COMMENT 'of the profile in its run';
+-- numbers that an earlier version counted by; counting goes by coverage_reach now
+ALTER TABLE coverage_functions DROP COLUMN IF EXISTS symbol_hash, DROP COLUMN IF EXISTS run_hash;

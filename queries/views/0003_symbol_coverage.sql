@@ -50,8 +50,7 @@ FROM (
             FROM symbol_catalog
             UNION ALL
             SELECT namespace, revision, module, qualname, line, '', '', 0, '', [], '', true
-            FROM counted_functions
-            GROUP BY namespace, revision, module, qualname, line
+            FROM executed_functions
         ) AS s
         GROUP BY namespace, revision, module, qualname, line
         HAVING kind != ''

@@ -9,20 +9,26 @@ SELECT
     toBool((namespace, revision, profile, run) GLOBAL NOT IN (
         SELECT namespace, revision, profile, run FROM uncounted_runs
     )) AS counts,
-    uniqExactIf(r.trace, r.span, r.kind = 'request') AS requests,
-    uniqExactIf(r.trace, r.span, r.kind = 'job') AS jobs,
-    uniqExactIf(r.trace, r.span, r.kind = 'process') AS processes,
-    uniqExactIf(r.trace, r.span, NOT r.arrived) AS missing,
-    uniqExactIf(r.trace, r.span, NOT r.complete) AS incomplete,
+    uniqExactIf(r.span_hash, r.kind = 'request') AS requests,
+    uniqExactIf(r.span_hash, r.kind = 'job') AS jobs,
+    uniqExactIf(r.span_hash, r.kind = 'process') AS processes,
+    uniqExactIf(r.span_hash, NOT r.arrived) AS missing,
+    uniqExactIf(r.span_hash, NOT r.complete) AS incomplete,
     toBool(incomplete = 0) AS complete,
     arraySort(groupUniqArrayIf(r.incomplete_reason, NOT r.complete)) AS incomplete_reasons,
     min(r.trace) AS exemplar_trace_id
-FROM run_completeness AS r
+FROM (
+    SELECT namespace, revision, profile, run, kind, started, true AS arrived, complete, incomplete_reason, trace, span_hash
+    FROM recorded_requests
+    UNION ALL
+    SELECT namespace, revision, profile, run, kind, started, false, false, incomplete_reason, trace, span_hash
+    FROM missing_requests
+) AS r
 GLOBAL LEFT JOIN (
     -- one that failed once has failed
-    SELECT profile, run, min(toString(s.outcome)) AS outcome
-    FROM coverage_spans AS s FINAL
-    WHERE s.outcome IN ('failed', 'passed')
+    SELECT profile, run, if(max(s.failed), 'failed', 'passed') AS outcome
+    FROM coverage_runs AS s
+    WHERE s.failed OR s.passed
     GROUP BY profile, run
 ) AS o ON o.profile = r.profile AND o.run = r.run
 GROUP BY namespace, revision, profile, run;

@@ -6,7 +6,7 @@ SELECT
     rank() OVER (PARTITION BY namespace, revision ORDER BY functions DESC) AS position,
     sum(p.functions) AS functions,
     any(c.functions) AS functions_total,
-    if(functions_total = 0, 0, functions - sum(p.functions_outside)) AS functions_covered,
+    sum(p.functions_covered) AS functions_covered,
     if(functions_total = 0, NULL, round(100 * functions_covered / functions_total, 2)) AS percent,
     sum(p.lines) AS lines,
     sum(p.runs) AS runs,
@@ -16,43 +16,37 @@ SELECT
     sum(p.incomplete) AS incomplete,
     toBool(runs > 0 AND incomplete = 0) AS complete,
     arraySort(groupUniqArrayArray(p.incomplete_reasons)) AS incomplete_reasons,
-    min(p.first_seen) AS first_seen,
-    max(p.last_seen) AS last_seen,
-    min(p.exemplar_trace_id) AS exemplar_trace_id
+    assumeNotNull(min(p.first_seen)) AS first_seen,
+    assumeNotNull(max(p.last_seen)) AS last_seen,
+    assumeNotNull(min(p.exemplar_trace_id)) AS exemplar_trace_id
 FROM (
     SELECT
-        namespace, revision, profile,
-        uniqExact(f.symbol_hash) AS functions, 0 AS functions_outside, 0 AS lines,
+        e.namespace AS namespace, e.revision AS revision, r.profile AS profile,
+        e.numbers.2 AS functions, functions - e.outside[e.numbers.1] AS functions_covered, 0 AS lines,
         0 AS runs, 0 AS failed_runs, 0 AS requests, 0 AS jobs, 0 AS incomplete,
         CAST([], 'Array(String)') AS incomplete_reasons,
-        min(f.first_seen) AS first_seen, max(f.last_seen) AS last_seen, min(f.exemplar_trace_id) AS exemplar_trace_id
-    FROM counted_functions AS f
-    GROUP BY namespace, revision, profile
-
-    UNION ALL
-
-    -- functions that the catalog does not hold: few, so that they are looked for instead of those that it holds
-    SELECT
-        namespace, revision, profile, 0, uniqExact(f.symbol_hash), 0, 0, 0, 0, 0, 0, [],
-        min(f.first_seen), max(f.last_seen), min(f.exemplar_trace_id)
-    FROM counted_functions AS f
-    GLOBAL INNER JOIN (
-        SELECT e.namespace AS namespace, e.revision AS revision, e.symbol_hash AS symbol_hash
-        FROM (SELECT DISTINCT namespace, revision, symbol_hash FROM counted_functions) AS e
-        GLOBAL LEFT ANTI JOIN (
-            SELECT namespace, revision, sipHash64(module, qualname, line) AS symbol_hash FROM symbol_catalog
-        ) AS s ON s.namespace = e.namespace AND s.revision = e.revision AND s.symbol_hash = e.symbol_hash
-    ) AS o ON o.namespace = f.namespace AND o.revision = f.revision AND o.symbol_hash = f.symbol_hash
-    GROUP BY namespace, revision, profile
-
-    UNION ALL
-
-    SELECT
-        namespace, revision, profile, 0, 0, sum(length(l.numbers)), 0, 0, 0, 0, 0, [],
-        min(l.first_seen), max(l.last_seen), min(l.exemplar_trace_id)
+        NULL AS first_seen, NULL AS last_seen, NULL AS exemplar_trace_id
     FROM (
-        SELECT namespace, revision, profile, file, groupUniqArrayArray(lines) AS numbers,
-            min(first_seen) AS first_seen, max(last_seen) AS last_seen, min(exemplar_trace_id) AS exemplar_trace_id
+        SELECT
+            namespace, revision,
+            arrayJoin(CAST(
+                countMap(mapFromArrays(f.profile_hashes, f.profile_hashes)), 'Array(Tuple(UInt64, UInt64))'
+            )) AS numbers,
+            countMapIf(mapFromArrays(f.profile_hashes, f.profile_hashes), s.kind != 'function') AS outside
+        FROM executed_functions AS f
+        GLOBAL LEFT ANY JOIN symbol_catalog AS s
+            ON s.namespace = f.namespace AND s.revision = f.revision
+            AND s.module = f.module AND s.qualname = f.qualname AND s.line = f.line
+        GROUP BY namespace, revision
+    ) AS e
+    GLOBAL INNER ANY JOIN (SELECT namespace, revision, profile, profile_hash FROM coverage_runs) AS r
+        ON r.namespace = e.namespace AND r.revision = e.revision AND r.profile_hash = e.numbers.1
+
+    UNION ALL
+
+    SELECT namespace, revision, profile, 0, 0, sum(length(l.numbers)), 0, 0, 0, 0, 0, [], NULL, NULL, NULL
+    FROM (
+        SELECT namespace, revision, profile, file, groupUniqArrayArray(lines) AS numbers
         FROM counted_lines
         GROUP BY namespace, revision, profile, file
     ) AS l
@@ -65,6 +59,16 @@ FROM (
         sumIf(r.incomplete, r.counts), arrayDistinct(arrayFlatten(groupArrayIf(r.incomplete_reasons, r.counts))),
         min(r.first_seen), max(r.last_seen), min(r.exemplar_trace_id)
     FROM profile_runs AS r
+    GROUP BY namespace, revision, profile
+
+    UNION ALL
+
+    -- what arrived of requests that did not
+    SELECT
+        namespace, revision, profile, 0, 0, 0, 0, 0, 0, 0, 0, [],
+        min(r.first_seen), max(r.last_seen), min(r.exemplar_trace_id)
+    FROM coverage_runs AS r
+    WHERE r.revision != ''
     GROUP BY namespace, revision, profile
 ) AS p
 GLOBAL LEFT JOIN (

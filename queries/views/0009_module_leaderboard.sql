@@ -13,34 +13,16 @@ SELECT
 FROM (
     SELECT
         namespace, revision, module,
-        sum(p.functions) AS functions,
-        sum(p.functions_covered) AS functions_covered,
-        sum(p.profiles) AS profiles,
-        assumeNotNull(min(p.first_seen)) AS first_seen,
-        assumeNotNull(max(p.last_seen)) AS last_seen,
-        assumeNotNull(min(p.exemplar_trace_id)) AS exemplar_trace_id
-    FROM (
-        SELECT
-            f.namespace AS namespace, f.revision AS revision, f.module AS module,
-            count() AS functions, countIf(s.kind = 'function') AS functions_covered, 0 AS profiles,
-            min(f.first_seen) AS first_seen, max(f.last_seen) AS last_seen, min(f.exemplar) AS exemplar_trace_id
-        FROM (
-            SELECT
-                namespace, revision, symbol_hash, any(c.module) AS module,
-                min(c.first_seen) AS first_seen, max(c.last_seen) AS last_seen, min(c.exemplar_trace_id) AS exemplar
-            FROM counted_functions AS c
-            GROUP BY namespace, revision, symbol_hash
-        ) AS f
-        GLOBAL LEFT ANY JOIN (
-            SELECT namespace, revision, sipHash64(module, qualname, line) AS symbol_hash, kind FROM symbol_catalog
-        ) AS s ON s.namespace = f.namespace AND s.revision = f.revision AND s.symbol_hash = f.symbol_hash
-        GROUP BY namespace, revision, module
-        UNION ALL
-        SELECT
-            namespace, revision, module, 0, 0, uniqExact(sipHash64(c.profile)), NULL, NULL, NULL
-        FROM counted_functions AS c
-        GROUP BY namespace, revision, module
-    ) AS p
+        count() AS functions,
+        countIf(s.kind = 'function') AS functions_covered,
+        uniqExactArray(f.profile_hashes) AS profiles,
+        min(f.first_seen) AS first_seen,
+        max(f.last_seen) AS last_seen,
+        min(f.exemplar_trace_id) AS exemplar_trace_id
+    FROM executed_functions AS f
+    GLOBAL LEFT ANY JOIN symbol_catalog AS s
+        ON s.namespace = f.namespace AND s.revision = f.revision
+        AND s.module = f.module AND s.qualname = f.qualname AND s.line = f.line
     GROUP BY namespace, revision, module
 ) AS e
 GLOBAL LEFT JOIN (

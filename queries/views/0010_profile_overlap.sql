@@ -12,25 +12,33 @@ SELECT
 FROM (
     SELECT namespace, revision, executed, arrayJoin(executed) AS own
     FROM (
-        -- the functions of a revision are numbered, so that a profile's are a bitmap
         SELECT
-            namespace, revision,
-            groupArray(p.profile) AS profiles,
-            groupArray(length(p.hashes)) AS sizes,
-            arrayEnumerateDense(groupArrayArray(p.hashes)) AS numbers,
-            arrayMap(
-                (profile, size, end) -> CAST(
-                    (profile, bitmapBuild(arraySlice(numbers, end - size + 1, size))),
-                    'Tuple(profile String, functions AggregateFunction(groupBitmap, UInt32))'
-                ),
-                profiles, sizes, arrayCumSum(sizes)
-            ) AS executed
+            p.namespace AS namespace, p.revision AS revision,
+            groupArray(CAST(
+                (toString(r.profile), p.functions),
+                'Tuple(profile String, functions AggregateFunction(groupBitmap, UInt32))'
+            )) AS executed
         FROM (
-            SELECT namespace, revision, profile, groupArray(c.symbol_hash) AS hashes
-            FROM counted_functions AS c
-            GROUP BY namespace, revision, profile
-            SETTINGS optimize_aggregation_in_order = 1
+            -- the functions of a revision are numbered, so that a profile's are a bitmap
+            SELECT namespace, revision, b.1 AS profile_hash, b.2 AS functions
+            FROM (
+                SELECT
+                    namespace, revision,
+                    groupBitmapStateMap(mapFromArrays(
+                        hashes, arrayWithConstant(length(hashes), toUInt32(number))
+                    )) AS bitmaps
+                FROM (
+                    SELECT namespace, revision, groupArray(profile_hashes) AS every
+                    FROM executed_functions
+                    GROUP BY namespace, revision
+                )
+                ARRAY JOIN every AS hashes, arrayEnumerate(every) AS number
+                GROUP BY namespace, revision
+            )
+            ARRAY JOIN CAST(bitmaps, 'Array(Tuple(UInt64, AggregateFunction(groupBitmap, UInt32)))') AS b
         ) AS p
+        GLOBAL INNER ANY JOIN (SELECT namespace, revision, profile, profile_hash FROM coverage_runs) AS r
+            ON r.namespace = p.namespace AND r.revision = p.revision AND r.profile_hash = p.profile_hash
         GROUP BY namespace, revision
     )
 )

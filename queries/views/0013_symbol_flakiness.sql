@@ -5,34 +5,37 @@ SELECT
     f.namespace AS namespace, f.revision AS revision, f.profile AS profile,
     f.module AS module, f.qualname AS qualname, f.line AS line,
     concat(module, ':', qualname, '@', toString(line)) AS symbol,
-    length(f.runs) AS runs_with,
-    length(r.runs) AS runs,
-    arraySort(arrayFilter(run -> NOT has(f.runs, run), r.runs)) AS runs_without,
+    length(f.runs_with) AS runs_with,
+    length(f.runs) AS runs,
+    arraySort(arrayFilter(run -> NOT has(f.runs_with, run), f.runs)) AS runs_without,
     f.first_seen AS first_seen,
     f.last_seen AS last_seen,
     f.exemplar_trace_id AS exemplar_trace_id
 FROM (
     SELECT
-        namespace, revision, profile, module, qualname, line,
-        arrayDistinct(groupArray(c.run)) AS runs,
-        min(c.first_seen) AS first_seen,
-        max(c.last_seen) AS last_seen,
-        min(c.exemplar_trace_id) AS exemplar_trace_id
-    FROM coverage_functions AS c
-    WHERE run_hash GLOBAL IN (
-        -- what ran once neither comes nor goes
-        SELECT sipHash64(namespace, revision, profile, arrayJoin(groupArray(p.run)))
+        c.namespace AS namespace, c.revision AS revision, c.profile AS profile,
+        c.module AS module, c.qualname AS qualname, c.line AS line,
+        any(r.runs) AS runs,
+        arrayIntersect(groupUniqArray(c.run), runs) AS runs_with,
+        minIf(c.first_seen, has(r.runs, c.run)) AS first_seen,
+        maxIf(c.last_seen, has(r.runs, c.run)) AS last_seen,
+        minIf(c.exemplar_trace_id, has(r.runs, c.run)) AS exemplar_trace_id
+    FROM (
+        SELECT * FROM coverage_functions
+        WHERE (namespace, revision, profile) GLOBAL IN (
+            -- what ran once neither comes nor goes
+            SELECT namespace, revision, profile FROM coverage_runs
+            WHERE recorded
+            GROUP BY namespace, revision, profile
+            HAVING uniqExact(run) > 1
+        )
+    ) AS c
+    GLOBAL INNER JOIN (
+        SELECT namespace, revision, profile, groupArray(p.run) AS runs
         FROM profile_runs AS p
         WHERE complete AND outcome != 'failed'
         GROUP BY namespace, revision, profile
-        HAVING count() > 1
-    )
+    ) AS r ON r.namespace = c.namespace AND r.revision = c.revision AND r.profile = c.profile
     GROUP BY namespace, revision, profile, module, qualname, line
 ) AS f
-GLOBAL INNER JOIN (
-    SELECT namespace, revision, profile, groupArray(p.run) AS runs
-    FROM profile_runs AS p
-    WHERE complete AND outcome != 'failed'
-    GROUP BY namespace, revision, profile
-) AS r ON r.namespace = f.namespace AND r.revision = f.revision AND r.profile = f.profile
-WHERE length(f.runs) < length(r.runs);
+WHERE length(f.runs_with) BETWEEN 1 AND length(f.runs) - 1;

@@ -14,7 +14,14 @@ from otel_coverage.store.backfill import backfill
 from tests.support import traces
 from tests.support.spans import Rendering, TracedSpan, insert_spans
 
-TABLES = ("coverage_spans", "coverage_functions", "coverage_lines", "coverage_arcs")
+TABLES = (
+    "coverage_spans",
+    "coverage_functions",
+    "coverage_lines",
+    "coverage_arcs",
+    "coverage_reach",
+    "coverage_runs",
+)
 
 
 @pytest.fixture
@@ -29,6 +36,7 @@ def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     columns = {
         "coverage_lines": "* EXCEPT ranges, lines",
         "coverage_arcs": "* EXCEPT arcs, arraySort(arcs) AS sorted",
+        "coverage_reach": "* EXCEPT profiles, arraySort(profiles) AS sorted",
     }
     return {
         table: store.query(f"SELECT {columns.get(table, '*')} FROM {table} FINAL ORDER BY ALL").rows for table in TABLES

@@ -27,7 +27,7 @@ def test_every_statement_is_parsed_by_the_engine(store: Store) -> None:
 
 def test_every_statement_is_for_all_nodes_and_every_table_replicated_or_distributed() -> None:
     text = statements(CLUSTER)
-    assert all("ON CLUSTER 'nightly-2'" in statement for statement in text)
+    assert all("ON CLUSTER 'nightly-2'" in statement or "INSERT INTO" in statement for statement in text)
     assert not any("{cluster}" in statement for statement in text)
     engines = dict(re.findall(r"CREATE TABLE IF NOT EXISTS (\w+) .*?ENGINE = ([^\n;]+)", "\n;".join(text), re.DOTALL))
     assert engines == {
@@ -41,6 +41,10 @@ def test_every_statement_is_for_all_nodes_and_every_table_replicated_or_distribu
         "coverage_lines": "Distributed('nightly-2', 'otel', 'coverage_lines_local', rand())",
         "coverage_arcs_local": "ReplicatedAggregatingMergeTree",
         "coverage_arcs": "Distributed('nightly-2', 'otel', 'coverage_arcs_local', rand())",
+        "coverage_runs_local": "ReplicatedAggregatingMergeTree",
+        "coverage_runs": "Distributed('nightly-2', 'otel', 'coverage_runs_local', rand())",
+        "coverage_reach_local": "ReplicatedAggregatingMergeTree",
+        "coverage_reach": "Distributed('nightly-2', 'otel', 'coverage_reach_local', rand())",
         "code_symbols_local": "ReplicatedReplacingMergeTree(pushed_at)",
         "code_symbols": "Distributed('nightly-2', 'otel', 'code_symbols_local', rand())",
         "coverage_intake": "Null",
@@ -56,7 +60,10 @@ def test_what_spans_bring_stays_on_the_shard_where_they_land() -> None:
         "coverage_functions_local",
         "coverage_lines_local",
         "coverage_arcs_local",
+        "coverage_runs_local",
+        "coverage_reach_local",
     }
+    assert "FROM coverage_functions_local AS f" in text
 
 
 def test_views_answer_the_same_over_shards_with_the_same_rows(empty_store_dsn: str) -> None:
@@ -86,7 +93,7 @@ def on_one_node(statement: str) -> str:
     statement = statement.replace(" ON CLUSTER 'nightly-2'", "").replace("ENGINE = Replicated", "ENGINE = ")
     return re.sub(
         r"AS (\w+)\nENGINE = Distributed.*",
-        r"AS remote('127.0.0.1,localhost', currentDatabase(), \1)",
+        r"AS remote('127.0.0.1,localhost', currentDatabase(), \1, 'default', '', rand())",
         statement,
     )
 

@@ -10,7 +10,15 @@ from otel_coverage.store.reports import named_query
 from otel_coverage.store.retention import Revision
 from tests.support.spans import TracedSpan, insert_catalog, insert_spans
 
-TABLES = ("coverage_spans", "coverage_functions", "coverage_lines", "coverage_arcs", "code_symbols")
+TABLES = (
+    "coverage_spans",
+    "coverage_functions",
+    "coverage_lines",
+    "coverage_arcs",
+    "coverage_reach",
+    "coverage_runs",
+    "code_symbols",
+)
 
 
 def an_old_and_a_new_revision(store: Store) -> None:
@@ -42,10 +50,9 @@ def test_coverage_is_dropped_when_it_is_older_than_it_is_kept(store: Store) -> N
     retention.keep(store, coverage=days + 100)
     for table in TABLES:
         store.command(f"OPTIMIZE TABLE {table} FINAL")
-    assert revisions_in(store, "coverage_functions") == {"abc"}
-    assert revisions_in(store, "coverage_lines") == {"abc"}
-    assert revisions_in(store, "coverage_arcs") == {"abc"}
-    assert revisions_in(store, "coverage_spans") == {"abc", ""}
+    for table in ("coverage_functions", "coverage_lines", "coverage_arcs", "coverage_reach"):
+        assert revisions_in(store, table) == {"abc"}
+    assert revisions_in(store, "coverage_spans") == revisions_in(store, "coverage_runs") == {"abc", ""}
     assert store.query("SELECT count() FROM otel_traces").rows == [(3,)]
 
 
@@ -76,7 +83,7 @@ def test_nothing_is_kept_longer_than_the_engine_can_count(store: Store) -> None:
 def test_a_pruned_revision_is_gone_with_the_playbacks_own_spans_of_its_runs(store: Store) -> None:
     an_old_and_a_new_revision(store)
     retention.prune(store, [each for each in retention.revisions(store) if each.name == "old"])
-    assert [revisions_in(store, table) for table in TABLES] == [{"abc"}, {"abc"}, {"abc"}, {"abc"}, set()]
+    assert [revisions_in(store, table) for table in TABLES] == [*[{"abc"}] * 6, set()]
     assert [each.name for each in retention.revisions(store)] == ["abc"]
 
 
@@ -99,6 +106,6 @@ def test_the_tables_are_weighed(store: Store) -> None:
 def test_revisions_have_an_age(store: Store, days: int) -> None:
     insert_spans(store, TracedSpan(functions=["shop:f@1"]))
     store.command(
-        "INSERT INTO coverage_spans (revision, started) SELECT 'new', now64(9) - {days:UInt32} * 86400", {"days": days}
+        "INSERT INTO coverage_runs (revision, last_seen) SELECT 'new', now64(9) - {days:UInt32} * 86400", {"days": days}
     )
     assert retention.revisions(store)[0] == Revision("", "new", days)

@@ -92,11 +92,10 @@ def test_an_earlier_schema_becomes_this_one_and_keeps_what_it_held(
             ("shop:order@1",),
             ("shop:after@9",),
         ]
-        # numbers that rows of before have no column for
+        # what rows of before have no columns and no rows for
         assert store.query("SELECT functions, unique_functions FROM profile_unique").rows == [(2, 2)]
-        assert store.query("SELECT uniqExact(run_hash), uniqExact(symbol_hash) FROM coverage_functions").rows == [
-            (1, 2)
-        ]
+        assert store.query("SELECT arrived, complete FROM run_completeness").rows == [(True, True), (True, True)]
+        assert store.query("SELECT profile, requests, runs FROM profile_leaderboard").rows == [("checkout", 2, 1)]
         upgraded = definitions(store)
         with open_store(f"{empty_store_dsn}_fresh", create=True) as fresh:
             schema.apply(fresh)

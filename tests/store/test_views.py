@@ -283,6 +283,46 @@ def test_run_completeness_asks_the_playbacks_calls_when_its_root_span_was_lost(s
     ]
 
 
+def test_run_completeness_has_each_answer_to_a_call_that_was_sent_again(store: Store) -> None:
+    spans = a_playback()[:3]
+    insert_spans(store, *spans, spans[2].but(id="again", second=70))
+    assert rows(store, COMPLETENESS) == [
+        ("request", "POST /orders", "web", True, True, "", "again"),
+        ("request", "POST /orders", "web", True, True, "", "checkout-s"),
+    ]
+
+
+def test_run_completeness_finds_the_answer_in_the_run_that_the_answering_service_was_told(store: Store) -> None:
+    entry = TracedSpan(id="s", run="", functions=[])
+    enqueues = TracedSpan(id="p", run="", parent="s", role="producer", name="shop.mail")
+    job = TracedSpan(id="j", run="set there", parent="p", role="consumer", service="worker", functions=[])
+    insert_spans(store, entry, enqueues, job)
+    assert rows(store, "SELECT run, name, arrived FROM run_completeness ORDER BY run") == [
+        ("", "GET /", True),
+        ("set there", "shop.mail", True),
+    ]
+
+
+def test_run_completeness_misses_a_job_in_a_session_of_which_nothing_else_arrived(store: Store) -> None:
+    enqueues = TracedSpan(id="p", parent="s", role="producer", name="shop.mail")
+    insert_spans(store, enqueues, enqueues.but(id="q", run="", trace="t2"))
+    assert rows(store, "SELECT revision, run, name, arrived FROM run_completeness ORDER BY run") == [
+        ("abc", "", "shop.mail", False),
+        ("abc", "r1", "shop.mail", False),
+    ]
+
+
+def test_run_completeness_looks_for_the_answer_at_every_revision(store: Store) -> None:
+    _, asks, answers, enqueues, performs = a_playback()
+    other = TracedSpan(id="old", parent="nobody", revision="def", service="old web", functions=[])
+    insert_spans(store, asks, answers, enqueues, performs.but(revision="def"), other)
+    assert rows(store, "SELECT revision, service, arrived FROM run_completeness ORDER BY ALL") == [
+        ("abc", "web", True),
+        ("def", "old web", True),
+        ("def", "worker", True),
+    ]
+
+
 def test_run_completeness_counts_an_incomplete_part_against_its_request(store: Store) -> None:
     part = TracedSpan(id="part", parent="checkout-s", role="part", functions=["shop:h@9", "cut off"])
     insert_spans(store, *a_playback()[:3], part)
@@ -449,6 +489,16 @@ def test_redelivered_spans_change_no_number_of_any_view(store: Store) -> None:
     assert answers() == before
 
 
+def forget(store: Store) -> None:
+    tables = rows(
+        store,
+        "SELECT name FROM system.tables WHERE database = currentDatabase() AND endsWith(engine, 'MergeTree')"
+        " AND name NOT IN ('otel_traces', 'coverage_schema')",
+    )
+    for (table,) in tables:
+        store.command(f"TRUNCATE TABLE {table}")
+
+
 PROFILES = st.sampled_from(["a", "b", "c"])
 NUMBERS = st.sets(st.integers(1, 6))
 SEEN = st.lists(st.tuples(PROFILES, NUMBERS), max_size=6)
@@ -459,8 +509,7 @@ SEEN = st.lists(st.tuples(PROFILES, NUMBERS), max_size=6)
 def test_matrix_and_reverse_index_are_transposes_and_gaps_and_covered_make_up_the_catalog(
     store: Store, seen: list[tuple[str, set[int]]], known: set[int]
 ) -> None:
-    for table in ("coverage_functions", "coverage_spans", "code_symbols"):
-        store.command(f"TRUNCATE TABLE {table}")
+    forget(store)
     spans = [
         TracedSpan(id=f"s{number}", profile=profile, functions=[f"shop:f{line}@{line}" for line in sorted(lines)])
         for number, (profile, lines) in enumerate(seen)
@@ -478,6 +527,35 @@ def test_matrix_and_reverse_index_are_transposes_and_gaps_and_covered_make_up_th
     assert gaps | covered == known
     assert not gaps & covered
     assert covered == known & {line for _, line in expected}
+
+
+RUNS = st.lists(
+    st.tuples(PROFILES, st.sampled_from(["r1", "r2"]), st.sampled_from(["passed", "failed"]), NUMBERS), max_size=6
+)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(played=RUNS)
+def test_turned_round_functions_are_those_of_the_runs_that_count(
+    store: Store, played: list[tuple[str, str, str, set[int]]]
+) -> None:
+    forget(store)
+    for number, (profile, run, outcome, lines) in enumerate(played):
+        functions = [f"shop:f{line}@{line}" for line in sorted(lines)]
+        entry = TracedSpan(
+            id="s", trace=f"t{-number % 4}", profile=profile, run=run, second=number * 7 % 5, functions=functions
+        )
+        insert_spans(store, entry, entry.but(id="root", functions=None, role="", revision="", outcome=outcome))
+    turned = rows(
+        store,
+        "SELECT line, arraySort(profile_hashes), first_seen, last_seen, exemplar_trace_id FROM executed_functions"
+        " ORDER BY line",
+    )
+    assert turned == rows(
+        store,
+        "SELECT line, arraySort(groupUniqArray(sipHash64(f.profile))), min(f.first_seen), max(f.last_seen),"
+        " min(f.exemplar_trace_id) FROM counted_functions AS f GROUP BY line ORDER BY line",
+    )
 
 
 def test_module_leaderboard_ranks_modules_by_what_is_executed_of_them(store: Store) -> None:
