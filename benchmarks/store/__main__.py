@@ -80,6 +80,7 @@ def main() -> None:
     parser.add_argument("--reach", type=int, default=12_000, help="functions of a profile, in time (default 12000)")
     parser.add_argument("--together", type=int, default=8, help="profiles played at the same time (default 8)")
     parser.add_argument("--again", type=int, default=10, help="times as much into the same pairs (default 10; 0: none)")
+    parser.add_argument("--lines", action="store_true", help="record lines too, nine of each function")
     parser.add_argument("--batch", type=int, default=2_000, help="spans of an insert (default 2000)")
     parser.add_argument("--store", help="a folder to keep the store in (default: a temporary one)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -91,6 +92,7 @@ def main() -> None:
         arguments.together,
         arguments.functions,
         arguments.reach,
+        arguments.lines,
     )
     spans: int = arguments.spans
     rounds = [each for each in (range(spans), range(spans, spans * (1 + arguments.again))) if each]

@@ -45,9 +45,13 @@ SELECT
         'coverage.role', 'server',
         'coverage.complete', 'true',
         'coverage.engine', 'monitoring',
-        'coverage.granularity', 'function',
+        'coverage.granularity', if({lines:Bool}, 'line', 'function'),
         'coverage.function_count', toString(length(executed)),
-        'coverage.line_count', '0',
+        'coverage.line_count', toString(if({lines:Bool}, 9 * length(executed), 0)),
+        'coverage.lines', if({lines:Bool}, concat('["', arrayStringConcat(arrayMap(s -> concat(
+            'shop/package', toString(intDiv(s, 400)), '/module', toString(intDiv(s, 20)), '.py:',
+            toString(11 + s % 20 * 30), '-', toString(19 + s % 20 * 30)
+        ), executed), '","'), '"]'), '[]'),
         'coverage.functions', concat('["', arrayStringConcat(arrayMap(s -> concat(
             'shop.package', toString(intDiv(s, 400)), '.module', toString(intDiv(s, 20)), ':Service',
             toString(s % 20), '.handle_', toString(s), '@', toString(10 + s % 20 * 30)
@@ -134,6 +138,7 @@ class Night:
         together: profiles that are played at the same time.
         functions: functions that a span executes.
         reach: functions that a profile executes in time; all profiles have the first twelfth of them in common.
+        lines: whether their lines are recorded too, nine for each.
     """
 
     profiles: int
@@ -142,6 +147,7 @@ class Night:
     together: int
     functions: int
     reach: int
+    lines: bool
 
     def prepare(self, store: Store) -> None:
         """Push the catalog; make room for spans that wait to be inserted."""
@@ -168,6 +174,7 @@ class Night:
                 "functions": self.functions,
                 "reach": self.reach,
                 "shared": self.reach // 12,
+                "lines": self.lines,
             },
         )
         store.command(_PLAYBACK, {"first": first, "night": self.spans, "profiles": self.profiles})

@@ -1,9 +1,10 @@
 -- Revisions that were traced, newest first.
 --
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
-SELECT revision, min(started) AS first_seen, max(started) AS last_seen, uniqExact(profile) AS profiles,
-    uniqExact(run) AS runs, uniqExact(trace, span) AS spans
-FROM coverage_spans
-WHERE namespace = {namespace:String} AND role IN ('server', 'consumer', 'process')
+SELECT revision, min(r.first_seen) AS first_seen, max(r.last_seen) AS last_seen, uniqExact(profile) AS profiles,
+    uniqExact(run) AS runs
+FROM coverage_runs AS r
+WHERE namespace = {namespace:String}
 GROUP BY revision
+HAVING max(r.recorded)
 ORDER BY last_seen DESC, revision;

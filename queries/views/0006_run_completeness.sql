@@ -58,29 +58,19 @@ WHERE role IN ('client', 'producer')
 -- parent never arrived and whose service answered nothing in the session.
 CREATE OR REPLACE VIEW missing_requests AS
 WITH
+    -- calls that nothing of their own session answered; without GLOBAL the engine narrows this to the sessions asked for
     unanswered AS (
-        -- calls that are met for the first time after all that were answered
-        SELECT
-            namespace, revision,
-            groupArrayIf(if(a.answers, a.parent_hash, a.span_hash), a.answers) AS answered,
-            groupArrayIf(if(a.answers, a.parent_hash, a.span_hash), NOT a.answers) AS calls,
-            arrayJoin(arrayFilter(
-                (call, nth) -> nth = 1,
-                calls,
-                arraySlice(arrayEnumerateUniq(arrayConcat(answered, calls)), length(answered) + 1)
-            )) AS call
+        SELECT s.namespace AS namespace, s.revision AS revision, c.call AS call
         FROM (
-            SELECT
-                s.namespace AS namespace, s.revision AS revision, e.span_hash AS span_hash,
-                e.parent_hash AS parent_hash, e.role IN ('server', 'consumer', 'process') AS answers
-            FROM (
-                SELECT session_hash, span_hash, parent_hash, role FROM coverage_spans
-                WHERE role IN ('client', 'producer', 'server', 'consumer', 'process')
-            ) AS e
-            GLOBAL INNER JOIN session_revisions AS s ON s.session_hash = e.session_hash
-        ) AS a
-        GROUP BY namespace, revision
+            SELECT session_hash, if(role IN ('client', 'producer'), span_hash, parent_hash) AS call
+            FROM coverage_spans
+            WHERE role IN ('client', 'producer', 'server', 'consumer', 'process')
+            GROUP BY session_hash, call
+            HAVING min(role IN ('client', 'producer'))
+        ) AS c
+        INNER JOIN session_revisions AS s ON s.session_hash = c.session_hash
     ),
+    -- few are left by now, so that all other spans are gone through for them, and not the other way round
     callers AS (
         SELECT u.namespace AS namespace, u.revision AS revision, c.*
         FROM (
@@ -92,11 +82,15 @@ WITH
         ) AS c
         GLOBAL INNER JOIN unanswered AS u ON u.call = c.span_hash
     ),
-    -- few are left by now, so that all other spans are gone through for them, and not the other way round
+    with_answers AS (
+        SELECT c.*, e.parent_hash != 0 AS answered
+        FROM (SELECT parent_hash FROM coverage_spans WHERE role IN ('server', 'consumer', 'process')) AS e
+        GLOBAL RIGHT ANY JOIN callers AS c ON e.parent_hash = c.span_hash
+    ),
     with_parents AS (
-        SELECT c.*, p.outcome IN ('passed', 'failed') AS of_playback, p.span != '' AS parent_arrived
-        FROM (SELECT span_hash, span, outcome FROM coverage_spans) AS p
-        GLOBAL RIGHT ANY JOIN callers AS c ON p.span_hash = c.parent_hash
+        SELECT c.*, p.outcome IN ('passed', 'failed') AS of_playback, p.span_hash != 0 AS parent_arrived
+        FROM (SELECT span_hash, outcome FROM coverage_spans) AS p
+        GLOBAL RIGHT ANY JOIN with_answers AS c ON p.span_hash = c.parent_hash
     )
 SELECT
     c.namespace AS namespace, c.revision AS revision,
@@ -115,11 +109,13 @@ FROM (
     WHERE role IN ('server', 'consumer', 'process')
 ) AS e
 GLOBAL RIGHT ANY JOIN with_parents AS c ON e.session_hash = c.session_hash AND e.service = c.service
-WHERE c.role = 'producer'
+WHERE NOT c.answered AND (
+    c.role = 'producer'
     OR c.of_playback
     OR (NOT c.parent_arrived
         AND e.session_hash = 0
         AND c.trace_hash GLOBAL NOT IN (SELECT trace_hash FROM coverage_spans WHERE outcome IN ('passed', 'failed')))
+)
 GROUP BY c.namespace, c.revision, c.span_hash;
 
 CREATE OR REPLACE VIEW run_completeness AS

@@ -16,10 +16,10 @@ FROM (
         c.namespace AS namespace, c.revision AS revision, c.profile AS profile,
         c.module AS module, c.qualname AS qualname, c.line AS line,
         any(r.runs) AS runs,
-        arrayIntersect(groupUniqArray(c.run), runs) AS runs_with,
-        minIf(c.first_seen, has(r.runs, c.run)) AS first_seen,
-        maxIf(c.last_seen, has(r.runs, c.run)) AS last_seen,
-        minIf(c.exemplar_trace_id, has(r.runs, c.run)) AS exemplar_trace_id
+        groupUniqArray(c.run) AS runs_with,
+        min(c.first_seen) AS first_seen,
+        max(c.last_seen) AS last_seen,
+        min(c.exemplar_trace_id) AS exemplar_trace_id
     FROM (
         SELECT * FROM coverage_functions
         WHERE (namespace, revision, profile) GLOBAL IN (
@@ -36,6 +36,7 @@ FROM (
         WHERE complete AND outcome != 'failed'
         GROUP BY namespace, revision, profile
     ) AS r ON r.namespace = c.namespace AND r.revision = c.revision AND r.profile = c.profile
+    WHERE has(r.runs, c.run)
     GROUP BY namespace, revision, profile, module, qualname, line
 ) AS f
-WHERE length(f.runs_with) BETWEEN 1 AND length(f.runs) - 1;
+WHERE length(f.runs_with) < length(f.runs);

@@ -336,6 +336,40 @@ def test_run_completeness_knows_requests_that_no_playback_client_sent(store: Sto
     assert rows(store, COMPLETENESS) == [("request", "GET /cart", "web", True, True, "", "s1")]
 
 
+def test_what_run_completeness_is_made_of_is_told_apart(store: Store) -> None:
+    spans = a_playback()
+    insert_spans(store, *spans[:-1])
+    assert rows(store, "SELECT revision, run, kind, name, service, complete, span FROM recorded_requests") == [
+        ("abc", "r1", "request", "GET /", "web", True, "checkout-s"),
+    ]
+    assert rows(store, "SELECT revision, run, kind, name, incomplete_reason, span FROM missing_requests") == [
+        ("abc", "r1", "job", "shop.mail", "no span of the job arrived", "checkout-p"),
+    ]
+    assert rows(store, "SELECT revision, session_hash = sipHash64('r1') FROM session_revisions") == [("abc", 1)]
+
+
+def test_coverage_runs_has_a_row_for_each_profile_and_run_and_one_for_the_clients_word(store: Store) -> None:
+    insert_spans(store, *a_playback())
+    columns = "revision, profile, run, recorded, passed, failed, first_seen, last_seen, exemplar_trace_id"
+    assert rows(store, f"SELECT {columns} FROM coverage_runs FINAL ORDER BY revision") == [
+        ("", "checkout", "r1", False, True, False, AT_0, AT_0, "t1"),
+        ("abc", "checkout", "r1", True, False, False, AT_60, AT_90, "t1"),
+    ]
+
+
+def test_coverage_reach_has_a_row_for_each_function_of_a_run_with_its_profiles(store: Store) -> None:
+    three_requests(store)
+    assert rows(
+        store,
+        "SELECT revision, module, qualname, line, run, first_seen, last_seen, exemplar_trace_id,"
+        " arraySort(arrayMap(hash -> transform(hash, [sipHash64('browse'), sipHash64('order')], ['b', 'o'], ''), profiles))"
+        " FROM coverage_reach FINAL ORDER BY line",
+    ) == [
+        ("abc", "shop", "f", 1, "r1", AT_0, AT_90, "t2", ["b", "o"]),
+        ("abc", "shop", "g", 5, "r1", AT_90, AT_90, "t3", ["o"]),
+    ]
+
+
 def test_profile_runs_says_when_how_it_went_and_what_is_missing(store: Store) -> None:
     failed = a_playback("order", run="r2", trace="t2")
     failed[0] = failed[0].but(outcome="failed")
