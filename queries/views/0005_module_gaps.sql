@@ -16,17 +16,18 @@ FROM (
         sum(s.functions_covered) AS functions_covered,
         sum(s.functions_total) AS functions_total,
         groupUniqArrayArray(s.executable) AS executable,
-        groupUniqArrayArray(s.executed) AS executed,
+        arrayDistinct(arrayFlatten(arrayMap(r -> range(r.1, r.2 + 1), groupUniqArrayArray(s.ranges)))) AS executed,
         toUInt64(length(executable)) AS lines_total,
         toUInt64(length(arrayIntersect(executable, executed))) AS lines_covered
     FROM (
         SELECT namespace, revision, file, module,
             if(kind = 'function', functions_covered, 0) AS functions_covered,
             if(kind = 'function', functions, 0) AS functions_total,
-            if(kind = 'function', executable_lines, []) AS executable, CAST([], 'Array(UInt32)') AS executed
+            if(kind = 'function', executable_lines, []) AS executable,
+            CAST([], 'Array(Tuple(UInt32, UInt32))') AS ranges
         FROM symbol_coverage
         UNION ALL
-        SELECT namespace, revision, file, '', 0, 0, [], lines
+        SELECT namespace, revision, file, '', 0, 0, [], ranges
         FROM counted_lines
     ) AS s
     GROUP BY namespace, revision, file

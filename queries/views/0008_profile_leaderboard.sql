@@ -44,9 +44,19 @@ FROM (
 
     UNION ALL
 
-    SELECT namespace, revision, profile, 0, 0, sum(length(l.numbers)), 0, 0, 0, 0, 0, [], NULL, NULL, NULL
+    SELECT namespace, revision, profile, 0, 0, sum(l.covered), 0, 0, 0, 0, 0, [], NULL, NULL, NULL
     FROM (
-        SELECT namespace, revision, profile, file, groupUniqArrayArray(lines) AS numbers
+        -- ranges may overlap and come twice: between two boundaries lie lines where one is open; they are not written out
+        SELECT
+            namespace, revision, profile,
+            groupArrayArray(ranges) AS executed,
+            arraySort(arrayConcat(
+                arrayMap(r -> (r.1, 1), executed), arrayMap(r -> (r.2 + 1, -1), executed)
+            )) AS boundaries,
+            arraySum(
+                (at, open, next) -> if(open > 0, next - at, 0),
+                boundaries.1, arrayCumSum(boundaries.2), arrayPushBack(arrayPopFront(boundaries.1), 0)
+            ) AS covered
         FROM counted_lines
         GROUP BY namespace, revision, profile, file
     ) AS l
