@@ -611,13 +611,11 @@ def test_lines_are_counted_once_however_ranges_overlap(
     insert_catalog(store, {"qualname": "f", "line": 1, "end_line": 20, "executable_lines": list(range(2, 11))})
     executed: dict[str, set[int]] = {}
     for number, (profile, service, ranges) in enumerate(spans):
-        text = ",".join(f"{first}-{first + more}" for first, more in ranges)
-        insert_spans(
-            store, TracedSpan(id=f"s{number}", profile=profile, service=service, functions=[], lines=[f"shop.py:{text}"])
-        )
+        lines = ["shop.py:" + ",".join(f"{first}-{first + more}" for first, more in ranges)]
+        insert_spans(store, TracedSpan(id=f"s{number}", profile=profile, service=service, functions=[], lines=lines))
         executed.setdefault(profile, set()).update(*(range(first, first + more + 1) for first, more in ranges))
     assert dict(rows(store, "SELECT profile, lines FROM profile_leaderboard")) == {
-        profile: len(lines) for profile, lines in executed.items()
+        profile: len(numbers) for profile, numbers in executed.items()
     }
     covered = set().union(*executed.values()) & set(range(2, 11))
     assert rows(store, "SELECT lines_covered, lines_total FROM module_gaps") == [(len(covered), 9)]
