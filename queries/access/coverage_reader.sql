@@ -16,7 +16,6 @@ GRANT SELECT ON uncounted_runs TO coverage_reader;
 GRANT SELECT ON counted_functions TO coverage_reader;
 GRANT SELECT ON counted_lines TO coverage_reader;
 GRANT SELECT ON counted_arcs TO coverage_reader;
-GRANT SELECT ON counted_reach TO coverage_reader;
 GRANT SELECT ON executed_functions TO coverage_reader;
 GRANT SELECT ON coverage_matrix TO coverage_reader;
 GRANT SELECT ON symbol_profiles TO coverage_reader;

@@ -27,27 +27,3 @@ CREATE OR REPLACE VIEW counted_lines AS
 SELECT *, lines
 FROM coverage_lines
 WHERE (namespace, revision, profile, run) GLOBAL NOT IN (SELECT namespace, revision, profile, run FROM uncounted_runs);
-
--- Turned round, times and exemplars are of all profiles of a run together. Where one of them does not count, they are
--- taken from its functions one by one.
-CREATE OR REPLACE VIEW counted_reach AS
-SELECT namespace, revision, module, qualname, line, profiles, first_seen, last_seen, exemplar_trace_id
-FROM coverage_reach
-WHERE (namespace, revision, run) GLOBAL NOT IN (SELECT namespace, revision, run FROM uncounted_runs)
-UNION ALL
-SELECT namespace, revision, module, qualname, line, [sipHash64(profile)], first_seen, last_seen, exemplar_trace_id
-FROM coverage_functions
-WHERE (namespace, revision, run) GLOBAL IN (SELECT namespace, revision, run FROM uncounted_runs)
-    AND (namespace, revision, profile, run) GLOBAL NOT IN (
-        SELECT namespace, revision, profile, run FROM uncounted_runs
-    );
-
-CREATE OR REPLACE VIEW executed_functions AS
-SELECT
-    namespace, revision, module, qualname, line,
-    if(count() = 1, groupArrayArray(r.profiles), arrayDistinct(groupArrayArray(r.profiles))) AS profile_hashes,
-    min(r.first_seen) AS first_seen,
-    max(r.last_seen) AS last_seen,
-    min(r.exemplar_trace_id) AS exemplar_trace_id
-FROM counted_reach AS r
-GROUP BY namespace, revision, module, qualname, line;

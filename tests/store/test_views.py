@@ -570,7 +570,7 @@ RUNS = st.lists(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(played=RUNS)
-def test_turned_round_functions_are_those_of_the_runs_that_count(
+def test_the_reverse_index_has_the_profiles_that_count_and_the_times_of_all(
     store: Store, played: list[tuple[str, str, str, set[int]]]
 ) -> None:
     forget(store)
@@ -580,16 +580,22 @@ def test_turned_round_functions_are_those_of_the_runs_that_count(
             id="s", trace=f"t{-number % 4}", profile=profile, run=run, second=number * 7 % 5, functions=functions
         )
         insert_spans(store, entry, entry.but(id="root", functions=None, role="", revision="", outcome=outcome))
-    turned = rows(
-        store,
-        "SELECT line, arraySort(profile_hashes), first_seen, last_seen, exemplar_trace_id FROM executed_functions"
-        " ORDER BY line",
-    )
-    assert turned == rows(
-        store,
-        "SELECT line, arraySort(groupUniqArray(sipHash64(f.profile))), min(f.first_seen), max(f.last_seen),"
-        " min(f.exemplar_trace_id) FROM counted_functions AS f GROUP BY line ORDER BY line",
-    )
+    found = {
+        line: row
+        for line, *row in rows(
+            store, "SELECT line, profiles, first_seen, last_seen, exemplar_trace_id FROM symbol_profiles"
+        )
+    }
+    counted = dict(rows(store, "SELECT line, arraySort(groupUniqArray(profile)) FROM counted_functions GROUP BY line"))
+    times = {
+        line: row
+        for line, *row in rows(
+            store,
+            "SELECT line, min(f.first_seen), max(f.last_seen), min(f.exemplar_trace_id)"
+            " FROM coverage_functions AS f GROUP BY line",
+        )
+    }
+    assert found == {line: [profiles, *times[line]] for line, profiles in counted.items()}
 
 
 SPANS_OF_LINES = st.lists(
