@@ -62,3 +62,9 @@ def test_parts_alone_count_and_leave_the_run_incomplete(store: Store) -> None:
     assert symbols == [("shop:label@30",), ("shop:order@1",), ("shop:wrap@20",)]
     assert completeness == [("job", False, False), ("request", True, True)]
     assert runs == [("checkout", "passed", 1, 1, False)]
+
+
+def test_a_part_that_is_all_that_arrived_of_a_profile_is_in_the_reverse_index(store: Store) -> None:
+    insert_spans(store, FIRST_PART)
+    assert store.query("SELECT symbol, profiles FROM symbol_profiles").rows == [("shop:wrap@20", ["checkout"])]
+    assert store.query("SELECT profile, functions, complete FROM profile_leaderboard").rows == [("checkout", 1, False)]

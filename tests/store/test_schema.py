@@ -84,18 +84,26 @@ def test_an_earlier_schema_becomes_this_one_and_keeps_what_it_held(
                 for statement in file.statements:
                     store.command(statement)
                 store.insert("coverage_schema", ["name", "digest"], [[file.title, file.digest]])
-        insert_spans(store, TracedSpan(functions=["shop:order@1"]))
+        part = TracedSpan(id="p1", trace="t3", profile="parts", role="part", functions=["shop:part@5"])
+        insert_spans(store, TracedSpan(functions=["shop:order@1"]), part)
         assert schema.apply(store) != []
         assert schema.apply(store) == []
-        insert_spans(store, TracedSpan(id="s2", trace="t2", functions=["shop:after@9", "shop:order@1"]))
+        insert_spans(store, TracedSpan(id="s2", trace="t2", functions=["shop:after@9"]))
         assert store.query("SELECT symbol FROM coverage_matrix ORDER BY symbol DESC").rows == [
+            ("shop:part@5",),
             ("shop:order@1",),
             ("shop:after@9",),
         ]
         # what rows of before have no columns and no rows for
-        assert store.query("SELECT functions, unique_functions FROM profile_unique").rows == [(2, 2)]
+        assert store.query("SELECT profile, unique_functions FROM profile_unique ORDER BY profile").rows == [
+            ("checkout", 2),
+            ("parts", 1),
+        ]
         assert store.query("SELECT arrived, complete FROM run_completeness").rows == [(True, True), (True, True)]
-        assert store.query("SELECT profile, requests, runs FROM profile_leaderboard").rows == [("checkout", 2, 1)]
+        assert store.query("SELECT profile, requests FROM profile_leaderboard ORDER BY profile").rows == [
+            ("checkout", 2),
+            ("parts", 0),
+        ]
         upgraded = definitions(store)
         with open_store(f"{empty_store_dsn}_fresh", create=True) as fresh:
             schema.apply(fresh)

@@ -303,6 +303,16 @@ def test_run_completeness_finds_the_answer_in_the_run_that_the_answering_service
     ]
 
 
+def test_run_completeness_misses_a_job_of_a_caller_whose_service_was_told_of_no_run(store: Store) -> None:
+    enqueues = TracedSpan(id="p", run="", parent="s", role="producer", name="shop.mail")
+    job = TracedSpan(id="j", run="set there", parent="p", role="consumer", service="worker", functions=[])
+    insert_spans(store, enqueues, job, enqueues.but(id="q", name="shop.pack"))
+    assert rows(store, "SELECT revision, run, name, arrived FROM run_completeness ORDER BY run") == [
+        ("abc", "", "shop.pack", False),
+        ("abc", "set there", "shop.mail", True),
+    ]
+
+
 def test_run_completeness_misses_a_job_in_a_session_of_which_nothing_else_arrived(store: Store) -> None:
     enqueues = TracedSpan(id="p", parent="s", role="producer", name="shop.mail")
     insert_spans(store, enqueues, enqueues.but(id="q", run="", trace="t2"))
