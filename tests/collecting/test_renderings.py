@@ -21,19 +21,11 @@ from otel_coverage.collecting.rows import COLUMNS, rows_of
 from otel_coverage.store import Store, open_store, schema
 from otel_coverage.store.sql import sql_files
 from tests.support.rotel import rotel
-from tests.support.spans import insert_catalog
+from tests.support.spans import TABLES, insert_catalog
 
 PATIENCE = 60.0
 ANYWHERE = Endpoint("127.0.0.1", 0)
 START = 1_767_225_600 * 10**9
-TABLES = (
-    "coverage_spans",
-    "coverage_functions",
-    "coverage_lines",
-    "coverage_arcs",
-    "coverage_reach",
-    "coverage_runs",
-)
 BATCHES = 20
 FUNCTIONS = [f"shop.m{number}:f{number}.<locals>.g@{number + 1}" for number in range(12)] + ["a&b:ü.<lambda>@3"]
 

@@ -12,16 +12,7 @@ from otel_coverage.errors import StoreError
 from otel_coverage.store import Store, open_store, schema
 from otel_coverage.store.backfill import backfill
 from tests.support import traces
-from tests.support.spans import Rendering, TracedSpan, insert_spans
-
-TABLES = (
-    "coverage_spans",
-    "coverage_functions",
-    "coverage_lines",
-    "coverage_arcs",
-    "coverage_reach",
-    "coverage_runs",
-)
+from tests.support.spans import TABLES, Rendering, TracedSpan, insert_spans
 
 
 @pytest.fixture

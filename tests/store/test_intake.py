@@ -10,16 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_coverage.store import Store
-from tests.support.spans import Rendering, TracedSpan, array, insert_spans
+from tests.support.spans import TABLES, Rendering, TracedSpan, array, insert_spans
 
-TABLES = (
-    "coverage_spans",
-    "coverage_functions",
-    "coverage_lines",
-    "coverage_arcs",
-    "coverage_reach",
-    "coverage_runs",
-)
 BOTH: list[Rendering] = ["otelcol", "rotel"]
 
 

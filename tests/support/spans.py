@@ -26,6 +26,15 @@ _COLUMNS = (
     "StatusCode",
 )
 
+TABLES = (  # that spans are read into
+    "coverage_spans",
+    "coverage_functions",
+    "coverage_lines",
+    "coverage_arcs",
+    "coverage_reach",
+    "coverage_runs",
+)
+
 START = 1_767_225_600  # 2026-01-01 00:00:00 UTC
 
 
