@@ -11,7 +11,7 @@ import click
 
 from otel_coverage.collecting import Access, Collector, Endpoint
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.store import Dsn, open_store, schema
+from otel_coverage.store import Dsn, open_store, retention, schema
 
 _DEFAULT_CLICKHOUSE_ENDPOINT = "127.0.0.1:8123"
 
@@ -71,6 +71,7 @@ def command(
     access = Access(clickhouse_user, clickhouse_password)
     with Collector(grpc, http, clickhouse, access) as collector, open_store(dsn, create=True) as store:
         schema.apply(store)
+        retention.keep(store)
         collector.start(store)
         for purpose, endpoint in collector.endpoints.items():
             click.echo(f"listening on {endpoint} ({purpose})")

@@ -44,7 +44,8 @@ def keep(store: Store, *, spans: int | None = None, coverage: int | None = None)
     Args:
         store: one that the schema was applied to.
         spans: days for the raw spans, 0 for ever; None leaves it as it is.
-        coverage: the same for the coverage tables and catalogs, which outlive the spans that they came from.
+        coverage: the same for the coverage tables and catalogs, which outlive the spans that they came from. Tables
+            that a later version added are kept as long as the others, None or not.
 
     Raises:
         ConfigurationError: that is more days than the engine can count.
@@ -53,9 +54,12 @@ def keep(store: Store, *, spans: int | None = None, coverage: int | None = None)
     layout = layout_of(store)
     if spans is not None:
         _keep(store, layout.traces, layout.everywhere, "Timestamp", spans)
-    if coverage is not None:
-        for table, column in _COVERAGE.items():
+    usual = _kept(store, layout.local("coverage_functions"))
+    for table, column in _COVERAGE.items():
+        if coverage is not None:
             _keep(store, layout.local(table), layout.everywhere, column, coverage)
+        elif usual and not _kept(store, layout.local(table)):
+            _keep(store, layout.local(table), layout.everywhere, column, usual)
 
 
 def revisions(store: Store) -> list[Revision]:
@@ -94,6 +98,16 @@ def prune(store: Store, chosen: Sequence[Revision]) -> None:
             store.command(f"DELETE FROM {layout.local(table)}{layout.everywhere} WHERE {where}", bound)  # noqa: S608
         for table in _COVERAGE:
             store.command(f"DELETE FROM {layout.local(table)}{layout.everywhere} WHERE {of_this}", bound)  # noqa: S608
+
+
+def _kept(store: Store, table: str) -> int:
+    """For how many days; 0 for ever."""
+    rows = store.query(
+        "SELECT toUInt32OrZero(extract(create_table_query, '\\\\sTTL\\\\s.*toIntervalDay\\\\((\\\\d+)\\\\)'))"
+        " FROM system.tables WHERE database = currentDatabase() AND name = {table:String}",
+        {"table": table},
+    ).rows
+    return int(rows[0][0]) if rows else 0
 
 
 def _keep(store: Store, table: str, everywhere: str, column: str, days: int) -> None:

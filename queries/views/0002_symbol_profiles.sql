@@ -30,7 +30,11 @@ SELECT
     concat(module, ':', qualname, '@', toString(line)) AS symbol,
     arrayMap(
         place -> (names.1)[place],
-        arraySort(arrayMap(hash -> transform(hash, names.2, arrayEnumerate(names.2), 0), profile_hashes))
+        -- 0 is a profile that is too old to be kept, in a run that others of are not
+        arraySort(arrayFilter(
+            place -> place > 0,
+            arrayMap(hash -> transform(hash, names.2, arrayEnumerate(names.2), 0), profile_hashes)
+        ))
     ) AS profiles,
     toUInt32(length(profiles)) AS profile_count,
     first_seen,

@@ -11,10 +11,10 @@ SELECT
     min(c.line) AS line,
     arrayMap(
         place -> (names.1)[place],
-        arraySort(arrayMap(
+        arraySort(arrayFilter(place -> place > 0, arrayMap(
             hash -> transform(hash, names.2, arrayEnumerate(names.2), 0),
             arrayDistinct(groupArrayArray(c.profile_hashes))
-        ))
+        )))
     ) AS profiles,
     min(c.first_seen) AS first_seen,
     max(c.last_seen) AS last_seen,

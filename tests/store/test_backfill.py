@@ -12,7 +12,7 @@ from otel_coverage.errors import StoreError
 from otel_coverage.store import Store, open_store, schema
 from otel_coverage.store.backfill import backfill
 from tests.support import traces
-from tests.support.spans import TABLES, Rendering, TracedSpan, insert_spans
+from tests.support.spans import TABLES, Rendering, TracedSpan, every_column, insert_spans
 
 
 @pytest.fixture
@@ -27,10 +27,10 @@ def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     columns = {
         "coverage_lines": "* EXCEPT ranges, lines",
         "coverage_arcs": "* EXCEPT arcs, arraySort(arcs) AS sorted",
-        "coverage_reach": "* EXCEPT profiles, arraySort(profiles) AS sorted",
     }
     return {
-        table: store.query(f"SELECT {columns.get(table, '*')} FROM {table} FINAL ORDER BY ALL").rows for table in TABLES
+        table: store.query(f"SELECT {columns.get(table, every_column(table))} FROM {table} FINAL ORDER BY ALL").rows
+        for table in TABLES
     }
 
 

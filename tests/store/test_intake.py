@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_coverage.store import Store
-from tests.support.spans import TABLES, Rendering, TracedSpan, array, insert_spans
+from tests.support.spans import TABLES, Rendering, TracedSpan, array, every_column, insert_spans
 
 BOTH: list[Rendering] = ["otelcol", "rotel"]
 
@@ -21,9 +21,7 @@ def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
         "spans": store.query("SELECT * FROM coverage_spans FINAL ORDER BY ALL").rows,
         "functions": store.query("SELECT * FROM coverage_functions FINAL ORDER BY ALL").rows,
         "lines": store.query("SELECT * EXCEPT ranges, lines FROM coverage_lines FINAL ORDER BY ALL").rows,
-        "reach": store.query(
-            "SELECT * REPLACE arraySort(profiles) AS profiles FROM coverage_reach FINAL ORDER BY ALL"
-        ).rows,
+        "reach": store.query(f"SELECT {every_column('coverage_reach')} FROM coverage_reach FINAL ORDER BY ALL").rows,
         "runs": store.query("SELECT * FROM coverage_runs FINAL ORDER BY ALL").rows,
         "arcs": store.query("SELECT * REPLACE arraySort(arcs) AS arcs FROM coverage_arcs FINAL ORDER BY ALL").rows,
     }

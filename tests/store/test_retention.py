@@ -65,6 +65,34 @@ def test_what_is_kept_for_ever_has_no_ttl(store: Store) -> None:
     retention.keep(store, spans=0, coverage=0)
 
 
+def test_tables_that_an_upgrade_added_are_kept_as_long_as_those_that_were_there(store: Store) -> None:
+    retention.keep(store, coverage=400)
+    for table in ("coverage_reach", "coverage_runs"):  # as an upgrade makes them
+        store.command(f"ALTER TABLE {table} REMOVE TTL")
+    retention.keep(store)
+    kept = store.query(
+        "SELECT count() FROM system.tables"
+        " WHERE database = currentDatabase() AND engine_full LIKE '% TTL %toIntervalDay(400)%'"
+    )
+    assert kept.rows == [(len(KEPT),)]
+
+
+def test_a_profile_that_is_too_old_to_be_kept_is_named_nowhere(store: Store) -> None:
+    old = TracedSpan(id="s1", profile="order", functions=["shop:f@1"], second=-400 * 86_400)
+    insert_spans(store, old, old.but(id="s2", profile="browse", second=0))
+    (days,) = (each.days for each in retention.revisions(store))
+    retention.keep(store, coverage=days + 100)
+    for table in TABLES:
+        store.command(f"OPTIMIZE TABLE {table} FINAL")
+    assert store.query("SELECT profiles, profile_count FROM symbol_profiles").rows == [(["browse"], 1)]
+    assert store.query("SELECT profile FROM profile_leaderboard").rows == [("browse",)]
+    assert store.query("SELECT profiles FROM revision_diff").rows == []
+    insert_spans(store, old.but(id="s3", revision="def", profile="browse", second=0, functions=["shop:g@2"]))
+    assert store.query("SELECT profiles FROM revision_diff WHERE base = 'abc' AND change = 'lost'").rows == [
+        (["browse"],)
+    ]
+
+
 def test_nothing_is_kept_longer_than_the_engine_can_count(store: Store) -> None:
     an_old_and_a_new_revision(store)
     with pytest.raises(ConfigurationError, match="36500 days: the engine's times end in 2106"):

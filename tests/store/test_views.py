@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_coverage.store import Store
-from tests.support.spans import TracedSpan, insert_catalog, insert_spans
+from tests.support.spans import START, TracedSpan, every_column, insert_catalog, insert_spans
 
 AT_0, AT_60, AT_90 = (datetime(2026, 1, 1, 0, second // 60, second % 60, tzinfo=UTC) for second in (0, 60, 90))
 
@@ -526,7 +526,7 @@ def test_redelivered_spans_change_no_number_of_any_view(store: Store) -> None:
     assert "coverage_matrix" in views
 
     def answers() -> dict[str, list[tuple[Any, ...]]]:
-        return {view: rows(store, f"SELECT * FROM {view} ORDER BY ALL") for view in views}
+        return {view: rows(store, f"SELECT {every_column(view)} FROM {view} ORDER BY ALL") for view in views}
 
     before = answers()
     insert_spans(store, *spans[2:], *spans[:3])
@@ -584,28 +584,25 @@ def test_the_reverse_index_has_the_profiles_that_count_and_the_times_of_all(
     store: Store, played: list[tuple[str, str, str, set[int]]]
 ) -> None:
     forget(store)
+    seen: dict[int, list[tuple[str, str, datetime, str]]] = {}
     for number, (profile, run, outcome, lines) in enumerate(played):
+        trace, second = f"t{-number % 4}", number * 7 % 5
         functions = [f"shop:f{line}@{line}" for line in sorted(lines)]
-        entry = TracedSpan(
-            id="s", trace=f"t{-number % 4}", profile=profile, run=run, second=number * 7 % 5, functions=functions
-        )
+        entry = TracedSpan(id="s", trace=trace, profile=profile, run=run, second=second, functions=functions)
         insert_spans(store, entry, entry.but(id="root", functions=None, role="", revision="", outcome=outcome))
-    found = {
-        line: row
-        for line, *row in rows(
-            store, "SELECT line, profiles, first_seen, last_seen, exemplar_trace_id FROM symbol_profiles"
-        )
-    }
-    counted = dict(rows(store, "SELECT line, arraySort(groupUniqArray(profile)) FROM counted_functions GROUP BY line"))
-    times = {
-        line: row
-        for line, *row in rows(
-            store,
-            "SELECT line, min(f.first_seen), max(f.last_seen), min(f.exemplar_trace_id)"
-            " FROM coverage_functions AS f GROUP BY line",
-        )
-    }
-    assert found == {line: [profiles, *times[line]] for line, profiles in counted.items()}
+        for line in lines:
+            seen.setdefault(line, []).append((profile, run, datetime.fromtimestamp(START + second, UTC), trace))
+
+    failed = {(profile, run) for profile, run, outcome, _ in played if outcome == "failed"}
+    better = {profile for profile, run, _, _ in played if (profile, run) not in failed}
+    expected = {}
+    for line, executions in seen.items():
+        names = {name for name, run, _, _ in executions if (name, run) not in failed or name not in better}
+        times = [at for _, _, at, _ in executions]
+        if names:
+            expected[line] = (sorted(names), min(times), max(times), min(trace for *_, trace in executions))
+    found = rows(store, "SELECT line, profiles, first_seen, last_seen, exemplar_trace_id FROM symbol_profiles")
+    assert {line: tuple(row) for line, *row in found} == expected
 
 
 SPANS_OF_LINES = st.lists(

@@ -35,6 +35,8 @@ TABLES = (  # that spans are read into
     "coverage_runs",
 )
 
+_SETS = {"coverage_reach": "profiles", "executed_functions": "profile_hashes"}
+
 START = 1_767_225_600  # 2026-01-01 00:00:00 UTC
 
 
@@ -157,6 +159,11 @@ def insert_catalog(
         values = {**usual, "end_line": symbol["line"], **symbol}
         rows.append(["", revision, push, *(values[column] for column in columns)])
     store.insert(table, ("namespace", "revision", "pushed_at", *columns), rows)
+
+
+def every_column(name: str) -> str:
+    """What to SELECT of a table or view: all its columns, sets that stand in the order of their arrival sorted."""
+    return f"* REPLACE arraySort({_SETS[name]}) AS {_SETS[name]}" if name in _SETS else "*"
 
 
 def _count(elements: Sequence[str]) -> int:
