@@ -23,6 +23,7 @@ from otel_coverage.coveragepy import read_configuration
 from otel_coverage.errors import ConfigurationError
 
 _DEFINITION = re.compile(r"\s*(?P<decorator>@)|\s*(?:async\s+)?def\s+(?P<name>\w+)")
+_NOTHING_YET = re.compile(r"\s*(?P<decorator>@)?[\s(]*(?:#.*|\\\s*)?")  # what may stand before a decorator's expression
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,20 @@ class SourceFile:
         """
         text = linecache.getline(self.filename, line)
         found = _DEFINITION.match(text)
-        if found is None:
+        if found is None and not self._begins_decorator(line):
             return not text
-        if found["decorator"]:
+        if found is None or found["decorator"]:
             return name != "__annotate__"  # the scope of a decorated function's annotations stands on the same line
         return unicodedata.normalize("NFKC", found["name"]) == name
+
+    def _begins_decorator(self, line: int) -> bool:
+        """Whether an expression that begins on ``line`` is that of a decorator whose ``@`` stands on a line before."""
+        while line > 1:
+            line -= 1
+            found = _NOTHING_YET.fullmatch(linecache.getline(self.filename, line).rstrip("\n"))
+            if found is None or found["decorator"]:
+                return found is not None
+        return False
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from types import CodeType, FrameType
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
 from otel_coverage.catalog import Catalog, build
 from otel_coverage.source import SourceTree
-from tests.catalog.programs import programs
+from tests.catalog.programs import PRELUDE, programs
 
 _numbers = itertools.count(1)
 
@@ -77,7 +77,30 @@ def definitions(node: ast.AST, prefix: str = "") -> Iterator[tuple[ast.FunctionD
 drawn = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
+# functions that have the shape of a hidden scope, so that the source decides
+LATE_DECORATORS = """
+@(
+    lambda each: each
+)
+def f():
+    "only a docstring"
+call(f)
+@ \\
+  plain
+def g():
+    "only a docstring"
+call(g)
+@(  # a comment
+
+    (plain))
+def h():
+    "only a docstring"
+call(h)
+"""
+
+
 @drawn
+@example(source=PRELUDE + LATE_DECORATORS)
 @given(source=programs())
 def test_every_function_that_runs_is_in_the_catalog_by_the_name_it_runs_under(folder: Path, source: str) -> None:
     program = Program(folder, source)
@@ -92,6 +115,7 @@ def test_every_function_that_runs_is_in_the_catalog_by_the_name_it_runs_under(fo
 
 
 @drawn
+@example(source=PRELUDE + LATE_DECORATORS)
 @given(source=programs())
 def test_every_def_is_in_the_catalog_once_and_nothing_else_is(folder: Path, source: str) -> None:
     program = Program(folder, source)
