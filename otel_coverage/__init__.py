@@ -2,7 +2,7 @@
 
 In code: :func:`instrument` for a Flask application with its jobs, or :class:`CoverageSpanProcessor` on a tracer
 provider of one's own. Without code: ``otel-coverage run -- COMMAND``. Where a context leaves the process by a road that
-nobody hooks, :func:`carrier` goes into the message and :func:`continued` around the work that it asks for.
+nobody hooks, :func:`inject` goes into the message and :func:`attached` around the work that it asks for.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from otel_coverage.instrumentation.continuing import carrier, continued
-    from otel_coverage.instrumentation.wiring import instrument, uninstrument
+    from otel_coverage.instrumentation.propagation import attached, inject
+    from otel_coverage.instrumentation.setup import instrument, uninstrument
     from otel_coverage.instrumentation.wsgi import CoverageMiddleware
     from otel_coverage.settings import Settings
     from otel_coverage.tracing.processor import CoverageSpanProcessor
@@ -27,9 +27,9 @@ __all__ = [
     "CoverageSpanProcessor",
     "Settings",
     "__version__",
-    "carrier",
-    "continued",
+    "attached",
     "flush",
+    "inject",
     "instrument",
     "uninstrument",
 ]
@@ -40,11 +40,11 @@ _HOMES = {
     "CoverageSampler": "otel_coverage.tracing.sampler",
     "CoverageSpanProcessor": "otel_coverage.tracing.processor",
     "Settings": "otel_coverage.settings",
-    "carrier": "otel_coverage.instrumentation.continuing",
-    "continued": "otel_coverage.instrumentation.continuing",
+    "inject": "otel_coverage.instrumentation.propagation",
+    "attached": "otel_coverage.instrumentation.propagation",
     "flush": "otel_coverage.tracing.provider",
-    "instrument": "otel_coverage.instrumentation.wiring",
-    "uninstrument": "otel_coverage.instrumentation.wiring",
+    "instrument": "otel_coverage.instrumentation.setup",
+    "uninstrument": "otel_coverage.instrumentation.setup",
 }
 
 

@@ -17,7 +17,7 @@ from otel_coverage.playback.delivery import Delivery
 from otel_coverage.playback.jobs import JobStatus
 from otel_coverage.playback.playing import checked_base_url, fresh_run_id, play_all
 from otel_coverage.settings import Settings
-from otel_coverage.tracing.playback import is_run_id
+from otel_coverage.slug import is_run_id
 
 
 @click.group

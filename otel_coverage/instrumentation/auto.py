@@ -10,9 +10,9 @@ from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type:
 
 from otel_coverage.errors import OtelCoverageError
 from otel_coverage.instrumentation import RUN
-from otel_coverage.instrumentation.wiring import uninstrument, wire
+from otel_coverage.instrumentation.setup import uninstrument, wire
 from otel_coverage.settings import Settings
-from otel_coverage.tracing.notices import logger
+from otel_coverage.tracing.log import logger
 
 
 class CoverageInstrumentor(BaseInstrumentor):  # type: ignore[misc]

@@ -24,11 +24,11 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, TracerProvider
 
 from otel_coverage import __version__
 from otel_coverage.instrumentation.commands import following_forks
-from otel_coverage.instrumentation.continuing import FLUSH_SECONDS, carrier, continuing, is_traced, note_failure
 from otel_coverage.instrumentation.patch import Patches
+from otel_coverage.instrumentation.propagation import FLUSH_SECONDS, entry_span, inject, is_traced, note_failure
 from otel_coverage.instrumentation.threads import Carried
 from otel_coverage.settings import Settings
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
 from otel_coverage.tracing.provider import flush
 from otel_coverage.tracing.recorder import Recorder
 
@@ -97,7 +97,7 @@ class Task:
         if _hooks is None:
             return self._function(*args, **kwargs)
         try:
-            with _hooks.continued(self._continuation, self._function):
+            with _hooks.attached(self._continuation, self._function):
                 try:
                     return self._function(*args, **kwargs)
                 except BaseException as error:
@@ -116,9 +116,9 @@ class _Hooks:
         self._tracer = trace.get_tracer("otel_coverage", __version__, provider)
         self._preparing: ExitStack | None = None
 
-    def continued(self, continuation: Continuation, function: object) -> AbstractContextManager[Span | None]:
+    def attached(self, continuation: Continuation, function: object) -> AbstractContextManager[Span | None]:
         """What this process was asked for: a span, and a recording."""
-        return continuing(
+        return entry_span(
             continuation.carrier,
             Context(),
             self._recorder,
@@ -138,7 +138,7 @@ class _Hooks:
                     before, after = process._args[:_INITIALIZER], process._args[_INITIALIZER + 1 :]
                     process._args = (*before, self._task(process._args[_INITIALIZER], must_flush=True), *after)
         except Exception as error:
-            notices.failed("handing a trace to a process", error)
+            log.failed("handing a trace to a process", error)
         with following_forks():
             return start(*args, **kwargs)
 
@@ -149,9 +149,9 @@ class _Hooks:
         data = describe(*args, **kwargs)
         try:
             if is_traced(self._recorder):
-                data[_KEY] = carrier()  # plain text: the child may know nothing of us yet
+                data[_KEY] = inject()  # plain text: the child may know nothing of us yet
         except Exception as error:
-            notices.failed("handing a trace to a process", error)
+            log.failed("handing a trace to a process", error)
         return data
 
     def prepare(self, prepare: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -160,7 +160,7 @@ class _Hooks:
         if _KEY in data and self._preparing is None:
             self._preparing = ExitStack()
             self._preparing.enter_context(
-                self.continued(Continuation(self._recorder.settings, data[_KEY]), spawn.prepare)
+                self.attached(Continuation(self._recorder.settings, data[_KEY]), spawn.prepare)
             )
         return prepare(*args, **kwargs)
 
@@ -176,7 +176,7 @@ class _Hooks:
                     span.set_status(StatusCode.ERROR)
                 return code
         finally:
-            self._recorder.settle()
+            self._recorder.drain()
             flush(FLUSH_SECONDS)
 
     def submit(self, submit: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -203,14 +203,14 @@ class _Hooks:
                 life.push(prepared)
                 trace.get_current_span().update_name(f"process {_name(process._target or type(process))}")
             elif isinstance(continuation, Continuation):
-                life.enter_context(self.continued(continuation, process._target or type(process)))
+                life.enter_context(self.attached(continuation, process._target or type(process)))
             else:
                 if prepared is not None:
                     prepared.close()
                 if is_traced(self._recorder):  # a fork begins with what its parent was doing in its context
                     life.callback(otel_context.detach, otel_context.attach(Context()))
         except Exception as error:
-            notices.failed("continuing a trace in a process", error)
+            log.failed("entry_span a trace in a process", error)
 
     def _pooled(self, pool: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
         if isinstance(pool, multiprocessing.pool.ThreadPool):
@@ -222,25 +222,25 @@ class _Hooks:
             if args and is_traced(self._recorder):
                 return (self._task(args[0], must_flush=must_flush), *args[1:])
         except Exception as error:
-            notices.failed("handing a trace to a worker", error)
+            log.failed("handing a trace to a worker", error)
         return args
 
     def _task(self, function: Callable[..., Any], *, must_flush: bool) -> Task:
         return Task(self._continuation(), function, must_flush=must_flush)
 
     def _continuation(self) -> Continuation:
-        return Continuation(self._recorder.settings, carrier())
+        return Continuation(self._recorder.settings, inject())
 
 
 def _arrived(settings: Settings, carrier: dict[str, str]) -> Continuation:
     """What unpickles in a child: the first that it hears of us, where nothing but its parent's code wired anything."""
     if _hooks is None:
-        from otel_coverage.instrumentation.wiring import wire
+        from otel_coverage.instrumentation.setup import wire
 
         try:
             wire(settings)
         except Exception as error:
-            notices.failed("wiring a child process", error)
+            log.failed("wiring a child process", error)
     return Continuation(settings, carrier)
 
 

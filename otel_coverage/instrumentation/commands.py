@@ -16,11 +16,11 @@ from typing import Any
 
 from opentelemetry import context as otel_context
 
-from otel_coverage.instrumentation.continuing import FLUSH_SECONDS, carrier, is_traced
 from otel_coverage.instrumentation.patch import Patches
 from otel_coverage.instrumentation.process import VARIABLES, leave_process
+from otel_coverage.instrumentation.propagation import FLUSH_SECONDS, inject, is_traced
 from otel_coverage.tracing.context import entry_of
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
 from otel_coverage.tracing.provider import flush
 from otel_coverage.tracing.recorder import Recorder, installed
 
@@ -105,7 +105,7 @@ class _Hooks:
                 told = [f"export {name}={shlex.quote(named[name])}" for name in VARIABLES if name in named]
                 args = ("\n".join([*told, args[0]]), *args[1:])
         except Exception as error:
-            notices.failed("handing a trace to a command", error)
+            log.failed("handing a trace to a command", error)
         return system(*args, **kwargs)
 
     def execute(self, execute: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -118,10 +118,10 @@ class _Hooks:
                 # most of the folders on PATH hold no such command, and a bare fork has nothing to say
                 if self._recorder.is_recording and os.access(path, os.X_OK):
                     leave_process()
-                    self._recorder.tell_growth()
+                    self._recorder.flush_partial()
                     flush(FLUSH_SECONDS)
         except Exception as error:
-            notices.failed("handing a trace to a command", error)
+            log.failed("handing a trace to a command", error)
         return execute(*args, **kwargs)
 
     def _with_environment(
@@ -133,14 +133,14 @@ class _Hooks:
                     return (*args[:position], _environment(args[position]), *args[position + 1 :]), kwargs
                 return args, {**kwargs, "env": _environment(kwargs.get("env"))}
         except Exception as error:
-            notices.failed("handing a trace to a command", error)
+            log.failed("handing a trace to a command", error)
         return args, kwargs
 
 
 def _environment(given: Mapping[Any, Any] | None) -> dict[Any, Any]:
     """The environment of a command: what the caller gives, with the context, unless it names another one itself."""
     environ: dict[Any, Any] = dict(os.environ if given is None else given)
-    found = carrier()
+    found = inject()
     for name, header in VARIABLES.items():
         if name in environ and environ[name] != os.environ.get(name):
             continue
@@ -155,7 +155,7 @@ def _after_fork_in_parent() -> None:
         return
     entry = entry_of(otel_context.get_current())
     if entry is not None:
-        entry.misses("it forked (os.fork): what the child executed is not recorded")
+        entry.mark_incomplete("it forked (os.fork): what the child executed is not recorded")
 
 
 def _after_fork_in_child() -> None:

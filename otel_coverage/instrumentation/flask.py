@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import flask
 from opentelemetry.trace import TracerProvider
 
-from otel_coverage.instrumentation.admission import BAGGAGE, HEADER
+from otel_coverage.instrumentation.extraction import BAGGAGE, HEADER
 from otel_coverage.instrumentation.wsgi import Hook
 
 if TYPE_CHECKING:

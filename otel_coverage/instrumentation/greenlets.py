@@ -11,8 +11,8 @@ from opentelemetry import context as otel_context
 
 from otel_coverage.instrumentation.threads import Carried
 from otel_coverage.tracing.context import entry_of
-from otel_coverage.tracing.errand import Errand
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
+from otel_coverage.tracing.pending import PendingWork
 from otel_coverage.tracing.recorder import Recorder
 
 _release: Callable[[], None] | None = None
@@ -29,7 +29,7 @@ def hook_greenlets(recorder: Recorder) -> None:
         try:
             _spawned(greenlet, recorder)
         except Exception as error:
-            notices.failed("following a greenlet", error)
+            log.failed("following a greenlet", error)
 
     greenlets.add_spawn_callback(spawned)
     _release = functools.partial(greenlets.remove_spawn_callback, spawned)
@@ -48,6 +48,6 @@ def _spawned(greenlet: Any, recorder: Recorder) -> None:
     function = greenlet._run
     if entry is None or getattr(function, "__module__", None) == "threading":  # a thread's, followed as that
         return
-    errand = Errand(function)
-    greenlet._run = Carried(function, errand)
-    recorder.send(entry, errand)
+    work = PendingWork(function)
+    greenlet._run = Carried(function, work)
+    recorder.add_pending(entry, work)

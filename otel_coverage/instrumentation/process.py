@@ -18,7 +18,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from otel_coverage import __version__
 from otel_coverage.tracing.context import playback_of, with_entry
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
 from otel_coverage.tracing.recorder import Recorder
 
 _leave: Callable[[], None] | None = None
@@ -54,9 +54,9 @@ def continue_environment(recorder: Recorder, provider: TracerProvider, environ: 
         try:
             span.end()
         except Exception as error:
-            notices.failed("ending the process's span", error)
+            log.failed("ending the process's span", error)
         recorder.close(entry)
-        recorder.settle()
+        recorder.drain()
 
     global _leave
     _leave = leave

@@ -20,10 +20,10 @@ from opentelemetry.util.types import AttributeValue
 
 from otel_coverage import __version__
 from otel_coverage.instrumentation.commands import following_forks
-from otel_coverage.instrumentation.continuing import FLUSH_SECONDS, carrier, continuing, note_failure
 from otel_coverage.instrumentation.patch import Patches
+from otel_coverage.instrumentation.propagation import FLUSH_SECONDS, entry_span, inject, note_failure
 from otel_coverage.tracing.context import entry_of
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
 from otel_coverage.tracing.provider import flush, prepare
 from otel_coverage.tracing.recorder import Recorder
 
@@ -77,9 +77,9 @@ class _Hooks:
             job = create(*args, **kwargs)
             try:
                 span.set_attributes(_attributes(job, "enqueue", "create"))
-                job.meta = {**job.meta, META_KEY: carrier()}  # a new one: callers share theirs between jobs
+                job.meta = {**job.meta, META_KEY: inject()}  # a new one: callers share theirs between jobs
             except Exception as error:
-                notices.failed("marking a job", error)
+                log.failed("marking a job", error)
             return job
 
     def perform(self, perform: Callable[..., Any], job: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -110,7 +110,7 @@ class _Hooks:
         finally:
             if worker.is_horse:  # it leaves by os._exit, which runs nothing at exit
                 if self._recorder is not None:
-                    self._recorder.settle()
+                    self._recorder.drain()
                 flush(FLUSH_SECONDS)
 
     def fork(self, fork: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -127,12 +127,12 @@ class _Hooks:
         with self._consumed(job, Context()):
             entry = entry_of(otel_context.get_current())
             if entry is not None:
-                entry.misses("the job was stopped: what it had executed is lost with its process")
+                entry.mark_incomplete("the job was stopped: what it had executed is lost with its process")
             return call(*args, **kwargs)
 
     def _consumed(self, job: Any, outside: Context) -> AbstractContextManager[Span | None]:
         """The job's context: a CONSUMER span below the span that made it, and a recording where it is traced."""
-        return continuing(
+        return entry_span(
             job.meta.get(META_KEY) if isinstance(job.meta, dict) else None,
             outside,
             self._recorder,

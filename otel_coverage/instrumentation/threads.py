@@ -18,8 +18,8 @@ from opentelemetry import context as otel_context
 from otel_coverage.instrumentation.patch import Patches
 from otel_coverage.tracing.context import entry_of
 from otel_coverage.tracing.entry import Entry
-from otel_coverage.tracing.errand import Errand
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
+from otel_coverage.tracing.pending import PendingWork
 from otel_coverage.tracing.recorder import Recorder
 
 _patches = Patches()
@@ -62,14 +62,14 @@ class Carried:
 
     Args:
         function: what to call.
-        errand: what the call is known by, where there is to be one and somebody waits for it already.
+        work: what the call is known by, where there is to be one and somebody waits for it already.
     """
 
-    def __init__(self, function: Callable[..., Any], errand: Errand | None = None) -> None:
+    def __init__(self, function: Callable[..., Any], work: PendingWork | None = None) -> None:
         self._function = function
         self._context = otel_context.get_current()
         self._entry = entry_of(self._context)
-        self._errand = errand
+        self._errand = work
         for name in ("__name__", "__qualname__"):  # what is shown of it
             with suppress(Exception):  # a function may be any object
                 setattr(self, name, getattr(function, name))
@@ -78,16 +78,16 @@ class Carried:
         """Call it."""
         token = otel_context.attach(self._context)  # first of all: engine ``coverage`` waits a few calls for it
         hooks, entry = _hooks, self._entry
-        errand = self._errand or Errand(self._function, is_application=True)
+        work = self._errand or PendingWork(self._function, is_application=True)
         if entry is not None and hooks is not None:
-            errand.begin()
-            hooks.recorder.send(entry, errand)
+            work.begin()
+            hooks.recorder.add_pending(entry, work)
         try:
             return self._function(*args, **kwargs)
         finally:
             otel_context.detach(token)
             if entry is not None and hooks is not None:
-                hooks.recorder.finish(entry, errand)
+                hooks.recorder.pending_done(entry, work)
 
 
 class _Hooks:
@@ -101,33 +101,33 @@ class _Hooks:
         entry = entry_of(otel_context.get_current())
         if entry is None or thread.ident is not None:
             return start(*args, **kwargs)
-        errand = self._sent(entry, lambda: _carry(thread))
+        work = self._sent(entry, lambda: _carry(thread))
         try:
             return start(*args, **kwargs)
         except BaseException:
-            self._finish(entry, errand)
+            self._finish(entry, work)
             raise
 
     def start_new(self, start: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """``_thread.start_new_thread``, called by its own name."""
         entry = entry_of(otel_context.get_current())
-        errand, args = self._carried(entry, args)
+        work, args = self._carried(entry, args)
         try:
             return start(*args, **kwargs)
         except BaseException:
-            self._finish(entry, errand)
+            self._finish(entry, work)
             raise
 
     def submit(self, submit: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """``ThreadPoolExecutor.submit``: the function is called in the context of whoever asks."""
         entry = entry_of(otel_context.get_current())
-        errand, args = self._carried(entry, args)
+        work, args = self._carried(entry, args)
         try:
             future = submit(*args, **kwargs)
         except BaseException:
-            self._finish(entry, errand)
+            self._finish(entry, work)
             raise
-        self._finished_with(future, entry, errand)
+        self._finished_with(future, entry, work)
         return future
 
     def run_coroutine(self, run: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -135,45 +135,45 @@ class _Hooks:
         entry = entry_of(otel_context.get_current())
         future = run(*args, **kwargs)
         if entry is not None:
-            errand = self._sent(entry, lambda: Errand(args[0] if args else kwargs["coro"]))
-            self._finished_with(future, entry, errand)
+            work = self._sent(entry, lambda: PendingWork(args[0] if args else kwargs["coro"]))
+            self._finished_with(future, entry, work)
         return future
 
-    def _sent(self, entry: Entry, make: Callable[[], Errand | None]) -> Errand | None:
-        """An errand that the entry waits for; None where there is nothing to wait for."""
+    def _sent(self, entry: Entry, make: Callable[[], PendingWork | None]) -> PendingWork | None:
+        """An work that the entry waits for; None where there is nothing to wait for."""
         try:
-            errand = make()
+            work = make()
         except Exception as error:
-            notices.failed("following a thread", error)
+            log.failed("following a thread", error)
             return None
-        if errand is not None:
-            self.recorder.send(entry, errand)
-        return errand
+        if work is not None:
+            self.recorder.add_pending(entry, work)
+        return work
 
-    def _carried(self, entry: Entry | None, args: tuple[Any, ...]) -> tuple[Errand | None, tuple[Any, ...]]:
-        """An errand, and the arguments with the function that they begin with to be called in the current context."""
+    def _carried(self, entry: Entry | None, args: tuple[Any, ...]) -> tuple[PendingWork | None, tuple[Any, ...]]:
+        """An work, and the arguments with the function that they begin with to be called in the current context."""
         if entry is None or not args:
             return None, args
-        errand = self._sent(entry, lambda: Errand(args[0]))
-        return errand, args if errand is None else (Carried(args[0], errand), *args[1:])
+        work = self._sent(entry, lambda: PendingWork(args[0]))
+        return work, args if work is None else (Carried(args[0], work), *args[1:])
 
-    def _finish(self, entry: Entry | None, errand: Errand | None) -> None:
-        if entry is not None and errand is not None:
-            self.recorder.finish(entry, errand)
+    def _finish(self, entry: Entry | None, work: PendingWork | None) -> None:
+        if entry is not None and work is not None:
+            self.recorder.pending_done(entry, work)
 
-    def _finished_with(self, future: Any, entry: Entry | None, errand: Errand | None) -> None:
-        """Have the errand end with the future at the latest: it may be cancelled."""
-        if errand is not None:
-            future.add_done_callback(lambda _: self._finish(entry, errand))
+    def _finished_with(self, future: Any, entry: Entry | None, work: PendingWork | None) -> None:
+        """Have the work end with the future at the latest: it may be cancelled."""
+        if work is not None:
+            future.add_done_callback(lambda _: self._finish(entry, work))
 
 
-def _carry(thread: Any) -> Errand | None:
+def _carry(thread: Any) -> PendingWork | None:
     """Have the thread's ``run()`` called in the current context, unless the thread is to serve everybody."""
-    errand = Errand(_called_by(thread))
-    if errand.serves_all:
+    work = PendingWork(_called_by(thread))
+    if work.serves_all:
         return None
     own = vars(thread).get("run")
-    carried = Carried(thread.run, errand)
+    carried = Carried(thread.run, work)
 
     def run() -> None:
         if own is None:
@@ -183,7 +183,7 @@ def _carry(thread: Any) -> Errand | None:
         carried()
 
     thread.run = run
-    return errand
+    return work
 
 
 def _called_by(thread: threading.Thread) -> Callable[..., object]:

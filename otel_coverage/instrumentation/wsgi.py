@@ -12,11 +12,11 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, TracerProvider
 
 from otel_coverage import __version__
-from otel_coverage.instrumentation.admission import BAGGAGE, HEADER, admit
+from otel_coverage.instrumentation.extraction import BAGGAGE, HEADER, extract_playback
 from otel_coverage.settings import Settings
 from otel_coverage.tracing.context import awaiting_span, entry_of, with_entry
 from otel_coverage.tracing.entry import Entry
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
 from otel_coverage.tracing.recorder import Recorder, install
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ class Hook:
     ) -> Iterable[bytes]:
         """Let ``application`` answer."""
         try:
-            request = self._admitted(environ)
+            request = self._extracted_request(environ)
         except Exception as error:
-            notices.failed("admitting a request", error)
+            log.failed("admitting a request", error)
             request = None
         if request is None:
             return application(environ, start_response)
@@ -91,9 +91,9 @@ class Hook:
         request.leave()
         return _Body(body, request)
 
-    def _admitted(self, environ: dict[str, Any]) -> _Request | None:
+    def _extracted_request(self, environ: dict[str, Any]) -> _Request | None:
         """The request, if it is traced, and not inside of one that is recorded already."""
-        playback = admit(environ, self._recorder.settings)
+        playback = extract_playback(environ, self._recorder.settings)
         if playback is None:
             return None
         context = otel_context.get_current()
@@ -155,7 +155,7 @@ class _Request:
             try:
                 self._make_span()
             except Exception as error:
-                notices.failed("making a request's span", error)
+                log.failed("making a request's span", error)
             finally:
                 self.leave()
         self._recorder.close(self._entry)

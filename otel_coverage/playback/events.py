@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from otel_coverage.playback import places, seed
 from otel_coverage.playback.lines import Line
 from otel_coverage.playback.profile import NO_BODY, Profile, Step
-from otel_coverage.tracing.playback import is_slug
+from otel_coverage.slug import is_slug
 
 _RUN = re.compile(r"(?<![^/])runs/(?P<run>[^/]+)")
 

@@ -20,7 +20,7 @@ from typing import Any
 from otel_coverage.playback import places
 from otel_coverage.playback.lines import Line
 from otel_coverage.playback.profile import NO_BODY, Profile, Step, Upload
-from otel_coverage.tracing.playback import is_slug
+from otel_coverage.slug import is_slug
 
 _HEADER = {"recording", "profile", "about"}
 _STEP = {"method", "path", "status", "json", "form", "files", "headers", "capture"}

@@ -13,7 +13,7 @@ from coverage import CoverageException
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.reporting.renderers.data_files import data_file_name
-from otel_coverage.tracing.playback import is_slug
+from otel_coverage.slug import is_slug
 
 
 @contextmanager

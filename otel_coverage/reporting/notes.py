@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from otel_coverage.reporting.findings import Findings, Profile
 from otel_coverage.reporting.renderers.data_files import without_lines
-from otel_coverage.tracing.playback import is_slug
+from otel_coverage.slug import is_slug
 
 _SHOWN = 5
 

@@ -15,7 +15,8 @@ from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.recording import CurrentRecording
-from otel_coverage.tracing.playback import PREFIX, PROFILE, RUN_ID, SIGNATURE, Playback, is_run_id, is_slug
+from otel_coverage.slug import is_run_id, is_slug
+from otel_coverage.tracing.playback import PREFIX, PROFILE, RUN_ID, SIGNATURE, Playback
 from otel_coverage.tracing.trust import sign, verify
 
 if TYPE_CHECKING:

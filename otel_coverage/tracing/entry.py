@@ -9,7 +9,7 @@ from time import time_ns
 from opentelemetry.trace import Span, SpanContext, SpanKind
 
 from otel_coverage.recording import Executed, Recording
-from otel_coverage.tracing.errand import Errand
+from otel_coverage.tracing.pending import PendingWork
 from otel_coverage.tracing.playback import Playback
 
 ROLES = {SpanKind.SERVER: "server", SpanKind.CONSUMER: "consumer", SpanKind.INTERNAL: "process"}
@@ -28,9 +28,9 @@ class Entry:
 
     Attributes:
         longest_element: characters that the entry span's provider lets a value have; None for no limit.
-        told_reason: the reason for incompleteness that a span was told last.
-        telling: held from taking what ran until it stands on a span, so that who closes the entry waits for that.
-        is_left: nothing of it runs any more but its errands.
+        written_reason: the reason for incompleteness that a span was told last.
+        write_lock: held from taking what ran until it stands on a span, so that who closes the entry waits for that.
+        is_draining: nothing of it runs any more but its pending_work.
     """
 
     def __init__(self, playback: Playback, kind: SpanKind, recording: Recording | None, failure: str | None) -> None:
@@ -41,14 +41,14 @@ class Entry:
         self.is_open = True
         self.span_context: SpanContext | None = None
         self.longest_element: int | None = None
-        self.told_reason: str | None = None
-        self._write_rest: Callable[[Entry], None] | None = None
+        self.written_reason: str | None = None
+        self._writer: Callable[[Entry], None] | None = None
         self._failure = failure
         self._taken = Executed()
         self._lock = threading.Lock()
-        self.telling = threading.Lock()
-        self.is_left = False
-        self._errands: set[Errand] = set()
+        self.write_lock = threading.Lock()
+        self.is_draining = False
+        self._pending: set[PendingWork] = set()
 
     @property
     def role(self) -> str:
@@ -60,53 +60,53 @@ class Entry:
         """Why something that belongs here is known to be missing; None while nothing is."""
         return self._failure if self.recording is None else self.recording.incomplete_reason
 
-    def misses(self, reason: str) -> None:
+    def mark_incomplete(self, reason: str) -> None:
         """Something that belongs here will not come, and whoever hooks knows why. Told at once where all is told."""
         if self.recording is not None:
             self.recording.incomplete_reason = reason
             if not self.is_open:
-                self._tell_rest()
+                self._write_remaining()
 
     @property
-    def errands(self) -> tuple[Errand, ...]:
+    def pending_work(self) -> tuple[PendingWork, ...]:
         """What other threads do for it now, or are about to."""
         with self._lock:
-            return tuple(self._errands)
+            return tuple(self._pending)
 
-    def send(self, errand: Errand) -> bool:
+    def add_pending(self, work: PendingWork) -> bool:
         """Another thread is to do something that belongs here. Returns whether that is recorded: not after the end."""
         with self._lock:
-            if not self.is_open or (self.is_left and not self._errands):
+            if not self.is_open or (self.is_draining and not self._pending):
                 return False
-            self._errands.add(errand)
+            self._pending.add(work)
             return True
 
-    def finish(self, errand: Errand) -> bool:
+    def pending_done(self, work: PendingWork) -> bool:
         """It is done, or will not be. Returns whether that was the last thing to wait for."""
         with self._lock:
-            if errand not in self._errands:
+            if work not in self._pending:
                 return False
-            self._errands.discard(errand)
-            return self.is_left and not self._errands
+            self._pending.discard(work)
+            return self.is_draining and not self._pending
 
-    def leave(self) -> bool:
-        """All that belongs here is done but for errands. Returns whether there are none."""
+    def main_work_done(self) -> bool:
+        """All that belongs here is done but for pending_work. Returns whether there are none."""
         with self._lock:
-            self.is_left = True
-            return not self._errands
+            self.is_draining = True
+            return not self._pending
 
     def awaits(self, kind: SpanKind) -> bool:
         """Whether a span of that ``kind``, starting now, is the entry span."""
         return self.is_open and self.span_context is None and kind is self.kind
 
-    def claim(self, span: Span, write_rest: Callable[[Entry], None]) -> None:
+    def claim(self, span: Span, write_remaining: Callable[[Entry], None]) -> None:
         """Make ``span`` the entry span.
 
         Args:
             span: it will be told what ran until it ends.
-            write_rest: called at :meth:`close`, to write what ran after that.
+            write_remaining: called at :meth:`close`, to write what ran after that.
         """
-        self.span_context, self._write_rest = span.get_span_context(), write_rest
+        self.span_context, self._writer = span.get_span_context(), write_remaining
 
     def take(self) -> Executed:
         """What ran since the last time somebody took it."""
@@ -126,14 +126,14 @@ class Entry:
             self.is_open = False
         if self.recording is not None:
             end(self.recording)
-        self._tell_rest()
+        self._write_remaining()
 
-    def tell_growth(self) -> None:
+    def flush_partial(self) -> None:
         """Write what ran since the last time, of something that is still running."""
         if self.is_open and self.span_context is not None:
-            self._tell_rest()
+            self._write_remaining()
 
-    def _tell_rest(self) -> None:
-        if self._write_rest is not None:
-            with self.telling:
-                self._write_rest(self)
+    def _write_remaining(self) -> None:
+        if self._writer is not None:
+            with self.write_lock:
+                self._writer(self)

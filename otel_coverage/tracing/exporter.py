@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
-from otel_coverage.tracing.notices import logger, notices
+from otel_coverage.tracing.log import log, logger
 from otel_coverage.tracing.sizes import span_size
 
 # OTLP/gRPC receivers refuse messages over 4 MiB unless told otherwise; the margin is for the message around the spans
@@ -101,7 +101,7 @@ class BoundedSpanExporter(SpanExporter):
             else:
                 self.delivery.refused += len(batch)
         if not accepted:
-            notices.add(
+            log.warn(
                 "lost_spans",
                 "coverage: %d spans were not delivered (%s): is the collector up? Their coverage is missing",
                 len(batch),
@@ -159,7 +159,7 @@ class CountingSpanProcessor(SpanProcessor):
         try:
             batches = BatchSpanProcessor(self._delivery)
         except Exception as error:  # the system may have no thread left
-            notices.failed("starting to send spans", error)
+            log.failed("starting to send spans", error)
         with self._lock:
             self._batches, early, self._early = batches, self._early, []
         if batches is None:
@@ -196,9 +196,9 @@ class CountingSpanProcessor(SpanProcessor):
         delivery = self._delivery.delivery
         missing = target - delivery.delivered - delivery.refused
         if missing > 0 and flushing.is_alive():
-            notices.add("late_spans", "coverage: %d spans are not delivered yet, after %s s", missing, timeout)
+            log.warn("late_spans", "coverage: %d spans are not delivered yet, after %s s", missing, timeout)
         elif missing > 0:
-            notices.add("lost_spans", "coverage: %d spans were dropped by a full queue", missing, count=missing)
+            log.warn("lost_spans", "coverage: %d spans were dropped by a full queue", missing, count=missing)
         return missing <= 0 and delivery.refused == 0
 
     def _after_fork(self) -> None:

@@ -18,7 +18,7 @@ from otel_coverage.tracing import attributes as names
 from otel_coverage.tracing.attributes import Chunk, chunks
 from otel_coverage.tracing.context import awaiting_span, entry_of, playback_of, with_entry, with_playback
 from otel_coverage.tracing.entry import ROLES, Entry
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
 from otel_coverage.tracing.playback import PROFILE, RUN_ID, Playback
 from otel_coverage.tracing.recorder import Recorder, install, installed
 
@@ -56,14 +56,14 @@ class CoverageSpanProcessor(SpanProcessor):
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Mark the span where its context is traced, and see to it that ours is the last word on it."""
-        if self._recorder is None or isinstance(span.__dict__.get("end"), _LastWord):
+        if self._recorder is None or isinstance(span.__dict__.get("end"), _SpanEndHook):
             return
         if self._recorder is not installed():
             return  # uninstrumented since: a provider does not give its processors back
         try:
             self._start(span, parent_context, self._recorder)
         except Exception as error:
-            notices.failed("marking a span", error)
+            log.failed("marking a span", error)
 
     def _start(self, span: Span, parent_context: Context | None, recorder: Recorder) -> None:
         context = otel_context.get_current() if parent_context is None else parent_context
@@ -80,16 +80,16 @@ class CoverageSpanProcessor(SpanProcessor):
             self._open_entry(span, playback, recorder)
             return
         span.set_attributes(_playback_attributes(playback))
-        _LastWord(span, lambda: self._write_playback(span, playback, _plain_role(span)))
+        _SpanEndHook(span, lambda: self._write_playback(span, playback, _plain_role(span)))
 
     def _become_entry_span(self, span: Span, entry: Entry, recorder: Recorder) -> None:
         """A hook of ours opened the entry, and will close it."""
-        entry.claim(span, self._write_rest)
+        entry.claim(span, self._write_remaining)
         span.set_attributes(_playback_attributes(entry.playback))
         if entry_of(otel_context.get_current()) is not entry:
             # never detached: the hook restores what was there before the entry
             otel_context.attach(with_entry(otel_context.get_current(), entry, recorder.settings))
-        _LastWord(span, lambda: self._write_entry(span, entry))
+        _SpanEndHook(span, lambda: self._write_entry(span, entry))
 
     def _open_entry(self, span: Span, playback: Playback, recorder: Recorder) -> None:
         """No hook of ours runs around this span: its recording lives as long as the span does."""
@@ -97,7 +97,7 @@ class CoverageSpanProcessor(SpanProcessor):
             entry = Entry(playback, span.kind, None, "processors run in threads of their own: instrument the app")
         else:
             entry = recorder.open(playback, span.kind)
-        entry.claim(span, self._write_rest)
+        entry.claim(span, self._write_remaining)
         span.set_attributes(_playback_attributes(playback))
         attached = with_entry(otel_context.get_current(), entry, recorder.settings)
         token = otel_context.attach(attached)
@@ -107,20 +107,20 @@ class CoverageSpanProcessor(SpanProcessor):
             if otel_context.get_current() is attached:
                 otel_context.detach(token)
 
-        _LastWord(span, lambda: self._write_entry(span, entry), close)
+        _SpanEndHook(span, lambda: self._write_entry(span, entry), close)
 
     def _write_entry(self, span: Span, entry: Entry) -> None:
-        with entry.telling:
+        with entry.write_lock:
             first, *rest = self._chunks(span, entry)
             self._write_chunk(span, first, entry, entry.role)
             self._write_playback(span, entry.playback)
             for chunk in rest:
                 self._write_part(chunk, entry)
 
-    def _write_rest(self, entry: Entry) -> None:
+    def _write_remaining(self, entry: Entry) -> None:
         """What ran, or was found to be missing, after the entry span had ended; nothing where nothing was."""
         for chunk in chunks(entry.take(), self._span_bytes, entry.longest_element):
-            if chunk.size or chunk.too_long or entry.incomplete_reason != entry.told_reason:
+            if chunk.size or chunk.too_long or entry.incomplete_reason != entry.written_reason:
                 self._write_part(chunk, entry)
 
     def _write_part(self, chunk: Chunk, entry: Entry) -> None:
@@ -156,7 +156,7 @@ class CoverageSpanProcessor(SpanProcessor):
 
     def _write_chunk(self, span: trace.Span, chunk: Chunk, entry: Entry, role: str) -> None:
         settings = self._recorder.settings if self._recorder is not None else Settings()
-        reason = entry.told_reason = entry.incomplete_reason
+        reason = entry.written_reason = entry.incomplete_reason
         if chunk.too_long:
             reason = f"{chunk.too_long} names are longer than the provider lets a value be (value length limit)"
         values: dict[str, AttributeValue] = {names.FUNCTIONS: chunk.functions}
@@ -183,10 +183,10 @@ class CoverageSpanProcessor(SpanProcessor):
         span.set_attributes(_playback_attributes(playback))
         if (span.attributes or {}).get(PROFILE) != playback.profile:
             span.set_attribute(PROFILE, "")
-            notices.add("cut_profiles", "coverage: a span's limits cut profile %r; it is left out", playback.profile)
+            log.warn("cut_profiles", "coverage: a span's limits cut profile %r; it is left out", playback.profile)
 
 
-class _LastWord:
+class _SpanEndHook:
     """Stands in for one span's ``end``: writes, then ends the span, then closes.
 
     ``SpanProcessor`` has no public hook for that: at ``on_end`` a span cannot be changed any more, and an attribute set
@@ -214,7 +214,7 @@ class _LastWord:
         try:
             action()
         except Exception as error:
-            notices.failed("ending a span", error)
+            log.failed("ending a span", error)
 
 
 def _playback_attributes(playback: Playback) -> Mapping[str, AttributeValue]:

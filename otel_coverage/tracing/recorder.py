@@ -17,12 +17,12 @@ from otel_coverage.settings import Settings
 from otel_coverage.source import SourceTree
 from otel_coverage.tracing.context import current_recording
 from otel_coverage.tracing.entry import Entry
-from otel_coverage.tracing.errand import Errand
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
+from otel_coverage.tracing.pending import PendingWork
 from otel_coverage.tracing.playback import Playback
 
 JOIN_SECONDS = 5.0
-GROWTH_SECONDS = 30.0  # how long something runs until what it has executed so far is sent
+PARTIAL_SECONDS = 30.0  # how long something runs until what it has executed so far is sent
 
 
 class Recorder:
@@ -40,8 +40,8 @@ class Recorder:
         self._engine: Engine | None = None
         self._tree: SourceTree | None = None
         self._open: set[Entry] = set()
-        self._outlived: set[Entry] = set()  # those that wait for their errands alone
-        self._settles_at_exit = False
+        self._draining: set[Entry] = set()  # those that wait for their pending_work alone
+        self._drains_at_exit = False
         self._watch: threading.Thread | None = None
         self._is_over = threading.Event()
         self._lock = threading.Lock()
@@ -52,7 +52,7 @@ class Recorder:
         try:
             recording, failure = self._open_engine().begin(), None
         except Exception as error:
-            notices.failed("opening a recording", error)
+            log.failed("opening a recording", error)
             recording, failure = None, f"no recording could be opened: {error}"
         entry = Entry(playback, kind, recording, failure)
         try:
@@ -60,7 +60,7 @@ class Recorder:
             if self._watch is None:
                 self._start_watch()
         except Exception as error:  # the system may have no thread left
-            notices.failed("watching what grows", error)
+            log.failed("watching what grows", error)
         return entry
 
     def close(self, entry: Entry) -> None:
@@ -70,68 +70,68 @@ class Recorder:
         or after half a minute or so: a thread that lives as long as the process belongs to nobody in the long run.
         """
         try:
-            if entry.leave():
+            if entry.main_work_done():
                 self._close(entry)
             elif entry.recording is None or not entry.recording.follows_contexts:
-                self._cut(entry, "as it ended, and its engine cannot follow both")
+                self._force_close(entry, "as it ended, and its engine cannot follow both")
             else:
-                if not self._settles_at_exit:
-                    self._settles_at_exit = True
-                    atexit.register(self.settle)  # runs before the provider's shutdown, which was registered earlier
-                self._outlived.add(entry)
-                entry.tell_growth()
-                if not entry.is_open:  # the last errand was done just now
-                    self._outlived.discard(entry)
+                if not self._drains_at_exit:
+                    self._drains_at_exit = True
+                    atexit.register(self.drain)  # runs before the provider's shutdown, which was registered earlier
+                self._draining.add(entry)
+                entry.flush_partial()
+                if not entry.is_open:  # the last work was done just now
+                    self._draining.discard(entry)
         except Exception as error:
-            notices.failed("closing a recording", error)
+            log.failed("closing a recording", error)
 
-    def send(self, entry: Entry, errand: Errand) -> None:
+    def add_pending(self, entry: Entry, work: PendingWork) -> None:
         """Another thread is to do something for the entry, which waits for it. Never raises; sending twice is fine."""
         try:
-            if entry.send(errand):
+            if entry.add_pending(work):
                 return
-            if self.runs_application(errand):
-                entry.misses("a thread did something for it that it had not begun in time")
+            if self.runs_application(work):
+                entry.mark_incomplete("a thread did something for it that it had not begun in time")
         except Exception as error:
-            notices.failed("following a thread", error)
+            log.failed("following a thread", error)
 
-    def finish(self, entry: Entry, errand: Errand) -> None:
+    def pending_done(self, entry: Entry, work: PendingWork) -> None:
         """What another thread did for the entry is done. Never raises."""
         try:
-            if entry.finish(errand):
+            if entry.pending_done(work):
                 self._close(entry)
         except Exception as error:
-            notices.failed("closing a recording", error)
+            log.failed("closing a recording", error)
 
     @property
     def is_recording(self) -> bool:
         """Whether anything is open in this process."""
         return bool(self._open)
 
-    def tell_growth(self) -> None:
+    def flush_partial(self) -> None:
         """Write what ran until now of all that is open. Never raises."""
         for entry in list(self._open):
-            self._tell_growth_of(entry)
+            self._flush_partial_of(entry)
 
-    def settle(self) -> None:
+    def drain(self) -> None:
         """The process is about to end: whoever still does something for an entry will be heard of no more."""
-        for entry in list(self._outlived):
-            self._cut(entry, "as the process ended")
+        for entry in list(self._draining):
+            self._force_close(entry, "as the process ended")
 
-    def runs_application(self, errand: Errand) -> bool:
-        """Whether the errand is one of the application's code, as far as that can be seen now."""
-        return self._tree is not None and errand.runs(self._is_wanted)
+    def runs_application(self, work: PendingWork) -> bool:
+        """Whether the work is one of the application's code, as far as that can be seen now."""
+        return self._tree is not None and work.runs(self._is_wanted)
 
     def prepare(self) -> None:
         """Load what the first entry needs, so that children forked for one entry each have it. Never raises."""
         try:
             self._open_engine()  # hooks nothing yet
         except Exception as error:
-            notices.failed("preparing to record", error)
+            log.failed("preparing to record", error)
 
     def shutdown(self) -> None:
         """Give everything back to the interpreter. The next entry would open the engine anew."""
-        self.settle()
+        self.drain()
         self._is_over.set()
         if self._watch is not None:
             self._watch.join(JOIN_SECONDS)
@@ -165,18 +165,18 @@ class Recorder:
         except (OSError, ValueError):  # code may be called anything
             return False
 
-    def _cut(self, entry: Entry, when: str) -> None:
+    def _force_close(self, entry: Entry, when: str) -> None:
         """Close an entry while others still do something for it; incomplete where that is known to be its own code."""
         try:
-            if any(self.runs_application(errand) for errand in entry.errands):
-                entry.misses(f"a thread that it started was still running {when}")
+            if any(self.runs_application(work) for work in entry.pending_work):
+                entry.mark_incomplete(f"a thread that it started was still running {when}")
             self._close(entry)
         except Exception as error:
-            notices.failed("closing a recording", error)
+            log.failed("closing a recording", error)
 
     def _close(self, entry: Entry) -> None:
         self._open.discard(entry)
-        self._outlived.discard(entry)
+        self._draining.discard(entry)
         entry.close(self._end)
 
     def _end(self, recording: Recording) -> None:
@@ -189,7 +189,7 @@ class Recorder:
             if self._watch is not None:
                 return
             self._watch = watch = threading.Thread(
-                target=self._watch_growth, args=(self._is_over,), name="otel-coverage-growth", daemon=True
+                target=self._flush_periodically, args=(self._is_over,), name="otel-coverage-growth", daemon=True
             )
         token = otel_context.attach(Context())  # the thread is to belong to nobody
         try:
@@ -201,27 +201,27 @@ class Recorder:
             otel_context.detach(token)
 
     @staticmethod
-    def _tell_growth_of(entry: Entry) -> None:
+    def _flush_partial_of(entry: Entry) -> None:
         try:
-            entry.tell_growth()
+            entry.flush_partial()
         except Exception as error:
-            notices.failed("telling what has grown", error)
+            log.failed("writing a partial set", error)
 
-    def _watch_growth(self, is_over: threading.Event) -> None:
+    def _flush_periodically(self, is_over: threading.Event) -> None:
         told_next: set[Entry] = set()
         cut_next: set[Entry] = set()
-        while not is_over.wait(GROWTH_SECONDS):
-            for entry in cut_next & self._outlived:
-                self._cut(entry, f"more than {GROWTH_SECONDS:g} s after it")
-            cut_next = set(self._outlived)
+        while not is_over.wait(PARTIAL_SECONDS):
+            for entry in cut_next & self._draining:
+                self._force_close(entry, f"more than {PARTIAL_SECONDS:g} s after it")
+            cut_next = set(self._draining)
             for entry in told_next:
-                self._tell_growth_of(entry)
+                self._flush_partial_of(entry)
             told_next = set(self._open)  # open now; told if they still are in half a minute
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()
         self._is_over = threading.Event()
-        self._open, self._outlived = set(), set()
+        self._open, self._draining = set(), set()
         self._watch = None
 
 

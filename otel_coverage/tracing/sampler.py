@@ -12,7 +12,7 @@ from opentelemetry.trace import Link, SpanKind, TraceState
 from opentelemetry.util.types import Attributes
 
 from otel_coverage.tracing.context import awaiting_span, entry_of, playback_of
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
 from otel_coverage.tracing.recorder import installed
 
 
@@ -83,5 +83,5 @@ def _traced(parent_context: Context | None, kind: SpanKind | None) -> bool:
             return True
         return playback_of(context, recorder.settings) is not None
     except Exception as error:
-        notices.failed("sampling a span", error)
+        log.failed("sampling a span", error)
         return False

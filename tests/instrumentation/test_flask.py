@@ -22,7 +22,7 @@ import otel_coverage
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.settings import Settings
 from otel_coverage.tracing import recorder
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
 from tests.support.traced import STORE_FRONT, Spans, functions
 
 TRACED = {"X-Profile-Trace": "checkout"}
@@ -163,7 +163,7 @@ def test_a_slug_that_is_none_goes_on_untraced(slug: str, app: flask.Flask, spans
     assert get(app, "/goods", **{"X-Profile-Trace": slug}).text == "apple, pear"
     (span,) = spans.ended
     assert not [name for name in span.attributes or {} if name.startswith(("coverage.", "playback."))]
-    assert notices.counts["refused_requests"] == 1
+    assert log.counts["refused_requests"] == 1
 
 
 def test_nothing_of_ours_is_in_the_response(app: flask.Flask) -> None:
@@ -371,7 +371,7 @@ def test_a_recorder_that_fails_does_not_fail_the_request(
     attributes = spans.only("server").attributes or {}
     assert attributes["coverage.complete"] is False
     assert attributes["playback.profile"] == "checkout"
-    assert notices.counts["failures"] == 1
+    assert log.counts["failures"] == 1
 
 
 def test_nothing_stays_attached_after_requests_of_all_kinds(app: flask.Flask) -> None:

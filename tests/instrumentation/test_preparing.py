@@ -8,7 +8,7 @@ from tests.support.commands import call
 
 PROGRAM = """
 import sys
-from otel_coverage.instrumentation.wiring import wire
+from otel_coverage.instrumentation.setup import wire
 from otel_coverage.settings import Settings
 from otel_coverage.tracing import provider, recorder
 from opentelemetry.trace import SpanKind

@@ -21,7 +21,7 @@ from opentelemetry import context as otel_context
 
 import otel_coverage
 from otel_coverage.tracing import recorder
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
 from tests.support.traced import STORE_FRONT, Spans, functions
 
 GOODS = "store_front.goods:"
@@ -190,7 +190,7 @@ def test_what_outlives_its_request_makes_it_incomplete_where_the_engine_cannot_f
 def test_a_thread_that_lives_on_is_followed_for_a_while_and_then_missed(
     app: flask.Flask, spans: Spans, goods: ModuleType, hold: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "GROWTH_SECONDS", 0.05)
+    monkeypatch.setattr(recorder, "PARTIAL_SECONDS", 0.05)
 
     answer(app, lambda: as_daemon(functools.partial(goods.taste, hold)))
     wait_until(lambda: reasons(spans))
@@ -204,7 +204,7 @@ def test_a_thread_that_lives_on_is_followed_for_a_while_and_then_missed(
 def test_a_librarys_thread_that_serves_everybody_takes_nothing_from_whoever_started_it(
     app: flask.Flask, spans: Spans, hold: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "GROWTH_SECONDS", 0.05)
+    monkeypatch.setattr(recorder, "PARTIAL_SECONDS", 0.05)
     answer(app, lambda: as_daemon(hold.wait))  # type: ignore[arg-type]
     wait_until(lambda: not installed().is_recording)
     assert reasons(spans) == []
@@ -279,9 +279,9 @@ def test_what_fails_in_the_hooks_fails_no_thread_and_no_task(
         with ThreadPoolExecutor(1) as pool:
             assert pool.submit(goods.price, "apple").result() == 3
 
-    monkeypatch.setattr("otel_coverage.instrumentation.threads.Errand", fails)
+    monkeypatch.setattr("otel_coverage.instrumentation.threads.PendingWork", fails)
     answer(app, view)
-    assert notices.counts["failures"] >= 2
+    assert log.counts["failures"] >= 2
     assert not installed().is_recording
     assert spans.functions() == {GOODS + "in_a_thread", GOODS + "price"}  # by OpenTelemetry's own hooks
 

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import otel_coverage
 from otel_coverage.settings import Settings
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
 
 DATA = Path(__file__).parent.parent / "data"
 STORE_FRONT = str(DATA / "store_front")
@@ -71,7 +71,7 @@ def spans() -> Iterator[Spans]:
     finally:
         otel_coverage.uninstrument()
         spans.provider.shutdown()
-        notices.clear()
+        log.clear()
 
 
 @pytest.fixture

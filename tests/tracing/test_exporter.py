@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from otel_coverage.tracing.exporter import MESSAGE_BYTES, BoundedSpanExporter, CountingSpanProcessor
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
 from otel_coverage.tracing.sizes import span_size
 from tests.support.collector import Collector
 
@@ -30,7 +30,7 @@ from tests.support.collector import Collector
 @pytest.fixture(autouse=True)
 def quiet_notices() -> Iterator[None]:
     yield
-    notices.clear()
+    log.clear()
 
 
 class Pipeline:
@@ -98,7 +98,7 @@ def test_a_collector_that_is_down_loses_spans_and_says_so_once(
         pipeline.end_spans(2)
         assert not pipeline.processor.flush(30)
     assert pipeline.exporter.delivery.refused == 5
-    assert notices.counts["lost_spans"] == 5
+    assert log.counts["lost_spans"] == 5
     ours = [record.getMessage() for record in caplog.records if record.name == "otel_coverage"]
     assert len(ours) == 1
     assert ours[0].startswith("coverage: 3 spans were not delivered")
@@ -127,7 +127,7 @@ def test_a_flush_that_takes_too_long_says_that_not_everything_went_out(pipelines
     pipeline = pipelines(Slow)
     pipeline.end_spans(2)
     assert not pipeline.processor.flush(0.05)
-    assert notices.counts == {"late_spans": 1}
+    assert log.counts == {"late_spans": 1}
     release.set()
     assert pipeline.processor.flush(30)
 
@@ -153,7 +153,7 @@ def test_spans_that_a_full_queue_dropped_are_missed_by_the_flush(
     release.set()
     assert not pipeline.processor.flush(30)
     assert len(collector.spans) == 8
-    assert notices.counts["lost_spans"] == 6
+    assert log.counts["lost_spans"] == 6
 
 
 FORKS = """

@@ -30,7 +30,7 @@ def wait_until(happened: Callable[[], object]) -> None:
 def test_what_runs_long_is_told_in_parts_that_add_up(
     spans: Spans, store_front: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "GROWTH_SECONDS", 0.02)
+    monkeypatch.setattr(recorder, "PARTIAL_SECONDS", 0.02)
     goods = importlib.import_module("store_front.goods")
     otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT])
     context = with_playback(Context(), Playback("checkout"), Settings())

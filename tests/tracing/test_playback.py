@@ -7,8 +7,9 @@ from opentelemetry import baggage
 from opentelemetry.context import Context
 
 from otel_coverage.settings import Settings
+from otel_coverage.slug import is_run_id, is_slug
 from otel_coverage.tracing.context import baggage_entries, playback_of, with_playback, without_playback
-from otel_coverage.tracing.playback import Playback, is_run_id, is_slug
+from otel_coverage.tracing.playback import Playback
 from otel_coverage.tracing.trust import is_token, sign, verify
 
 

@@ -22,7 +22,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, SpanKind, TraceFl
 import otel_coverage
 from otel_coverage.settings import Settings
 from otel_coverage.tracing.context import RECORDING, with_playback
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
 from otel_coverage.tracing.playback import Playback
 from otel_coverage.tracing.processor import CoverageSpanProcessor
 from tests.support.traced import RECORDING as SETTINGS
@@ -272,7 +272,7 @@ def test_a_profile_that_the_provider_would_cut_is_left_out_rather_than_become_an
     provider.get_tracer("t").start_span("work").end()
     (span,) = exporter.get_finished_spans()
     assert (span.attributes or {})["playback.profile"] == ""
-    assert notices.counts["cut_profiles"] == 1
+    assert log.counts["cut_profiles"] == 1
 
 
 def test_a_span_that_somebody_else_wraps_as_well_still_ends_once(
@@ -338,7 +338,7 @@ def test_a_failure_of_ours_is_counted_and_the_span_ends(
     monkeypatch.setattr(CoverageSpanProcessor, "_write_chunk", fails)
     span.end()
     assert [ended.name for ended in spans.ended] == ["work"]
-    assert notices.counts["failures"] == 1
+    assert log.counts["failures"] == 1
 
 
 def test_a_recording_that_cannot_be_opened_is_told_on_the_span(spans: Spans, traced: Context) -> None:

@@ -19,7 +19,7 @@ import otel_coverage
 from otel_coverage import CoverageSampler
 from otel_coverage.settings import Settings
 from otel_coverage.tracing.context import with_playback
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
 from otel_coverage.tracing.playback import Playback
 from otel_coverage.tracing.provider import equip
 from tests.support.collector import Collector
@@ -33,7 +33,7 @@ TRACED = with_playback(Context(), Playback("checkout"), Settings())
 def undone() -> Iterator[None]:
     yield
     otel_coverage.uninstrument()
-    notices.clear()
+    log.clear()
 
 
 def provider_with(sampler: Sampler) -> tuple[TracerProvider, InMemorySpanExporter]:

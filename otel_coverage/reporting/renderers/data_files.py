@@ -10,8 +10,8 @@ import coverage
 
 from otel_coverage.coveragepy import close_data
 from otel_coverage.reporting.findings import Findings
+from otel_coverage.slug import is_slug
 from otel_coverage.source import SourceTree
-from otel_coverage.tracing.playback import is_slug
 
 
 class DataFiles:

@@ -15,7 +15,7 @@ from opentelemetry.util.types import AttributeValue
 
 from otel_coverage import __version__
 from otel_coverage.tracing.context import entry_of, playback_of, with_entry, without_playback
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
 from otel_coverage.tracing.recorder import Recorder, installed
 
 FLUSH_SECONDS = 15.0  # longer than the OTLP exporter's default deadline of 10 s, so that its own verdict is heard
@@ -24,10 +24,10 @@ FLUSH_SECONDS = 15.0  # longer than the OTLP exporter's default deadline of 10 s
 _propagators = (TraceContextTextMapPropagator(), W3CBaggagePropagator())
 
 
-def carrier() -> dict[str, str]:
+def inject() -> dict[str, str]:
     """The current trace and its playback, for a message that no hook of ours can see.
 
-    Put it where the receiver finds it, and there do the work under :func:`continued`.
+    Put it where the receiver finds it, and there do the work under :func:`attached`.
 
     Returns:
         ``traceparent``, ``tracestate`` and ``baggage``, those that there are; empty outside of any trace. Where a token
@@ -40,18 +40,18 @@ def carrier() -> dict[str, str]:
 
 
 @contextmanager
-def continued(carrier: Mapping[str, str], name: str = "continued") -> Iterator[Span]:
+def attached(carrier: Mapping[str, str], name: str = "attached") -> Iterator[Span]:
     """Do in this block what a message asks for: under the sender's trace, recorded for the sender's playback.
 
     The block gets a CONSUMER span, on OpenTelemetry's global tracer provider. What it raises is noted on the span and
     goes on. A carrier without a playback, or with one that nobody vouches for, makes a plain span.
 
     Args:
-        carrier: what :func:`carrier` returned where the message was made.
+        carrier: what :func:`inject` returned where the message was made.
         name: of the span.
     """
     tracer = trace.get_tracer("otel_coverage", __version__)
-    with continuing(carrier, Context(), installed(), tracer, name, SpanKind.CONSUMER) as span:
+    with entry_span(carrier, Context(), installed(), tracer, name, SpanKind.CONSUMER) as span:
         try:
             yield trace.INVALID_SPAN if span is None else span
         except BaseException as error:
@@ -60,7 +60,7 @@ def continued(carrier: Mapping[str, str], name: str = "continued") -> Iterator[S
 
 
 @contextmanager
-def continuing(
+def entry_span(
     carrier: object,
     outside: Context,
     recorder: Recorder | None,
@@ -98,7 +98,7 @@ def continuing(
         span = tracer.start_span(name, kind=kind, attributes=attributes)
         inside = otel_context.attach(trace.set_span_in_context(span))
     except Exception as error:
-        notices.failed(f"beginning {name!r}", error)
+        log.failed(f"beginning {name!r}", error)
     try:
         yield span
     finally:

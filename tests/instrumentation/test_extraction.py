@@ -14,9 +14,9 @@ from opentelemetry import baggage
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 
-from otel_coverage.instrumentation.admission import admit
+from otel_coverage.instrumentation.extraction import extract_playback
 from otel_coverage.settings import Settings
-from otel_coverage.tracing.notices import notices
+from otel_coverage.tracing.log import log
 from otel_coverage.tracing.playback import Playback
 from otel_coverage.tracing.trust import sign
 
@@ -26,9 +26,9 @@ GUARDED = Settings(enabled=True, token="secret")
 
 @pytest.fixture(autouse=True)
 def fresh_notices() -> Iterator[None]:
-    notices.clear()
+    log.clear()
     yield
-    notices.clear()
+    log.clear()
 
 
 def environ(**headers: str) -> dict[str, Any]:
@@ -43,13 +43,13 @@ def left_for_others(environ: dict[str, Any]) -> dict[str, object]:
 
 def test_the_header_names_the_profile() -> None:
     request = environ(x_profile_trace="checkout")
-    assert admit(request, OPEN) == Playback("checkout")
+    assert extract_playback(request, OPEN) == Playback("checkout")
     assert left_for_others(request) == {"playback.profile": "checkout"}
 
 
 def test_the_baggage_names_profile_and_run_and_keeps_what_else_it_holds() -> None:
     request = environ(baggage="user=7 , playback.profile=checkout,playback.run_id=run-1;kind=nightly,tier=gold;p=1")
-    assert admit(request, OPEN) == Playback("checkout", "run-1")
+    assert extract_playback(request, OPEN) == Playback("checkout", "run-1")
     assert left_for_others(request) == {
         "user": "7",
         "tier": "gold;p=1",
@@ -60,61 +60,61 @@ def test_the_baggage_names_profile_and_run_and_keeps_what_else_it_holds() -> Non
 
 def test_the_header_wins_over_the_baggage_and_takes_its_run() -> None:
     request = environ(x_profile_trace="checkout", baggage="playback.profile=refund,playback.run_id=run-1")
-    assert admit(request, OPEN) == Playback("checkout", "run-1")
+    assert extract_playback(request, OPEN) == Playback("checkout", "run-1")
 
 
 def test_the_settings_name_the_run_of_requests_without_one() -> None:
     settings = Settings(enabled=True, run_id="nightly")
-    assert admit(environ(x_profile_trace="checkout"), settings) == Playback("checkout", "nightly")
-    assert admit(environ(baggage="playback.profile=checkout"), settings) == Playback("checkout", "nightly")
+    assert extract_playback(environ(x_profile_trace="checkout"), settings) == Playback("checkout", "nightly")
+    assert extract_playback(environ(baggage="playback.profile=checkout"), settings) == Playback("checkout", "nightly")
 
 
 @pytest.mark.parametrize(
     "slug", ["'; DROP TABLE otel_traces; --", "<script>alert(1)</script>", "", "A", "é", "x" * 129]
 )
 def test_a_malformed_slug_is_ignored_and_counted(slug: str) -> None:
-    assert admit(environ(x_profile_trace=slug), OPEN) is None
+    assert extract_playback(environ(x_profile_trace=slug), OPEN) is None
     request = environ(baggage=f"playback.profile={quote(slug)}")
-    assert admit(request, OPEN) is None
+    assert extract_playback(request, OPEN) is None
     assert left_for_others(request) == {}
-    assert notices.counts["refused_requests"] == 2
+    assert log.counts["refused_requests"] == 2
 
 
 def test_a_flood_of_malformed_slugs_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "otel_coverage"):
         for number in range(500):
-            admit(environ(x_profile_trace=f"NO SLUG {number}"), OPEN)
+            extract_playback(environ(x_profile_trace=f"NO SLUG {number}"), OPEN)
     assert caplog.messages == ["coverage: request not traced: X-Profile-Trace holds no slug (1 so far)"]
-    assert notices.counts["refused_requests"] == 500
+    assert log.counts["refused_requests"] == 500
 
 
 def test_with_a_token_the_header_needs_it() -> None:
-    assert admit(environ(x_profile_trace="checkout"), GUARDED) is None
-    assert admit(environ(x_profile_trace="checkout", x_profile_trace_token="guess"), GUARDED) is None
+    assert extract_playback(environ(x_profile_trace="checkout"), GUARDED) is None
+    assert extract_playback(environ(x_profile_trace="checkout", x_profile_trace_token="guess"), GUARDED) is None
     request = environ(x_profile_trace="checkout", x_profile_trace_token="secret", baggage="playback.run_id=run-1")
-    assert admit(request, GUARDED) == Playback("checkout", "run-1")
+    assert extract_playback(request, GUARDED) == Playback("checkout", "run-1")
 
 
 def test_the_token_goes_no_further_and_its_signature_does() -> None:
     request = environ(x_profile_trace="checkout", x_profile_trace_token="secret")
-    admit(request, GUARDED)
+    extract_playback(request, GUARDED)
     assert "secret" not in str(request)
     assert left_for_others(request)["playback.sig"] == sign("secret", "checkout", "")
 
 
 def test_with_a_token_the_baggage_needs_its_signature() -> None:
     good = f"playback.profile=checkout,playback.run_id=run-1,playback.sig={sign('secret', 'checkout', 'run-1')}"
-    assert admit(environ(baggage=good), GUARDED) == Playback("checkout", "run-1")
+    assert extract_playback(environ(baggage=good), GUARDED) == Playback("checkout", "run-1")
     for bad in (good.replace("run-1", "run-2"), good.replace("checkout", "refund"), good.partition(",playback.sig")[0]):
         request = environ(baggage="user=7," + bad)
-        assert admit(request, GUARDED) is None
+        assert extract_playback(request, GUARDED) is None
         assert left_for_others(request) == {"user": "7"}
 
 
 def test_a_wrong_token_does_not_spoil_signed_baggage() -> None:
     signed = f"playback.profile=checkout,playback.sig={sign('secret', 'checkout', '')}"
     request = environ(x_profile_trace="refund", x_profile_trace_token="guess", baggage=signed)
-    assert admit(request, GUARDED) == Playback("checkout")
+    assert extract_playback(request, GUARDED) == Playback("checkout")
 
 
 @pytest.mark.parametrize(
@@ -122,25 +122,25 @@ def test_a_wrong_token_does_not_spoil_signed_baggage() -> None:
 )
 def test_an_untrusted_profile_is_stripped_however_its_name_is_written(name: str) -> None:
     request = environ(baggage=f"user=7,{name}=checkout")
-    assert admit(request, GUARDED) is None
+    assert extract_playback(request, GUARDED) is None
     assert left_for_others(request) == {"user": "7"}
 
 
 @given(st.lists(st.text("playbck.profile%2E70 =,;\t+xé", max_size=30), max_size=8))
 def test_whatever_the_baggage_holds_nothing_unvouched_is_left(entries: list[str]) -> None:
     request = environ(baggage=",".join(entries))
-    assert admit(request, GUARDED) is None
+    assert extract_playback(request, GUARDED) is None
     assert not [name for name in left_for_others(request) if name.startswith("playback.")]
 
 
 def test_baggage_that_is_too_long_is_nobodys() -> None:
     request = environ(baggage="playback.profile=checkout," + "x" * 9000)
-    assert admit(request, OPEN) is None
+    assert extract_playback(request, OPEN) is None
     assert left_for_others(request) == {}
 
 
 def test_baggage_without_a_playback_is_left_alone() -> None:
     request = environ(baggage="user=7,  tier=gold")
-    assert admit(request, GUARDED) is None
+    assert extract_playback(request, GUARDED) is None
     assert request == environ(baggage="user=7,  tier=gold")
-    assert not notices.counts
+    assert not log.counts

@@ -6,16 +6,16 @@ import logging
 
 import pytest
 
-from otel_coverage.tracing.notices import Notices
+from otel_coverage.tracing.log import RateLimitedLog
 
 
 def test_a_kind_is_counted_each_time_and_logged_once_an_interval(caplog: pytest.LogCaptureFixture) -> None:
-    notices = Notices(interval=3600)
+    log = RateLimitedLog(interval=3600)
     with caplog.at_level(logging.WARNING, "otel_coverage"):
         for _ in range(1000):
-            notices.add("slugs", "malformed slug")
-        notices.add("other", "something else: %s", "this")
-    assert notices.counts == {"slugs": 1000, "other": 1}
+            log.warn("slugs", "malformed slug")
+        log.warn("other", "something else: %s", "this")
+    assert log.counts == {"slugs": 1000, "other": 1}
     assert [record.getMessage() for record in caplog.records] == [
         "malformed slug (1 so far)",
         "something else: this (1 so far)",
@@ -23,8 +23,8 @@ def test_a_kind_is_counted_each_time_and_logged_once_an_interval(caplog: pytest.
 
 
 def test_after_the_interval_it_is_said_again_with_the_count(caplog: pytest.LogCaptureFixture) -> None:
-    notices = Notices(interval=0)
+    log = RateLimitedLog(interval=0)
     with caplog.at_level(logging.WARNING, "otel_coverage"):
-        notices.add("slugs", "malformed slug")
-        notices.add("slugs", "malformed slug", count=4)
+        log.warn("slugs", "malformed slug")
+        log.warn("slugs", "malformed slug", count=4)
     assert caplog.messages == ["malformed slug (1 so far)", "malformed slug (5 so far)"]

@@ -6,9 +6,10 @@ from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
 from otel_coverage.settings import Settings
+from otel_coverage.slug import is_run_id, is_slug
 from otel_coverage.tracing.context import baggage_entries
-from otel_coverage.tracing.notices import notices
-from otel_coverage.tracing.playback import PREFIX, PROFILE, RUN_ID, SIGNATURE, Playback, is_run_id, is_slug
+from otel_coverage.tracing.log import log
+from otel_coverage.tracing.playback import PREFIX, PROFILE, RUN_ID, SIGNATURE, Playback
 from otel_coverage.tracing.trust import is_token, verify
 
 # as WSGI spells X-Profile-Trace, X-Profile-Trace-Token and baggage
@@ -19,7 +20,7 @@ BAGGAGE = "HTTP_BAGGAGE"
 LONGEST_BAGGAGE = 8192  # W3C's limit; OpenTelemetry ignores a header that is longer
 
 
-def admit(environ: dict[str, Any], settings: Settings) -> Playback | None:
+def extract_playback(environ: dict[str, Any], settings: Settings) -> Playback | None:
     """The playback that the request belongs to, if it names one that may be believed.
 
     The baggage header is rewritten: it names the playback that was admitted, signed where a token is set, or none. The
@@ -92,4 +93,4 @@ def _may_name_a_playback(header: str) -> bool:
 
 def _refuse(why: str) -> None:
     """The request goes on, untraced. What it sent is not logged: it may be anything, and any length."""
-    notices.add("refused_requests", "coverage: request not traced: %s", why)
+    log.warn("refused_requests", "coverage: request not traced: %s", why)

@@ -11,7 +11,7 @@ from collections import Counter
 logger = logging.getLogger("otel_coverage")
 
 
-class Notices:
+class RateLimitedLog:
     """Counts by kind, and logs each kind at most once in an interval.
 
     Args:
@@ -25,7 +25,7 @@ class Notices:
         self._lock = threading.Lock()
         os.register_at_fork(after_in_child=self._after_fork)
 
-    def add(
+    def warn(
         self, kind: str, message: str, *arguments: object, count: int = 1, error: BaseException | None = None
     ) -> None:
         """Count, and log ``message`` unless a line of this ``kind`` was logged within the interval."""
@@ -40,7 +40,7 @@ class Notices:
 
     def failed(self, doing: str, error: BaseException) -> None:
         """Count a failure of ours; the application goes on."""
-        self.add("failures", "coverage: %s failed, the application goes on", doing, error=error)
+        self.warn("failures", "coverage: %s failed, the application goes on", doing, error=error)
 
     def clear(self) -> None:
         """Begin to count, and to log, anew."""
@@ -52,4 +52,4 @@ class Notices:
         self._lock = threading.Lock()
 
 
-notices = Notices()
+log = RateLimitedLog()

@@ -1,4 +1,4 @@
-"""``carrier()`` and ``continued()``: over roads that no hook of ours sees."""
+"""``inject()`` and ``attached()``: over roads that no hook of ours sees."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def message_from(spans: Spans, settings: Settings | None = None, playback: Playb
     context = Context() if playback is None else with_playback(Context(), playback, settings)
     token = otel_context.attach(context)
     with spans.provider.get_tracer("t").start_as_current_span("sending", kind=SpanKind.PRODUCER):
-        message = json.dumps(otel_coverage.carrier())
+        message = json.dumps(otel_coverage.inject())
     otel_context.detach(token)
     return json.loads(message)
 
@@ -59,7 +59,7 @@ def test_what_a_message_asks_for_is_recorded_for_its_sender(spans: Spans, goods:
     done: list[object] = []
 
     def receive() -> None:
-        with otel_coverage.continued(message, "restock"):
+        with otel_coverage.attached(message, "restock"):
             done.append(goods.price("apple"))
         goods.names()
 
@@ -77,9 +77,9 @@ def test_what_a_message_asks_for_is_recorded_for_its_sender(spans: Spans, goods:
 
 def test_a_message_on_the_way_within_another_profiles_work_stays_its_own(spans: Spans, goods: ModuleType) -> None:
     message = message_from(spans)
-    with otel_coverage.continued(message_from(spans, playback=Playback("browsing")), "outer"):
+    with otel_coverage.attached(message_from(spans, playback=Playback("browsing")), "outer"):
         goods.names()
-        with otel_coverage.continued(message, "inner"):
+        with otel_coverage.attached(message, "inner"):
             goods.price("apple")
         goods.tag("x")
     assert functions(span_named("inner", spans)) == {"store_front.goods:price"}
@@ -88,9 +88,9 @@ def test_a_message_on_the_way_within_another_profiles_work_stays_its_own(spans: 
 
 
 def test_an_error_is_told_on_the_span_and_goes_on(spans: Spans, goods: ModuleType) -> None:
-    with pytest.raises(LookupError), otel_coverage.continued(message_from(spans)):
+    with pytest.raises(LookupError), otel_coverage.attached(message_from(spans)):
         goods.price("stone")
-    span = span_named("continued", spans)
+    span = span_named("attached", spans)
     assert span.status.status_code is StatusCode.ERROR
     assert [event.name for event in span.events] == ["exception"]
     assert functions(span) == {"store_front.goods:price", "store_front.goods:unknown"}
@@ -98,16 +98,16 @@ def test_an_error_is_told_on_the_span_and_goes_on(spans: Spans, goods: ModuleTyp
 
 @pytest.mark.parametrize("message", [{}, {"baggage": "playback.profile=NO SLUG"}, {"traceparent": "x"}, None, "text"])
 def test_a_message_that_carries_nothing_is_worked_on_untraced(message: Any, spans: Spans, goods: ModuleType) -> None:
-    with otel_coverage.continued(message):
+    with otel_coverage.attached(message):
         goods.names()
-    span = span_named("continued", spans)
+    span = span_named("attached", spans)
     assert span.parent is None
     assert not [name for name in span.attributes if name.startswith(("coverage.", "playback."))]
 
 
 def test_outside_of_any_trace_there_is_nothing_to_carry() -> None:
     token = otel_context.attach(Context())
-    assert otel_coverage.carrier() == {}
+    assert otel_coverage.inject() == {}
     otel_context.detach(token)
 
 
@@ -118,10 +118,10 @@ def test_a_carrier_is_signed_where_a_token_is_set_and_believed_only_then(spans: 
     message = message_from(spans, guarded)
     assert "playback.sig" in message["baggage"]
     assert "secret" not in str(message)
-    with otel_coverage.continued(message, "vouched"):
+    with otel_coverage.attached(message, "vouched"):
         goods.names()
-    with otel_coverage.continued({"baggage": "playback.profile=checkout,other=1"}, "forged"):
-        assert otel_coverage.carrier()["baggage"] == "other=1"
+    with otel_coverage.attached({"baggage": "playback.profile=checkout,other=1"}, "forged"):
+        assert otel_coverage.inject()["baggage"] == "other=1"
         goods.names()
     assert functions(span_named("vouched", spans)) == {"store_front.goods:names"}
     assert "playback.profile" not in span_named("forged", spans).attributes
@@ -130,8 +130,8 @@ def test_a_carrier_is_signed_where_a_token_is_set_and_believed_only_then(spans: 
 def test_where_nothing_is_recorded_the_trace_is_continued_all_the_same(spans: Spans) -> None:
     message = message_from(spans)
     otel_coverage.uninstrument()
-    with otel_coverage.continued(message):
+    with otel_coverage.attached(message):
         pass
-    span = span_named("continued", spans)
+    span = span_named("attached", spans)
     assert span.parent.span_id == span_named("sending", spans).context.span_id
     assert "coverage.functions" not in span.attributes

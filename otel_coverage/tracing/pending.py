@@ -14,7 +14,7 @@ from typing import Any
 _SERVING_ALL = ("concurrent.futures", "grpc", "multiprocessing", "opentelemetry", "otel_coverage")
 
 
-class Errand:
+class PendingWork:
     """One function that another thread is to call, once; or a coroutine that its event loop is to run.
 
     Args:
