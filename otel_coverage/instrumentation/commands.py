@@ -155,7 +155,7 @@ def _after_fork_in_parent() -> None:
         return
     entry = entry_of(otel_context.get_current())
     if entry is not None:
-        entry.mark_incomplete("it forked (os.fork): what the child executed is not recorded")
+        entry.mark_incomplete("fork", "it forked (os.fork): what the child executed is not recorded")
 
 
 def _after_fork_in_child() -> None:

@@ -127,7 +127,9 @@ class _Hooks:
         with self._consumed(job, Context()):
             entry = entry_of(otel_context.get_current())
             if entry is not None:
-                entry.mark_incomplete("the job was stopped: what it had executed is lost with its process")
+                entry.mark_incomplete(
+                    "job_stopped", "the job was stopped: what it had executed is lost with its process"
+                )
             return call(*args, **kwargs)
 
     def _consumed(self, job: Any, outside: Context) -> AbstractContextManager[Span | None]:

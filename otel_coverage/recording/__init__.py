@@ -7,7 +7,7 @@ from otel_coverage.recording.choosing import Implementation, implementation
 from otel_coverage.recording.current import CurrentRecording
 from otel_coverage.recording.engine import Engine, open_engine
 from otel_coverage.recording.executed import Arc, Executed
-from otel_coverage.recording.recording import Recording
+from otel_coverage.recording.recording import Incomplete, Recording
 
 __all__ = [
     "Arc",
@@ -15,6 +15,7 @@ __all__ = [
     "Engine",
     "Executed",
     "Implementation",
+    "Incomplete",
     "Recording",
     "implementation",
     "open_engine",

@@ -18,7 +18,7 @@ from otel_coverage.recording.arcs import ArcResolver
 from otel_coverage.recording.current import CurrentRecording
 from otel_coverage.recording.executed import Executed
 from otel_coverage.recording.forks import forget_in_children
-from otel_coverage.recording.recording import Recording
+from otel_coverage.recording.recording import Incomplete, Recording
 from otel_coverage.recording.tracer import Data, Files, ThreadTracer, unpack
 from otel_coverage.settings import Granularity
 from otel_coverage.source import SourceTree
@@ -45,11 +45,6 @@ class CoverageRecording(Recording):
         """What ran until now."""
         return self._resolve(self.data)
 
-    def note_incomplete(self, reason: str) -> None:
-        """Say why something is missing; the first reason stays."""
-        if self.incomplete_reason is None:
-            self.incomplete_reason = reason
-
 
 class CoverageEngine:
     """Engine ``coverage``. One a process; safe to use from any thread."""
@@ -75,7 +70,7 @@ class CoverageEngine:
         recording = CoverageRecording(self._resolve, branch=self.branch)
         reason = _why_threads_are_not_enough()
         if reason is not None:
-            recording.note_incomplete(reason)
+            recording.mark_incomplete(*reason)
         with self._lock:
             self._hook()
             self._open.add(recording)
@@ -90,11 +85,13 @@ class CoverageEngine:
             if recording not in self._open:
                 return
             if recording.thread != threading.get_ident():
-                recording.note_incomplete("it ended on another thread than it began on")
+                recording.mark_incomplete("thread_changed", "it ended on another thread than it began on")
             self._open.discard(recording)
             for tracer in recording.tracers:
                 if not tracer.remove(recording):
-                    recording.note_incomplete("another trace function took the place of coverage.py's tracer")
+                    recording.mark_incomplete(
+                        "tracer_replaced", "another trace function took the place of coverage.py's tracer"
+                    )
             recording.tracers = []
             if not self._open and threading.gettrace() == self._trace_new_thread:
                 threading.settrace(None)
@@ -128,13 +125,15 @@ class CoverageEngine:
         outer = tracer.innermost
         if isinstance(outer, CoverageRecording) and outer not in (recording, self._current.get()):
             for interleaved in (outer, recording):
-                interleaved.note_incomplete(
-                    "recordings took turns on one thread, which engine 'coverage' cannot follow"
+                interleaved.mark_incomplete(
+                    "interleaved", "recordings took turns on one thread, which engine 'coverage' cannot follow"
                 )
         if tracer.push(recording):
             recording.tracers.append(tracer)
         else:
-            recording.note_incomplete("another trace function (a debugger or coverage.py) is active on its thread")
+            recording.mark_incomplete(
+                "tracer_occupied", "another trace function (a debugger or coverage.py) is active on its thread"
+            )
         return tracer
 
     # --- work that a recording's context is carried to
@@ -182,7 +181,9 @@ class CoverageEngine:
             if recording not in self._open:
                 return function(*args, **named)
             if self._current.get() is not recording:
-                recording.note_incomplete("it handed work to a pool of threads, where its context did not arrive")
+                recording.mark_incomplete(
+                    "context_lost", "it handed work to a pool of threads, where its context did not arrive"
+                )
                 return function(*args, **named)
             with self._lock:
                 tracer = self._trace_here(recording)
@@ -195,12 +196,12 @@ class CoverageEngine:
         return run
 
 
-def _why_threads_are_not_enough() -> str | None:
+def _why_threads_are_not_enough() -> Incomplete | None:
     """What, on this thread, runs code of several contexts in turns."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and asyncio._get_running_loop() is not None:
-        return "tasks of asyncio take turns on its thread, which engine 'coverage' cannot follow"
+        return Incomplete("tasks", "tasks of asyncio take turns on its thread, which engine 'coverage' cannot follow")
     greenlet = sys.modules.get("greenlet")
     if greenlet is not None and greenlet.getcurrent().parent is not None:
-        return "greenlets take turns on its thread, which engine 'coverage' cannot follow"
+        return Incomplete("greenlets", "greenlets take turns on its thread, which engine 'coverage' cannot follow")
     return None

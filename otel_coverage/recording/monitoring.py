@@ -20,7 +20,7 @@ from otel_coverage.recording.engine import Engine
 from otel_coverage.recording.executed import Executed
 from otel_coverage.recording.forks import forget_in_children
 from otel_coverage.recording.mark import NO_MARK, Mark
-from otel_coverage.recording.recording import Recording
+from otel_coverage.recording.recording import Incomplete, Recording
 from otel_coverage.recording.resolving import Resolver
 from otel_coverage.recording.ways import NO_BRANCHES, SEES_BRANCHES
 from otel_coverage.settings import Granularity
@@ -134,7 +134,7 @@ class MonitoringEngine:
                 try:
                     recording._left = self._callbacks.leave(recording.mark)
                 except BaseException:  # a signal handler's, such as a job's timeout
-                    recording.incomplete_reason = "an exception interrupted its end"
+                    recording.mark_incomplete("interrupted", "an exception interrupted its end")
                     raise
 
     def close(self) -> None:
@@ -222,7 +222,7 @@ class MonitoringEngine:
             served = "records nothing" if self._fallback is None else f"leaves it to engine {self._fallback.name!r}"
             _log.error("engine 'monitoring' %s: %s (%s)", served, reason, held)
         recording = MonitoringRecording(self, NO_MARK) if self._fallback is None else self._fallback.begin()
-        recording.incomplete_reason = reason
+        recording.incomplete = Incomplete("engine_unavailable", reason)
         return recording
 
     def _is_wanted(self, filename: str) -> bool:

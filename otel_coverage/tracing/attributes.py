@@ -19,6 +19,7 @@ ENGINE = "coverage.engine"
 ROLE = "coverage.role"
 COMPLETE = "coverage.complete"
 INCOMPLETE_REASON = "coverage.incomplete_reason"
+INCOMPLETE_DETAIL = "coverage.incomplete_detail"
 
 PART = "coverage.part"  # the name of the spans that hold what their parent could not
 

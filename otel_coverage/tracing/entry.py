@@ -8,7 +8,7 @@ from time import time_ns
 
 from opentelemetry.trace import Span, SpanContext, SpanKind
 
-from otel_coverage.recording import Executed, Recording
+from otel_coverage.recording import Executed, Incomplete, Recording
 from otel_coverage.tracing.pending import PendingWork
 from otel_coverage.tracing.playback import Playback
 
@@ -33,7 +33,9 @@ class Entry:
         is_draining: nothing of it runs any more but its pending_work.
     """
 
-    def __init__(self, playback: Playback, kind: SpanKind, recording: Recording | None, failure: str | None) -> None:
+    def __init__(
+        self, playback: Playback, kind: SpanKind, recording: Recording | None, failure: Incomplete | None
+    ) -> None:
         self.playback = playback
         self.kind = kind
         self.recording = recording
@@ -41,7 +43,7 @@ class Entry:
         self.is_open = True
         self.span_context: SpanContext | None = None
         self.longest_element: int | None = None
-        self.written_reason: str | None = None
+        self.written_reason: Incomplete | None = None
         self._writer: Callable[[Entry], None] | None = None
         self._failure = failure
         self._taken = Executed()
@@ -56,14 +58,14 @@ class Entry:
         return ROLES[self.kind]
 
     @property
-    def incomplete_reason(self) -> str | None:
+    def incomplete(self) -> Incomplete | None:
         """Why something that belongs here is known to be missing; None while nothing is."""
-        return self._failure if self.recording is None else self.recording.incomplete_reason
+        return self._failure if self.recording is None else self.recording.incomplete
 
-    def mark_incomplete(self, reason: str) -> None:
+    def mark_incomplete(self, reason: str, detail: str) -> None:
         """Something that belongs here will not come, and whoever hooks knows why. Told at once where all is told."""
         if self.recording is not None:
-            self.recording.incomplete_reason = reason
+            self.recording.incomplete = Incomplete(reason, detail)
             if not self.is_open:
                 self._write_remaining()
 

@@ -13,6 +13,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanKind, TracerProvider
 from opentelemetry.util.types import AttributeValue
 
 from otel_coverage import __version__
+from otel_coverage.recording import Incomplete
 from otel_coverage.settings import Settings
 from otel_coverage.tracing import attributes as names
 from otel_coverage.tracing.attributes import Chunk, chunks
@@ -94,7 +95,12 @@ class CoverageSpanProcessor(SpanProcessor):
     def _open_entry(self, span: Span, playback: Playback, recorder: Recorder) -> None:
         """No hook of ours runs around this span: its recording lives as long as the span does."""
         if isinstance(getattr(span, "_span_processor", None), ConcurrentMultiSpanProcessor):
-            entry = Entry(playback, span.kind, None, "processors run in threads of their own: instrument the app")
+            entry = Entry(
+                playback,
+                span.kind,
+                None,
+                Incomplete("concurrent_processors", "processors run in threads of their own: instrument the app"),
+            )
         else:
             entry = recorder.open(playback, span.kind)
         entry.claim(span, self._write_remaining)
@@ -120,7 +126,7 @@ class CoverageSpanProcessor(SpanProcessor):
     def _write_remaining(self, entry: Entry) -> None:
         """What ran, or was found to be missing, after the entry span had ended; nothing where nothing was."""
         for chunk in chunks(entry.take(), self._span_bytes, entry.longest_element):
-            if chunk.size or chunk.too_long or entry.incomplete_reason != entry.written_reason:
+            if chunk.size or chunk.too_long or entry.incomplete != entry.written_reason:
                 self._write_part(chunk, entry)
 
     def _write_part(self, chunk: Chunk, entry: Entry) -> None:
@@ -156,9 +162,11 @@ class CoverageSpanProcessor(SpanProcessor):
 
     def _write_chunk(self, span: trace.Span, chunk: Chunk, entry: Entry, role: str) -> None:
         settings = self._recorder.settings if self._recorder is not None else Settings()
-        reason = entry.written_reason = entry.incomplete_reason
+        incomplete = entry.written_reason = entry.incomplete
         if chunk.too_long:
-            reason = f"{chunk.too_long} names are longer than the provider lets a value be (value length limit)"
+            incomplete = Incomplete(
+                "value_length_limit", f"{chunk.too_long} names are longer than the provider lets a value be"
+            )
         values: dict[str, AttributeValue] = {names.FUNCTIONS: chunk.functions}
         if settings.granularity == "line":
             values[names.LINES] = chunk.lines
@@ -171,9 +179,10 @@ class CoverageSpanProcessor(SpanProcessor):
         if entry.recording is not None:
             values[names.ENGINE] = entry.recording.engine_name
         values[names.ROLE] = role
-        values[names.COMPLETE] = reason is None
-        if reason is not None:
-            values[names.INCOMPLETE_REASON] = reason
+        values[names.COMPLETE] = incomplete is None
+        if incomplete is not None:
+            values[names.INCOMPLETE_REASON] = incomplete.reason
+            values[names.INCOMPLETE_DETAIL] = incomplete.detail
         span.set_attributes(values)
 
     def _write_playback(self, span: Span, playback: Playback, role: str | None = None) -> None:

@@ -12,7 +12,7 @@ from opentelemetry.trace import SpanKind
 
 from otel_coverage.coveragepy import wants_branches
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.recording import Engine, Recording, open_engine
+from otel_coverage.recording import Engine, Incomplete, Recording, open_engine
 from otel_coverage.settings import Settings
 from otel_coverage.source import SourceTree
 from otel_coverage.tracing.context import current_recording
@@ -53,7 +53,7 @@ class Recorder:
             recording, failure = self._open_engine().begin(), None
         except Exception as error:
             log.failed("opening a recording", error)
-            recording, failure = None, f"no recording could be opened: {error}"
+            recording, failure = None, Incomplete("engine_failed", f"no recording could be opened: {error}")
         entry = Entry(playback, kind, recording, failure)
         try:
             self._open.add(entry)
@@ -91,7 +91,7 @@ class Recorder:
             if entry.add_pending(work):
                 return
             if self.runs_application(work):
-                entry.mark_incomplete("a thread did something for it that it had not begun in time")
+                entry.mark_incomplete("thread_late", "a thread did something for it that it had not begun in time")
         except Exception as error:
             log.failed("following a thread", error)
 
@@ -169,7 +169,7 @@ class Recorder:
         """Close an entry while others still do something for it; incomplete where that is known to be its own code."""
         try:
             if any(self.runs_application(work) for work in entry.pending_work):
-                entry.mark_incomplete(f"a thread that it started was still running {when}")
+                entry.mark_incomplete("thread_outlived", f"a thread that it started was still running {when}")
             self._close(entry)
         except Exception as error:
             log.failed("closing a recording", error)

@@ -160,7 +160,7 @@ os.waitpid(child, 0)
     (span,) = play(program, tmp_path, collector)
     assert span.functions == {"chores:on_import", "chores:in_parent"}
     assert span.attributes["coverage.complete"] is False
-    assert "os.fork" in span.attributes["coverage.incomplete_reason"]
+    assert "os.fork" in span.attributes["coverage.incomplete_detail"]
 
 
 def test_a_process_that_ends_before_its_daemons_says_so(collector: Collector, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ begun.wait()
 """
     spans = play(program, tmp_path, collector)
     assert {name for span in spans for name in span.functions} == {"chores:on_import", "chores:forever"}
-    assert {span.attributes.get("coverage.incomplete_reason") for span in spans} == {
+    assert {span.attributes.get("coverage.incomplete_detail") for span in spans} == {
         None,
         "a thread that it started was still running as the process ended"
         if sys.version_info >= (3, 12)

@@ -275,7 +275,7 @@ def test_an_async_view_is_recorded_with_its_tasks_and_threads(app: flask.Flask, 
         assert functions(entry) == {GET + "Middleware.__call__", GET + "before", GET + "later"} | awaited
         assert (entry.attributes or {})["coverage.complete"] is True
     elif not (entry.attributes or {})["coverage.complete"]:  # tasks share a thread, which coverage.py cannot tell apart
-        assert "asyncio" in str((entry.attributes or {})["coverage.incomplete_reason"])
+        assert "asyncio" in str((entry.attributes or {})["coverage.incomplete_detail"])
 
 
 def test_an_error_handler_belongs_to_the_request_that_failed(app: flask.Flask, spans: Spans) -> None:

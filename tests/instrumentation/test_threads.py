@@ -69,7 +69,7 @@ def reasons(spans: Spans) -> list[str]:
     """Why something is missing, as it stands on the spans."""
     attributes = [span.attributes or {} for span in spans.ended]
     return [
-        str(found["coverage.incomplete_reason"]) for found in attributes if not found.get("coverage.complete", True)
+        str(found["coverage.incomplete_detail"]) for found in attributes if not found.get("coverage.complete", True)
     ]
 
 

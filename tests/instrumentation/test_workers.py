@@ -127,7 +127,7 @@ def test_a_job_that_is_stopped_has_its_callback_recorded_and_is_incomplete(
         (span,) = consumers(collector.wait_for(consumers))
     assert span.functions == {JOBS + "stopped", JOBS + "mark"}
     assert span.attributes["coverage.complete"] is False
-    assert "was stopped" in span.attributes["coverage.incomplete_reason"]
+    assert "was stopped" in span.attributes["coverage.incomplete_detail"]
 
 
 def test_a_job_whose_thread_dies_with_its_process_is_incomplete(
@@ -138,7 +138,7 @@ def test_a_job_whose_thread_dies_with_its_process_is_incomplete(
     call(work(redis_url, "--burst"), **recording(collector, STARTED=str(tmp_path / "started")))
     arrived = [span for span in collector.spans if span.role in ("consumer", "part")]
     assert {name for span in arrived for name in span.functions} >= {JOBS + "leave_behind", JOBS + "last"}
-    (reason,) = {str(span.attributes.get("coverage.incomplete_reason")) for span in arrived} - {"None"}
+    (reason,) = {str(span.attributes.get("coverage.incomplete_detail")) for span in arrived} - {"None"}
     assert "a thread that it started was still running" in reason
 
 

@@ -35,7 +35,7 @@ def main(folder: str, choice: Any, written_in: str) -> None:
         variable.set(None)
         engine.end(recording)
         ran = Ran.of(recording.executed())
-        return n, sorted(ran.functions), sorted(ran.lines), recording.incomplete_reason
+        return n, sorted(ran.functions), sorted(ran.lines), recording.incomplete
 
     greenlets = [gevent.spawn(serve, number % 5) for number in range(50)]
     gevent.joinall(greenlets, raise_error=True)

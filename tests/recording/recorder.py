@@ -107,7 +107,7 @@ class Recorder:
         """What one call runs, whatever it raises."""
         with self.recording() as recording:
             attempt(function, *arguments)
-        assert recording.incomplete_reason is None
+        assert recording.incomplete is None
         return Ran.of(recording.executed())
 
     def wanted(self, ran: Ran) -> Ran:

@@ -126,7 +126,7 @@ def record(recorder: Recorder, function: Callable[..., object], *arguments: obje
     with recorder.recording() as recording:
         attempt(function, *arguments)
     assert recording.branch
-    assert recording.incomplete_reason is None
+    assert recording.incomplete is None
     executed = recording.executed()
     assert all(number > 0 for lines in executed.lines.values() for number in lines)
     return executed

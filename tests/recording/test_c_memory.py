@@ -135,7 +135,7 @@ def test_when_the_interpreter_can_restart_no_more_recording_goes_on(
             with recorder.recording() as recording:
                 program.f0(1)
                 program.f1(1)
-            if recording.incomplete_reason is None:
+            if recording.incomplete is None:
                 assert {symbol.qualname for symbol in recording.executed().functions} == {"f0", "f1"}
                 assert recording.executed().lines["program.py"] == lines_of(program, "f0") | lines_of(program, "f1")
             else:

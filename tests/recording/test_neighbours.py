@@ -178,7 +178,7 @@ def test_without_a_free_tool_id_the_other_engine_records_and_the_recording_says_
             with recorder.recording() as recording:
                 program.request(n)
             assert recording.engine_name == "coverage"
-            assert "no tool id" in (recording.incomplete_reason or "")
+            assert "no tool id" in str(recording.incomplete)
             assert Ran.of(recording.executed()).difference(wanted[f"{n}"]) == {}
     assert [record.message.count("somebody else") for record in caplog.records] == [6]
 
@@ -190,7 +190,7 @@ def test_without_a_free_tool_id_engine_monitoring_alone_records_nothing_and_says
     with Recorder(Kind("monitoring"), tmp_path) as recorder:
         with TakenTools(leave=0), caplog.at_level(logging.ERROR), recorder.recording() as recording:
             program.request(1)
-        assert "no tool id" in (recording.incomplete_reason or "")
+        assert "no tool id" in str(recording.incomplete)
         assert not recording.executed()
         assert len(caplog.records) == 1
         assert recorder.ran(program.request, 1).difference(wanted["1"]) == {}  # now that the ids are free again
@@ -211,7 +211,7 @@ def test_engine_coverage_leaves_a_debugger_alone_and_says_so(program: ModuleType
                 program.request(0)
         finally:
             sys.settrace(None)
-    assert "another trace function" in (recording.incomplete_reason or "")
+    assert "another trace function" in str(recording.incomplete)
     assert lines == [3, 4, 6, 8]
 
 
@@ -220,7 +220,7 @@ def test_engine_coverage_says_when_its_tracer_was_taken_away(program: ModuleType
         with recorder.recording() as recording:
             sys.settrace(None)
             program.request(1)
-        assert "another trace function" in (recording.incomplete_reason or "")
+        assert "another trace function" in str(recording.incomplete)
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)

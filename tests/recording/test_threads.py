@@ -76,7 +76,7 @@ def test_thousands_of_requests_of_six_kinds_on_eight_threads_are_all_exact(
                 attempt(getattr(shop, kind), 3)
             ran = Ran.of(recording.executed())
             done += 1
-            if ran != recorder.wanted(wanted[kind]) or recording.incomplete_reason:
+            if ran != recorder.wanted(wanted[kind]) or recording.incomplete:
                 wrong.append((kind, ran.difference(recorder.wanted(wanted[kind]))))
 
     with Recorder(engine, tmp_path, granularity) as recorder:

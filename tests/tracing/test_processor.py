@@ -259,7 +259,7 @@ def test_names_that_the_provider_would_cut_are_left_out_and_missed(
     attributes = span.attributes or {}
     assert functions(span) == {"store_front.goods:tag"}
     assert attributes["coverage.complete"] is False
-    assert attributes["coverage.incomplete_reason"] == "3 names are longer than the provider"[:24]
+    assert attributes["coverage.incomplete_detail"] == "3 names are longer than the provider"[:24]
     assert attributes["playback.profile"] == "checkout"
 
 
@@ -323,7 +323,7 @@ def test_processors_in_threads_of_their_own_are_said_to_record_nothing(
         goods.names()
     (span,) = exporter.get_finished_spans()
     assert (span.attributes or {})["coverage.complete"] is False
-    assert "instrument the app" in str((span.attributes or {})["coverage.incomplete_reason"])
+    assert "instrument the app" in str((span.attributes or {})["coverage.incomplete_detail"])
 
 
 def test_a_failure_of_ours_is_counted_and_the_span_ends(
@@ -348,7 +348,7 @@ def test_a_recording_that_cannot_be_opened_is_told_on_the_span(spans: Spans, tra
         pass
     attributes = spans.only("process").attributes or {}
     assert attributes["coverage.complete"] is False
-    assert "no_such_package" in str(attributes["coverage.incomplete_reason"])
+    assert "no_such_package" in str(attributes["coverage.incomplete_detail"])
     assert attributes["coverage.function_count"] == 0
 
 
