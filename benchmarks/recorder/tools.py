@@ -13,8 +13,8 @@ from typing import Any
 import coverage
 from opentelemetry.context.context import Context
 
-from otel_coverage.recording import CurrentRecording, Engine, implementation, open_engine
-from otel_coverage.recording.choosing import PURE_PYTHON
+from otel_coverage.recording import CurrentRecording, Engine, open_engine, select_backend
+from otel_coverage.recording.backend import PURE_PYTHON
 from otel_coverage.settings import EngineChoice, Granularity
 from otel_coverage.source import SourceTree
 
@@ -220,7 +220,7 @@ def tools() -> Iterable[Tool]:
     yield Plain()
     if sys.version_info >= (3, 12):
         yield OursUntraced(UNTRACED, "line")
-        if implementation().name == "c":
+        if select_backend().name == "c":
             yield Ours("ours in C, functions", "function")
             yield Ours("ours in C, lines", "line")
         yield Ours("ours in Python, functions", "function", in_python=True)

@@ -19,8 +19,7 @@ from otel_coverage import __version__
 from otel_coverage.cli.application import application_lines
 from otel_coverage.coveragepy import wants_branches
 from otel_coverage.errors import ConfigurationError, OtelCoverageError, UnreachableError
-from otel_coverage.recording import implementation, open_engine
-from otel_coverage.recording.ways import NO_BRANCHES
+from otel_coverage.recording import branch_edges, open_engine, select_backend
 from otel_coverage.revision import revision_of
 from otel_coverage.settings import ENVIRONMENT_PREFIX, PYPROJECT_TABLE, Settings
 from otel_coverage.source import SourceTree
@@ -114,13 +113,15 @@ def _engine(settings: Settings) -> Iterator[str]:
         reason = "sys.monitoring needs CPython 3.12"
     yield f"{name}, by {settings.granularity}: {reason}"
     if name == "monitoring":
-        callbacks = implementation()
-        yield f"callbacks in {callbacks.name.capitalize()}: {callbacks.reason}"
+        backend = select_backend()
+        yield f"callbacks in {backend.name.capitalize()}: {backend.reason}"
     if wanted and engine.branch:
         yield f"branches too: {settings.rcfile} says branch = true"
     elif wanted:
         reason = (
-            NO_BRANCHES if settings.granularity == "line" else "they come with lines: OTEL_COVERAGE_GRANULARITY=line"
+            branch_edges.UNSUPPORTED_REASON
+            if settings.granularity == "line"
+            else "they come with lines: OTEL_COVERAGE_GRANULARITY=line"
         )
         yield f"no branches, though {settings.rcfile} says branch = true: {reason}"
 

@@ -1,13 +1,14 @@
-"""The callbacks in C and in Python are told the same events in the same order: they answer, arm and find the same."""
+"""The callbacks in C and in Python get the same events in the same order: they answer, rearm and record the same."""
 
 from __future__ import annotations
 
 import dis
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import CodeType
 from typing import Any, cast
 
@@ -15,14 +16,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_coverage.recording.choosing import Implementation, callbacks_of
-from otel_coverage.recording.ways import SEES_BRANCHES
+from otel_coverage.recording import branch_edges
+from otel_coverage.recording.backend import Backend, callbacks_class
 
 pytestmark = pytest.mark.since(3, 12)
 
 FILE, ELSEWHERE = "/application/program.py", "/elsewhere/library.py"
 KEY = "recording"
-TOOL = 3  # never taken: what is told to sys.monitoring is only written down
+TOOL = 3  # never taken: calls of sys.monitoring are only noted
 
 SOURCE = (
     """
@@ -70,41 +71,37 @@ def codes_of(code: CodeType) -> Iterator[CodeType]:
 
 @dataclass
 class Side:
-    """One implementation, with a context of its own and all that it said to ``sys.monitoring``."""
+    """One backend, with a context of its own."""
 
     name: str
     granularity: str
     shape: str
-    alone: bool
-    restart_above: float
-    said: list[tuple[object, ...]] = field(default_factory=list)
+    single_tool: bool
 
     def __post_init__(self) -> None:
         events = sys.monitoring.events
-        starts = 0 if self.alone else events.PY_START | events.PY_RESUME
+        starts = 0 if self.single_tool else events.PY_START | events.PY_RESUME
         self.variable: ContextVar[Any] = ContextVar(self.name)
         self.context = copy_context()
-        self.marks: list[Any] = []
-        self.callbacks = callbacks_of(Implementation(self.name, ""))(  # type: ignore[arg-type]
+        self.slots: list[Any] = []
+        self.callbacks = callbacks_class(Backend(self.name, ""))(  # type: ignore[arg-type]
             tool=TOOL,
-            events=starts | (0 if self.granularity == "function" else events.LINE) | self.ways(),
+            events=starts | (0 if self.granularity == "function" else events.LINE) | self.edges(),
             variable=self.variable,
             key=None if self.shape == "bare" else KEY,
-            is_wanted=lambda name: name == FILE,
-            restart_above=self.restart_above,
-            alone=self.alone,
+            should_trace=lambda name: name == FILE,
+            single_tool=self.single_tool,
         )
 
-    def ways(self) -> int:
-        """The events of ways out of instructions, where they are wanted."""
-        wanted = ("BRANCH_LEFT", "BRANCH_RIGHT", "PY_RETURN") if self.granularity == "branch" and SEES_BRANCHES else ()
-        return sum(getattr(sys.monitoring.events, name) for name in wanted)
+    def edges(self) -> int:
+        """The events of branch edges, where they are recorded."""
+        return sum(branch_edges.EVENT_CALLBACKS) if self.granularity == "branch" else 0
 
     def found(self, chosen: int) -> object:
         """What the context holds while that recording runs."""
-        if chosen >= len(self.marks):
+        if chosen >= len(self.slots):
             return (None, {}, {KEY: None}, {"other": 1})[chosen % 4] if self.shape != "bare" else None
-        recording = Slotted(self.marks[chosen]) if chosen % 2 else Plain(self.marks[chosen])
+        recording = Slotted(self.slots[chosen]) if chosen % 2 else Plain(self.slots[chosen])
         shapes: dict[str, Callable[[], object]] = {
             "bare": lambda: recording,
             "dict": lambda: {KEY: recording},
@@ -114,15 +111,15 @@ class Side:
 
 
 class Plain:
-    def __init__(self, mark: object) -> None:
-        self.mark = mark
+    def __init__(self, slot: object) -> None:
+        self.slot = slot
 
 
 class Slotted:
-    __slots__ = ("_other", "mark")
+    __slots__ = ("_other", "slot")
 
-    def __init__(self, mark: object) -> None:
-        self.mark = mark
+    def __init__(self, slot: object) -> None:
+        self.slot = slot
 
 
 class Mapping:
@@ -139,9 +136,9 @@ class Mapping:
 
 
 @contextmanager
-def written_down(restarts: int) -> Iterator[list[tuple[object, ...]]]:
-    """What is told to ``sys.monitoring``; after that many restarts it can make no more."""
-    said: list[tuple[object, ...]] = []
+def noted_calls(restarts: int) -> Iterator[list[tuple[object, ...]]]:
+    """The calls of ``sys.monitoring``, which are not made; after that many restarts the next one fails."""
+    calls: list[tuple[object, ...]] = []
     done = 0
 
     def restart_events() -> None:
@@ -149,57 +146,58 @@ def written_down(restarts: int) -> Iterator[list[tuple[object, ...]]]:
         if done == restarts:
             raise OverflowError("events set too many times")
         done += 1
-        said.append(("restart",))
+        calls.append(("restart",))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys.monitoring, "set_local_events", lambda *told: said.append(told))
+        patch.setattr(sys.monitoring, "set_local_events", lambda *arguments: calls.append(arguments))
         patch.setattr(sys.monitoring, "restart_events", restart_events)
-        yield said
+        patch.setattr(callbacks_class(Backend("python", "")), "restart_above", math.inf)  # as in C
+        yield calls
 
 
-def told(side: Side, step: tuple[Any, ...], codes: list[CodeType]) -> object:
-    """One step, and what came of it."""
+def take(side: Side, step: tuple[Any, ...], codes: list[CodeType]) -> object:
+    """Take one step and return its result."""
     what, first, second = step
     code = codes[first % len(codes)]
-    places = places_of(code, "RESUME")
+    starts = offsets_of(code, "RESUME")
     lines = sorted({line for _, _, line in code.co_lines() if line})
     callbacks = side.callbacks
     if what == "begins":
-        side.marks.append(callbacks.join())
+        side.slots.append(callbacks.begin())
         return None
     if what in ("ends", "is read"):
-        if not side.marks:
+        if not side.slots:
             return None
-        mark = side.marks[first % len(side.marks)]
+        slot = side.slots[first % len(side.slots)]
         if what == "is read":
-            return comparable(callbacks.read(mark))
-        return comparable(callbacks.leave(mark))
+            return comparable(callbacks.read(slot))
+        return comparable(callbacks.end(slot))
     if what == "runs":
-        side.context.run(side.variable.set, side.found(first % (len(side.marks) + 4)))
+        side.context.run(side.variable.set, side.found(first % (len(side.slots) + 4)))
         return None
     if what == "forks":
-        callbacks.reset(side.marks)
+        callbacks.reset(side.slots)
         return None
     if what == "line":
         if side.granularity == "function":
             return None  # there are no such events
         return side.context.run(callbacks.on_line, code, lines[second % len(lines)])
-    if what == "way":
-        if not side.ways():
+    if what == "edge":
+        if not side.edges():
             return None
-        taken: list[tuple[Callable[..., object], int]] = []
+        edges: list[tuple[Callable[..., object], int]] = []
         for source, _left, _right in cast(Any, code).co_branches():
-            taken += [(callbacks.on_left, source), (callbacks.on_right, source)]
-        taken += [(callbacks.on_return, offset) for offset in places_of(code, "RETURN_VALUE")]
-        event, offset = taken[second % len(taken)]
+            edges += [(callbacks.on_left, source), (callbacks.on_right, source)]
+        edges += [(callbacks.on_return, offset) for offset in offsets_of(code, "RETURN_VALUE")]
+        event, offset = edges[second % len(edges)]
         return side.context.run(event, code, offset, 0)
     if what == "throw":
         return side.context.run(callbacks.on_throw, code, second % (len(code.co_code) // 2) * 2, ValueError())
     event = callbacks.on_start if what == "start" else callbacks.on_discovery
-    return side.context.run(event, code, places[second % len(places)] if places else 0)
+    return side.context.run(event, code, starts[second % len(starts)] if starts else 0)
 
 
-def places_of(code: CodeType, name: str) -> list[int]:
+def offsets_of(code: CodeType, name: str) -> list[int]:
     return [offset for offset in range(0, len(code.co_code), 2) if code.co_code[offset] == dis.opmap[name]]
 
 
@@ -207,7 +205,7 @@ def comparable(read: list[tuple[CodeType, Any]]) -> list[tuple[int, list[int]]]:
     return [(id(code), sorted(lines)) for code, lines in read]
 
 
-EVENTS = ("start", "start", "line", "line", "line", "way", "way", "throw", "discovery")
+EVENTS = ("start", "start", "line", "line", "line", "edge", "edge", "throw", "discovery")
 STEPS = st.lists(
     st.tuples(
         st.sampled_from((*EVENTS, "begins", "runs", "runs", "ends", "is read", "forks")),
@@ -225,33 +223,31 @@ STEPS = st.lists(
     few=st.lists(st.integers(0, 14), min_size=1, max_size=3),
     granularity=st.sampled_from(("line", "branch", "function")),
     shape=st.sampled_from(("bare", "dict", "mapping")),
-    alone=st.booleans(),
-    restart_above=st.sampled_from((0.0, 0.5, 1e9)),
+    single_tool=st.booleans(),
     restarts=st.sampled_from((0, 2, 1000)),
 )
-def test_both_decide_alike(
+def test_both_backends_decide_alike(
     steps: list[tuple[Any, ...]],
     few: list[int],
     granularity: str,
     shape: str,
-    alone: bool,
-    restart_above: float,
+    single_tool: bool,
     restarts: int,
 ) -> None:
     every = [*codes_of(compile(SOURCE, FILE, "exec")), compile("x = 1", ELSEWHERE, "exec")]
     codes = [every[number % len(every)] for number in few]
     answers = []
     for name in ("python", "c"):
-        with written_down(restarts) as said:
-            side = Side(name, granularity, shape, alone, restart_above)
+        with noted_calls(restarts) as calls:
+            side = Side(name, granularity, shape, single_tool)
             seen: list[object] = []
             for step in (("begins", 0, 0), ("runs", 0, 0), *steps):
                 try:
-                    seen.append(told(side, step, codes))
+                    seen.append(take(side, step, codes))
                 except OverflowError as error:
                     seen.append(str(error))
-            for mark in side.marks:
-                seen.append(comparable(side.callbacks.leave(mark)))  # noqa: PERF401
+            for slot in side.slots:
+                seen.append(comparable(side.callbacks.end(slot)))  # noqa: PERF401
             side.callbacks.disarm()
-        answers.append((seen, [(*what[:1], id(what[1]), *what[2:]) if len(what) > 1 else what for what in said]))
+        answers.append((seen, [(*call[:1], id(call[1]), *call[2:]) if len(call) > 1 else call for call in calls]))
     assert answers[0] == answers[1]

@@ -54,7 +54,7 @@ def test_a_hundred_thousand_recordings_leave_no_memory_behind(program: ModuleTyp
         try:
             record(100)
             before = tracemalloc.get_traced_memory()[0]
-            record(100_000 if kind.way == "toggles" else 10_000)
+            record(100_000 if kind.rearming == "toggles" else 10_000)
             gc.collect()
             after = tracemalloc.get_traced_memory()[0]
         finally:
@@ -139,7 +139,7 @@ def test_when_the_interpreter_can_restart_no_more_recording_goes_on(
                 assert {symbol.qualname for symbol in recording.executed().functions} == {"f0", "f1"}
                 assert recording.executed().lines["program.py"] == lines_of(program, "f0") | lines_of(program, "f1")
             else:
-                assert kind.way == "one tool"  # which needs restarts, and says so
+                assert kind.rearming == "single_tool"  # which needs restarts
 
 
 def test_callbacks_that_nobody_holds_any_more_are_freed(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +17,7 @@ import pytest
 from opentelemetry import context as otel_context
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 
-from otel_coverage.recording import CurrentRecording, open_engine
+from otel_coverage.recording import CurrentRecording, Recording, open_engine
 from otel_coverage.source import SourceTree
 from tests.recording.oracle import Oracle, Ran, Step
 from tests.recording.recorder import COVERAGE, ENGINES, MONITORING, Kind, Recorder, imported
@@ -93,7 +93,7 @@ def test_tasks_that_take_turns_on_one_loop_are_exact(
             assert ran.difference(wanted[f"{n}"]) == {}, n
 
 
-def test_engine_coverage_says_that_tasks_are_beyond_it(program: ModuleType, tmp_path: Path) -> None:
+def test_engine_coverage_says_that_it_cannot_follow_tasks(program: ModuleType, tmp_path: Path) -> None:
     async def serve() -> str:
         with recorder.recording() as recording:
             await program.request(1)
@@ -114,6 +114,13 @@ def test_threads_and_pools_that_opentelemetry_instruments_work_for_the_recording
         frozenset({("carried.py", "work", 5), ("carried.py", "helper", 10), ("carried.py", "other", 12)}),
         frozenset(("carried.py", line) for line in (6, 7, 8, 10, 13)),
     )
+
+    def followed(function: Callable[[int], object], n: int) -> None:
+        recording = current.get()
+        assert recording is not None
+        with opened.follow(recording):
+            function(n)
+
     ThreadingInstrumentor().instrument()
     opened = open_engine(engine.choice, "line", SourceTree([str(tmp_path)]), current)
     try:
@@ -122,10 +129,10 @@ def test_threads_and_pools_that_opentelemetry_instruments_work_for_the_recording
             for _ in range(3):
                 recording = opened.begin()
                 token = otel_context.attach(otel_context.set_value(key, recording))
-                thread = threading.Thread(target=program.work, args=(1,))
+                thread = threading.Thread(target=followed, args=(program.work, 1))
                 thread.start()
                 thread.join()
-                early.submit(program.work, 2).result()
+                early.submit(followed, program.work, 2).result()
                 otel_context.detach(token)
                 early.submit(program.other, 3).result()
                 opened.end(recording)
@@ -133,9 +140,9 @@ def test_threads_and_pools_that_opentelemetry_instruments_work_for_the_recording
                 assert Ran.of(recording.executed()).difference(wanted) == {}
             recording = opened.begin()
             token = otel_context.attach(otel_context.set_value(key, recording))
-            early.submit(program.other, 1).result()
+            early.submit(followed, program.other, 1).result()
             with ThreadPoolExecutor(1) as late:
-                late.submit(program.helper, 1).result()
+                late.submit(followed, program.helper, 1).result()
             otel_context.detach(token)
             opened.end(recording)
             assert {name for _, name, _ in Ran.of(recording.executed()).functions} == {"other", "helper"}
@@ -144,13 +151,70 @@ def test_threads_and_pools_that_opentelemetry_instruments_work_for_the_recording
         ThreadingInstrumentor().uninstrument()
 
 
-def test_engine_coverage_says_that_work_left_for_a_pool_without_its_context(
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_a_thread_that_follows_two_recordings_in_turns_keeps_them_apart(
+    program: ModuleType, engine: Kind, tmp_path: Path
+) -> None:
+    with Recorder(engine, tmp_path) as recorder, ThreadPoolExecutor(1) as pool:
+
+        def follow(recording: Recording, function: Callable[[int], object]) -> None:
+            with recorder.under(recording), recorder.engine.follow(recording):
+                function(1)
+            program.work(2)  # nobody's
+
+        for _ in range(3):
+            with recorder.recording() as first:
+                pool.submit(follow, first, program.helper).result()
+                with recorder.recording() as second:
+                    pool.submit(follow, second, program.other).result()
+                    pool.submit(follow, first, program.helper).result()
+            assert (first.incomplete, second.incomplete) == (None, None)
+            assert [{name for _, name, _ in Ran.of(each.executed()).functions} for each in (first, second)] == [
+                {"helper"},
+                {"other"},
+            ]
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_what_follows_a_recording_that_ended_is_left_alone(program: ModuleType, engine: Kind, tmp_path: Path) -> None:
+    with Recorder(engine, tmp_path) as recorder:
+        with recorder.recording() as recording:
+            program.helper(1)
+        with recorder.under(recording), recorder.engine.follow(recording):
+            program.other(1)
+        assert recording.incomplete is None
+        assert {name for _, name, _ in Ran.of(recording.executed()).functions} == {"helper"}
+        assert sys.gettrace() is None
+
+
+def test_engine_coverage_stops_tracing_where_followed_work_raises(program: ModuleType, tmp_path: Path) -> None:
+    with Recorder(COVERAGE, tmp_path) as recorder, ThreadPoolExecutor(1) as pool:
+
+        def fail(recording: Recording) -> None:
+            with pytest.raises(ZeroDivisionError), recorder.under(recording), recorder.engine.follow(recording):
+                program.helper(1 / 0)
+            assert sys.gettrace() is None
+            program.work(1)
+
+        with recorder.recording() as recording:
+            pool.submit(fail, recording).result()
+        assert recording.incomplete is None
+        assert Ran.of(recording.executed()) == Ran()
+
+
+def test_engine_coverage_says_that_work_on_another_thread_has_not_its_context(
     program: ModuleType, tmp_path: Path
 ) -> None:
     with Recorder(COVERAGE, tmp_path) as recorder, ThreadPoolExecutor(1) as pool:
+
+        def work(recording: Recording) -> None:
+            with recorder.engine.follow(recording):
+                program.work(1)
+
         with recorder.recording() as recording:
-            pool.submit(program.work, 1).result()
-        assert "pool of threads" in str(recording.incomplete)
+            pool.submit(work, recording).result()
+        assert recording.incomplete is not None
+        assert recording.incomplete.reason == "context_lost"
         assert Ran.of(recording.executed()) == Ran()
 
 
@@ -162,7 +226,7 @@ def test_greenlets_that_take_turns_are_exact_or_said_not_to_be(engine: Kind, ora
         "        time.sleep(0)\n    return n\n\ndef helper(n): return n\n"
     )
     wanted = oracle.ask(tmp_path, "green", [Step(f"{n}", "call", "request", (n,)) for n in range(5)])
-    command = [sys.executable, "-m", "tests.recording.gevent_process", str(tmp_path), engine.choice, engine.written_in]
+    command = [sys.executable, "-m", "tests.recording.gevent_process", str(tmp_path), engine.choice, engine.backend]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=root)
     assert done.returncode == 0, done.stderr

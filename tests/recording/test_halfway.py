@@ -1,4 +1,4 @@
-"""Recordings that meet code halfway: begun amid it, or resuming what was not begun in them."""
+"""Recordings that begin inside running code, or resume code that another recording entered."""
 
 from __future__ import annotations
 
@@ -90,19 +90,19 @@ def test_what_follows_the_yield_that_code_was_met_at_is_seen_beside_a_recording_
         assert recording.executed().lines == {"halfway.py": {9, 10, 11}}
 
 
-@pytest.mark.parametrize("kind", [each for each in MONITORING if each.values[0].way != "toggles"], ids=str)
-def test_code_entered_just_before_a_restart_is_armed_as_if_there_were_none(
+@pytest.mark.parametrize("kind", [each for each in MONITORING if each.values[0].rearming != "toggles"], ids=str)
+def test_code_entered_just_before_a_restart_is_rearmed_as_without_one(
     program: ModuleType, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     restart = sys.monitoring.restart_events
     before_it: list[Callable[[], object]] = []
 
-    def restart_after_all_that() -> None:
+    def restart_afterwards() -> None:
         while before_it:
             before_it.pop()()
         restart()
 
-    monkeypatch.setattr(sys.monitoring, "restart_events", restart_after_all_that)
+    monkeypatch.setattr(sys.monitoring, "restart_events", restart_afterwards)
     with Recorder(kind, tmp_path) as recorder, recorder.recording() as first, recorder.recording() as second:
         for recording in (first, second):
             with recorder.under(recording):

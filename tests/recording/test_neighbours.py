@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import Any
 import coverage
 import pytest
 
+from otel_coverage.recording.backend import PURE_PYTHON
 from tests.recording.oracle import Oracle, Ran, Step
 from tests.recording.recorder import COVERAGE, ENGINES, MONITORING, Kind, Recorder, TakenTools, imported
 
@@ -41,12 +43,13 @@ SCRIPT = """
 import json, sys
 from contextvars import ContextVar
 from otel_coverage.recording import CurrentRecording, open_engine
+from otel_coverage.recording.callbacks import Callbacks
 from otel_coverage.source import SourceTree
 import neighbour
 
 variable = ContextVar("recording", default=None)
+Callbacks.restart_above = float(sys.argv[2])
 engine = open_engine("monitoring", "line", SourceTree([sys.argv[1]]), CurrentRecording(variable))
-engine.restart_above = float(sys.argv[2])
 found = []
 for n in (1, 3, 1, 0, 3):
     recording = engine.begin()
@@ -75,17 +78,18 @@ def wanted(program: ModuleType, oracle: Oracle, tmp_path: Path) -> dict[str, Ran
 
 
 @pytest.mark.since(3, 12)
-@pytest.mark.parametrize("restart_above", ["0", "1e9"])
+@pytest.mark.parametrize(("backend", "restart_above"), [("python", "0"), ("python", "1e9"), ("c", "1e9")])
 @pytest.mark.parametrize("core", ["ctrace", "sysmon"])
 def test_under_coverage_run_both_find_what_they_find_alone(
-    core: str, restart_above: str, program: ModuleType, wanted: dict[str, Ran], tmp_path: Path
+    core: str, backend: str, restart_above: str, program: ModuleType, wanted: dict[str, Ran], tmp_path: Path
 ) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     rcfile = tmp_path / "rcfile"
     rcfile.write_text(f"[run]\ncore = {core}\ndata_file = {tmp_path / 'data'}\ninclude = {tmp_path}/neighbour.py\n")
     command = [sys.executable, "-m", "coverage", "run", f"--rcfile={rcfile}", str(script), str(tmp_path), restart_above]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    environment = {**os.environ, PURE_PYTHON: "1" if backend == "python" else "0"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [
         [sorted(name for _, name, _ in ran.functions), sorted(line for _, line in ran.lines)]
