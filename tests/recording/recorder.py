@@ -114,7 +114,7 @@ class Recorder:
         assert recording.incomplete is None
         return Ran.of(recording.executed())
 
-    def wanted(self, ran: Ran) -> Ran:
+    def expected(self, ran: Ran) -> Ran:
         """The part of it that this granularity records."""
         return ran if self.granularity == "line" else ran.without_lines()
 

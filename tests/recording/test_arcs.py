@@ -27,8 +27,8 @@ from otel_coverage.recording import Arc, Executed
 from tests.recording.oracle import Oracle, Step
 from tests.recording.programs import programs, requests
 from tests.recording.recorder import COVERAGE, MONITORING, Kind, Recorder, attempt, imported
-from tests.recording.test_alone import NUMBERS, PROGRAMS, entry_points
-from tests.recording.test_drawn_programs import drawn, loaded
+from tests.recording.test_generated_programs import drawn, loaded
+from tests.recording.test_sequential import NUMBERS, PROGRAMS, entry_points
 from tests.recording.test_threads import KINDS, on_threads
 
 BRANCHES = tuple(pytest.param(*parameters.values, marks=pytest.mark.since(3, 14)) for parameters in MONITORING)
@@ -85,12 +85,12 @@ def reported(filename: str, arcs: frozenset[Arc]) -> tuple[set[int], set[Arc]]:
     return analysis.missing, {(line, to) for line, ends in analysis.executed_branch_arcs().items() for to in ends}
 
 
-class Alone:
+class Reference:
     """What coverage.py finds of requests alone.
 
     Args:
-        oracle: whom to ask.
-        kind: what is held against it.
+        oracle: coverage.py.
+        kind: the engine that is compared with it.
         folder: where the program is.
         module: the program.
         calls: the requests: function and number.
@@ -141,7 +141,7 @@ def test_each_way_of_running_code_takes_the_arcs_that_coverage_finds(
     with imported(tmp_path, name) as module:
         names = KINDS if name == "shop" else entry_points(module)
         asked = [(function, number) for function in names for number in NUMBERS]
-        alone = Alone(oracle, kind, tmp_path, name, asked)
+        alone = Reference(oracle, kind, tmp_path, name, asked)
         with Recorder(kind, tmp_path, branch=True) as recorder:
             for _ in range(2):  # the second time around everything was switched off before
                 for function, number in asked:
@@ -184,7 +184,7 @@ except AttributeError: pass
 def test_what_an_import_runs_takes_the_arcs_that_coverage_finds(kind: Kind, oracle: Oracle, tmp_path: Path) -> None:
     (tmp_path / "late.py").write_text(IMPORTED)
     (tmp_path / "importing.py").write_text("def importing(n):\n    import late\n    return late.Full().one()\n")
-    alone = Alone(oracle, kind, tmp_path, "importing", [("importing", 1)])
+    alone = Reference(oracle, kind, tmp_path, "importing", [("importing", 1)])
     for _ in range(2):
         with imported(tmp_path, "importing") as module, Recorder(kind, tmp_path, branch=True) as recorder:
             executed = record(recorder, module.importing, 1)
@@ -197,7 +197,7 @@ NUMBERS_THROUGH = tuple(range(32))
 
 def each_path_through(program: ModuleType, kind: Kind, oracle: Oracle, folder: Path) -> dict[int, Executed]:
     """What each number alone is recorded as, once that is known to be what coverage.py finds."""
-    alone = Alone(oracle, kind, folder, "branches", [("through", number) for number in NUMBERS_THROUGH])
+    alone = Reference(oracle, kind, folder, "branches", [("through", number) for number in NUMBERS_THROUGH])
     recorded = {}
     for number in NUMBERS_THROUGH:
         with Recorder(kind, folder, branch=True) as recorder:
@@ -236,7 +236,7 @@ def test_eight_threads_that_take_different_paths_through_one_function_are_all_ex
 
 @pytest.mark.usefixtures("switching_all_the_time")
 @pytest.mark.parametrize("kind", BRANCHES, ids=str)
-def test_recordings_that_idle_or_span_many_requests_disturb_nobodys_arcs(
+def test_recordings_that_idle_or_span_many_requests_disturb_no_arcs_of_others(
     program: ModuleType, kind: Kind, oracle: Oracle, tmp_path: Path
 ) -> None:
     alone = each_path_through(program, kind, oracle, tmp_path)
@@ -271,7 +271,7 @@ def test_drawn_requests_on_threads_take_the_arcs_that_coverage_finds(
     program = data.draw(programs().filter(lambda program: "function" in program.functions.values()))
     asked = data.draw(requests(program))
     with loaded(program) as (folder, module):
-        alone = Alone(oracle, kind, folder, "drawn", asked)
+        alone = Reference(oracle, kind, folder, "drawn", asked)
         with Recorder(kind, folder, branch=True) as recorder:
 
             def serve(first: int) -> None:
@@ -342,7 +342,7 @@ def test_code_that_a_recording_did_not_enter_because_it_began_inside_has_no_arcs
     program: ModuleType, kind: Kind, tmp_path: Path
 ) -> None:
     with Recorder(kind, tmp_path, branch=True) as recorder:
-        wanted = record(recorder, program.calling, time.time, 0)
+        expected = record(recorder, program.calling, time.time, 0)
         begun = []
 
         def begin() -> None:
@@ -354,8 +354,8 @@ def test_code_that_a_recording_did_not_enter_because_it_began_inside_has_no_arcs
         recorder.engine.end(begun[0])
         assert not begun[0].executed()
         assert arcs_of(before.executed()) == set()
-        assert record(recorder, program.calling, time.time, 0) == wanted
-        assert arcs_of(wanted) == {(28, 30), (30, -26)}
+        assert record(recorder, program.calling, time.time, 0) == expected
+        assert arcs_of(expected) == {(28, 30), (30, -26)}
 
 
 @pytest.mark.parametrize("kind", BRANCHES, ids=str)
@@ -424,8 +424,8 @@ def test_each_edge_has_the_arc_that_coverage_makes_of_it(module: str) -> None:
         ours, theirs = BranchEdges(code), BranchArcResolver(code, bytes_to_lines(code), {})
         for source, left, right in code.co_branches():  # type: ignore[attr-defined]
             for side, target in ((LEFT, left), (RIGHT, right)):
-                found, wanted = ours.arcs([edge_id(source, side)]), theirs.resolve(source, target)
-                if found != ({wanted} if wanted else set()):
-                    different.append((code, source, side, found, wanted))
+                found, expected = ours.arcs([edge_id(source, side)]), theirs.resolve(source, target)
+                if found != ({expected} if expected else set()):
+                    different.append((code, source, side, found, expected))
     assert len(codes) > 50
     assert different == []

@@ -42,8 +42,8 @@ def run(*command: str, cwd: Path, **environment: str) -> str:
 
 def test_where_a_compiler_is_the_callbacks_in_c_serve(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OTEL_COVERAGE_PURE_PYTHON", raising=False)
-    wanted = "c" if HAS_COMPILER and not sysconfig.get_config_var("Py_GIL_DISABLED") else "python"
-    assert select_backend().name == wanted, "built by: pip install --editable ."
+    expected = "c" if HAS_COMPILER and not sysconfig.get_config_var("Py_GIL_DISABLED") else "python"
+    assert select_backend().name == expected, "built by: pip install --editable ."
 
 
 def test_they_compile_without_a_warning(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_without_a_compiler_the_package_is_built_and_says_that_python_serves(tmp
     assert "compiler" in said
 
 
-def test_callbacks_in_c_that_do_not_load_are_no_reason_to_fail(tmp_path: Path) -> None:
+def test_where_the_callbacks_in_c_do_not_load_those_in_python_serve(tmp_path: Path) -> None:
     copy = copy_of_the_package(tmp_path)
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
     (copy / "otel_coverage" / "recording" / f"_callbacks{suffix}").write_bytes(b"made for another machine")
@@ -102,6 +102,6 @@ os._exit(0)  # 3.12 dies at the end of any sub-interpreter that imported coverag
 
 
 @pytest.mark.parametrize(("kind", "isolated"), [("'isolated'", True), ("'legacy'", False)])
-def test_sub_interpreters_get_the_callbacks_in_python_and_are_told_why(kind: str, isolated: bool) -> None:
+def test_sub_interpreters_get_the_callbacks_in_python_with_the_reason(kind: str, isolated: bool) -> None:
     said = run(sys.executable, "-c", SUB_INTERPRETERS.format(kind=kind, isolated=isolated), cwd=ROOT)
     assert said.startswith("python: the callbacks in C do not load") or not HAS_COMPILER

@@ -23,7 +23,7 @@ def make(n):
 
 
 @pytest.mark.parametrize("kind", ENGINES, ids=str)
-def test_threads_whose_code_is_just_being_discovered_do_not_notice(kind: Kind, tmp_path: Path) -> None:
+def test_threads_whose_code_is_being_discovered_are_not_disturbed(kind: Kind, tmp_path: Path) -> None:
     (tmp_path / "making.py").write_text(SOURCE)
     for number in range(FILES):
         (tmp_path / f"made_{number}.py").touch()
@@ -47,7 +47,7 @@ def test_threads_whose_code_is_just_being_discovered_do_not_notice(kind: Kind, t
             for thread in threads:
                 thread.start()
             for _ in range(ROUNDS):
-                # each engine looks up every file anew, and is gone while others are amid that
+                # each engine looks up every file anew, and is closed while other threads do
                 with Recorder(kind, tmp_path) as recorder, recorder.recording():
                     making.make(0)
         finally:

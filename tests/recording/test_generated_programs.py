@@ -1,4 +1,4 @@
-"""Programs and interleavings drawn at random, against coverage.py alone."""
+"""Programs and interleavings drawn at random, compared with coverage.py."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.recording.oracle import Oracle, Step
 from tests.recording.programs import Program, interleavings, programs, requests
 from tests.recording.recorder import ENGINES, MONITORING, Kind, Recorder, imported
-from tests.recording.test_crossing import play
+from tests.recording.test_resumed_code import play
 
 drawn = settings(
     max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -43,7 +43,7 @@ def test_drawn_requests_on_threads_are_exact(engine: Kind, oracle: Oracle, data:
     before = sys.getswitchinterval()
     with loaded(program) as (folder, module):
         steps = [Step(f"{name} {number}", "call", name, (number,)) for name, number in asked]
-        wanted = oracle.ask(folder, "drawn", steps)
+        expected = oracle.ask(folder, "drawn", steps)
         barrier = threading.Barrier(4)
         with Recorder(engine, folder) as recorder:
 
@@ -52,7 +52,7 @@ def test_drawn_requests_on_threads_are_exact(engine: Kind, oracle: Oracle, data:
                 for turn in range(3 * len(asked)):
                     name, number = asked[(first + turn) % len(asked)]
                     ran = recorder.ran(getattr(module, name), number)
-                    assert ran.difference(wanted[f"{name} {number}"]) == {}, (name, number)
+                    assert ran.difference(expected[f"{name} {number}"]) == {}, (name, number)
 
             sys.setswitchinterval(1e-6)
             try:
@@ -70,9 +70,9 @@ def test_drawn_interleavings_of_recordings_are_exact(engine: Kind, oracle: Oracl
     program = data.draw(programs())
     steps = data.draw(interleavings(program))
     with loaded(program) as (folder, module):
-        wanted = oracle.ask(folder, "drawn", steps)
+        expected = oracle.ask(folder, "drawn", steps)
         with Recorder(engine, folder) as recorder:
             for _ in range(2):
                 for context, ran in play(recorder, module, steps).items():
                     note(f"context {context!r}")
-                    assert ran.difference(wanted[context]) == {}
+                    assert ran.difference(expected[context]) == {}

@@ -36,7 +36,7 @@ def program(tmp_path: Path) -> Iterator[ModuleType]:
 
 
 @pytest.mark.parametrize("kind", MONITORING, ids=str)
-def test_lines_run_before_the_code_was_entered_are_neither_this_recordings_nor_the_next_ones(
+def test_lines_run_before_the_code_was_entered_belong_to_no_recording(
     program: ModuleType, kind: Kind, tmp_path: Path
 ) -> None:
     with Recorder(kind, tmp_path) as recorder:

@@ -1,4 +1,4 @@
-"""One request at a time: every way of running code, against coverage.py alone."""
+"""One request at a time: every way of running code, compared with coverage.py."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ def test_each_way_of_running_code_is_recorded_as_coverage_finds_it(
 ) -> None:
     requests = [(name, number) for name in entry_points(program) for number in NUMBERS]
     assert len(requests) > 10
-    wanted = oracle.ask(
+    expected = oracle.ask(
         tmp_path, program.__name__, [Step(f"{name} {number}", "call", name, (number,)) for name, number in requests]
     )
     with Recorder(engine, tmp_path, granularity) as recorder:
         for _ in range(2):  # the second time around everything was switched off before
             for name, number in requests:
                 ran = recorder.ran(getattr(program, name), number)
-                assert ran.difference(recorder.wanted(wanted[f"{name} {number}"])) == {}, (name, number)
+                assert ran.difference(recorder.expected(expected[f"{name} {number}"])) == {}, (name, number)

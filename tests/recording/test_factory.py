@@ -1,4 +1,4 @@
-"""Which engine serves, and what is said where none can."""
+"""Which engine serves, and the error where none can."""
 
 from __future__ import annotations
 

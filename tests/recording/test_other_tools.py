@@ -1,4 +1,4 @@
-"""Coverage tools, debuggers and profilers in the same process keep working, and so do we."""
+"""Coverage tools, debuggers and profilers in the same process keep working, and so does the recorder."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def program(tmp_path: Path) -> Iterator[ModuleType]:
 
 
 @pytest.fixture
-def wanted(program: ModuleType, oracle: Oracle, tmp_path: Path) -> dict[str, Ran]:
+def expected(program: ModuleType, oracle: Oracle, tmp_path: Path) -> dict[str, Ran]:
     return dict(oracle.ask(tmp_path, "neighbour", [Step(f"{n}", "call", "request", (n,)) for n in range(4)]))
 
 
@@ -81,7 +81,7 @@ def wanted(program: ModuleType, oracle: Oracle, tmp_path: Path) -> dict[str, Ran
 @pytest.mark.parametrize(("backend", "restart_above"), [("python", "0"), ("python", "1e9"), ("c", "1e9")])
 @pytest.mark.parametrize("core", ["ctrace", "sysmon"])
 def test_under_coverage_run_both_find_what_they_find_alone(
-    core: str, backend: str, restart_above: str, program: ModuleType, wanted: dict[str, Ran], tmp_path: Path
+    core: str, backend: str, restart_above: str, program: ModuleType, expected: dict[str, Ran], tmp_path: Path
 ) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
@@ -93,19 +93,19 @@ def test_under_coverage_run_both_find_what_they_find_alone(
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [
         [sorted(name for _, name, _ in ran.functions), sorted(line for _, line in ran.lines)]
-        for ran in (wanted["1"], wanted["3"], wanted["1"], wanted["0"], wanted["3"])
+        for ran in (expected["1"], expected["3"], expected["1"], expected["0"], expected["3"])
     ]
     data = coverage.CoverageData(str(tmp_path / "data"))
     data.read()
     definitions = {2, 10, 13, 15}
     assert set(data.lines(str(tmp_path / "neighbour.py")) or ()) == definitions | {
-        line for ran in wanted.values() for _, line in ran.lines
+        line for ran in expected.values() for _, line in ran.lines
     }
 
 
 @pytest.mark.parametrize("engine", MONITORING, ids=str)
 def test_a_debuggers_trace_function_sees_what_it_sees_without_us(
-    program: ModuleType, wanted: dict[str, Ran], engine: Kind, tmp_path: Path
+    program: ModuleType, expected: dict[str, Ran], engine: Kind, tmp_path: Path
 ) -> None:
     def traced() -> list[tuple[str, str, int]]:
         seen = []
@@ -127,12 +127,12 @@ def test_a_debuggers_trace_function_sees_what_it_sees_without_us(
         for _ in range(3):
             with recorder.recording() as recording:
                 assert traced() == alone
-            assert Ran.of(recording.executed()).difference(wanted["3"]) == {}
+            assert Ran.of(recording.executed()).difference(expected["3"]) == {}
 
 
 @pytest.mark.parametrize("engine", MONITORING, ids=str)
 def test_other_tools_of_sys_monitoring_count_what_they_count_without_us(
-    program: ModuleType, wanted: dict[str, Ran], engine: Kind, tmp_path: Path
+    program: ModuleType, expected: dict[str, Ran], engine: Kind, tmp_path: Path
 ) -> None:
     monitoring, tool = sys.monitoring, sys.monitoring.PROFILER_ID
     counts: list[tuple[str, int]] = []
@@ -147,7 +147,7 @@ def test_other_tools_of_sys_monitoring_count_what_they_count_without_us(
         alone, counts[:] = list(counts), []
         with Recorder(engine, tmp_path) as recorder:
             for _ in range(3):
-                assert recorder.ran(program.request, 3).difference(wanted["3"]) == {}
+                assert recorder.ran(program.request, 3).difference(expected["3"]) == {}
                 assert counts == alone
                 counts.clear()
         program.request(3)
@@ -175,7 +175,7 @@ def test_the_tool_ids_meant_for_others_stay_free(program: ModuleType, tmp_path: 
 
 @pytest.mark.since(3, 12)
 def test_without_a_free_tool_id_the_other_engine_records_and_the_recording_says_so(
-    program: ModuleType, wanted: dict[str, Ran], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    program: ModuleType, expected: dict[str, Ran], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Recorder(Kind("auto"), tmp_path) as recorder, TakenTools(leave=0), caplog.at_level(logging.ERROR):
         for n in (1, 3):
@@ -183,13 +183,13 @@ def test_without_a_free_tool_id_the_other_engine_records_and_the_recording_says_
                 program.request(n)
             assert recording.engine_name == "coverage"
             assert "no tool id" in str(recording.incomplete)
-            assert Ran.of(recording.executed()).difference(wanted[f"{n}"]) == {}
+            assert Ran.of(recording.executed()).difference(expected[f"{n}"]) == {}
     assert [record.message.count("somebody else") for record in caplog.records] == [6]
 
 
 @pytest.mark.since(3, 12)
 def test_without_a_free_tool_id_engine_monitoring_alone_records_nothing_and_says_so(
-    program: ModuleType, wanted: dict[str, Ran], tmp_path: Path, caplog: pytest.LogCaptureFixture
+    program: ModuleType, expected: dict[str, Ran], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Recorder(Kind("monitoring"), tmp_path) as recorder:
         with TakenTools(leave=0), caplog.at_level(logging.ERROR), recorder.recording() as recording:
@@ -197,7 +197,7 @@ def test_without_a_free_tool_id_engine_monitoring_alone_records_nothing_and_says
         assert "no tool id" in str(recording.incomplete)
         assert not recording.executed()
         assert len(caplog.records) == 1
-        assert recorder.ran(program.request, 1).difference(wanted["1"]) == {}  # now that the ids are free again
+        assert recorder.ran(program.request, 1).difference(expected["1"]) == {}  # now that the ids are free again
 
 
 def test_engine_coverage_leaves_a_debugger_alone_and_says_so(program: ModuleType, tmp_path: Path) -> None:

@@ -108,16 +108,16 @@ def play(recorder: Recorder, module: ModuleType, steps: Sequence[Step]) -> dict[
         pytest.param("call:called@a make:counting send@a send@b call:called@b send@a", id="called too"),
     ],
 )
-def test_what_is_resumed_under_another_recording_is_that_ones(
+def test_code_resumed_under_another_recording_belongs_to_that_one(
     steps: str, program: ModuleType, engine: Kind, oracle: Oracle, tmp_path: Path
 ) -> None:
     taken = [_step(word) for word in steps.split()]
-    wanted = oracle.ask(tmp_path, "crossing", taken)
+    expected = oracle.ask(tmp_path, "crossing", taken)
     with Recorder(engine, tmp_path) as recorder:
         for _ in range(3):
             ran = play(recorder, program, taken)
             for context in ran:
-                assert ran[context].difference(wanted[context]) == {}, context
+                assert ran[context].difference(expected[context]) == {}, context
 
 
 def _step(word: str) -> Step:

@@ -1,4 +1,4 @@
-"""What recordings leave behind: nothing. Callbacks in C and in Python alike."""
+"""Recordings leave no memory behind, with either backend."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_when_the_interpreter_can_restart_no_more_recording_goes_on(
                 assert kind.rearming == "single_tool"  # which needs restarts
 
 
-def test_callbacks_that_nobody_holds_any_more_are_freed(tmp_path: Path) -> None:
+def test_callbacks_without_references_are_freed(tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text("def f(): pass\n")
     for kind in MONITORING:
         with imported(tmp_path, "program") as program:

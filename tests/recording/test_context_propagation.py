@@ -74,7 +74,7 @@ def program(tmp_path: Path) -> Iterator[ModuleType]:
 def test_tasks_that_take_turns_on_one_loop_are_exact(
     program: ModuleType, engine: Kind, oracle: Oracle, tmp_path: Path
 ) -> None:
-    wanted = oracle.ask(tmp_path, "carried", [Step(f"{n}", "run", "request", (n,)) for n in range(4)])
+    expected = oracle.ask(tmp_path, "carried", [Step(f"{n}", "run", "request", (n,)) for n in range(4)])
 
     async def serve(n: int) -> tuple[int, Ran]:
         with recorder.recording() as recording:
@@ -90,7 +90,7 @@ def test_tasks_that_take_turns_on_one_loop_are_exact(
 
     with Recorder(engine, tmp_path) as recorder:
         for n, ran in asyncio.run(serve_all()):
-            assert ran.difference(wanted[f"{n}"]) == {}, n
+            assert ran.difference(expected[f"{n}"]) == {}, n
 
 
 def test_engine_coverage_says_that_it_cannot_follow_tasks(program: ModuleType, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_threads_and_pools_that_opentelemetry_instruments_work_for_the_recording
     key = otel_context.create_key("recording")
     runtime: Any = otel_context._RUNTIME_CONTEXT
     current = CurrentRecording(runtime._current_context, key)
-    wanted = Ran(
+    expected = Ran(
         frozenset({("carried.py", "work", 5), ("carried.py", "helper", 10), ("carried.py", "other", 12)}),
         frozenset(("carried.py", line) for line in (6, 7, 8, 10, 13)),
     )
@@ -137,7 +137,7 @@ def test_threads_and_pools_that_opentelemetry_instruments_work_for_the_recording
                 early.submit(program.other, 3).result()
                 opened.end(recording)
                 assert recording.incomplete is None
-                assert Ran.of(recording.executed()).difference(wanted) == {}
+                assert Ran.of(recording.executed()).difference(expected) == {}
             recording = opened.begin()
             token = otel_context.attach(otel_context.set_value(key, recording))
             early.submit(followed, program.other, 1).result()
@@ -160,7 +160,7 @@ def test_a_thread_that_follows_two_recordings_in_turns_keeps_them_apart(
         def follow(recording: Recording, function: Callable[[int], object]) -> None:
             with recorder.under(recording), recorder.engine.follow(recording):
                 function(1)
-            program.work(2)  # nobody's
+            program.work(2)  # untraced
 
         for _ in range(3):
             with recorder.recording() as first:
@@ -176,7 +176,7 @@ def test_a_thread_that_follows_two_recordings_in_turns_keeps_them_apart(
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
-def test_what_follows_a_recording_that_ended_is_left_alone(program: ModuleType, engine: Kind, tmp_path: Path) -> None:
+def test_following_a_recording_that_ended_records_nothing(program: ModuleType, engine: Kind, tmp_path: Path) -> None:
     with Recorder(engine, tmp_path) as recorder:
         with recorder.recording() as recording:
             program.helper(1)
@@ -202,7 +202,7 @@ def test_engine_coverage_stops_tracing_where_followed_work_raises(program: Modul
         assert Ran.of(recording.executed()) == Ran()
 
 
-def test_engine_coverage_says_that_work_on_another_thread_has_not_its_context(
+def test_engine_coverage_says_that_the_context_did_not_arrive_on_another_thread(
     program: ModuleType, tmp_path: Path
 ) -> None:
     with Recorder(COVERAGE, tmp_path) as recorder, ThreadPoolExecutor(1) as pool:
@@ -219,13 +219,13 @@ def test_engine_coverage_says_that_work_on_another_thread_has_not_its_context(
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
-def test_greenlets_that_take_turns_are_exact_or_said_not_to_be(engine: Kind, oracle: Oracle, tmp_path: Path) -> None:
+def test_greenlets_that_take_turns_are_exact_or_incomplete(engine: Kind, oracle: Oracle, tmp_path: Path) -> None:
     (tmp_path / "green.py").write_text(
         "import time\n\ndef request(n):\n    for number in range(n):\n        step(number)\n"
         "        time.sleep(0)\n    return helper(n) if n % 2 else n\n\ndef step(n):\n    if n == 2:\n"
         "        time.sleep(0)\n    return n\n\ndef helper(n): return n\n"
     )
-    wanted = oracle.ask(tmp_path, "green", [Step(f"{n}", "call", "request", (n,)) for n in range(5)])
+    expected = oracle.ask(tmp_path, "green", [Step(f"{n}", "call", "request", (n,)) for n in range(5)])
     command = [sys.executable, "-m", "tests.recording.gevent_process", str(tmp_path), engine.choice, engine.backend]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=root)
@@ -237,4 +237,4 @@ def test_greenlets_that_take_turns_are_exact_or_said_not_to_be(engine: Kind, ora
             assert "greenlets" in reason
         else:
             ran = Ran(frozenset(map(tuple, functions)), frozenset(map(tuple, lines)))
-            assert (ran.difference(wanted[f"{n}"]), reason) == ({}, None)
+            assert (ran.difference(expected[f"{n}"]), reason) == ({}, None)
