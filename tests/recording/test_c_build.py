@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,15 @@ def test_they_compile_without_a_warning(tmp_path: Path) -> None:
     strict = ["-Wall", "-Wextra", "-Werror", "-O2", "-fPIC"]
     include = f"-I{sysconfig.get_path('include')}"
     run(*COMPILER, *strict, include, "-c", *map(str, SOURCES.glob("*.c")), cwd=tmp_path)
+
+
+def test_the_source_distribution_holds_all_that_they_are_built_from(tmp_path: Path) -> None:
+    copy = copy_of_the_package(tmp_path)
+    run(sys.executable, "setup.py", "-q", "sdist", cwd=copy)
+    (archive,) = (copy / "dist").glob("*.tar.gz")
+    with tarfile.open(archive) as held:
+        names = {Path(name).name for name in held.getnames() if "/csrc/" in name}
+    assert names == {path.name for path in SOURCES.iterdir()}
 
 
 def test_without_a_compiler_the_package_is_built_and_says_that_python_serves(tmp_path: Path) -> None:
