@@ -1,4 +1,4 @@
-"""Who is let in, and what is left in the headers for others to read."""
+"""Which playback a request's headers name, and what is left in them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from opentelemetry.context import Context
 from otel_coverage.instrumentation.extraction import extract_playback
 from otel_coverage.settings import Settings
 from otel_coverage.tracing.log import log
-from otel_coverage.tracing.playback import Playback
-from otel_coverage.tracing.trust import sign
+from otel_coverage.tracing.playback import Playback, sign
 
 OPEN = Settings(enabled=True)
 GUARDED = Settings(enabled=True, token="secret")
@@ -84,7 +83,9 @@ def test_a_flood_of_malformed_slugs_is_logged_once(caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.WARNING, "otel_coverage"):
         for number in range(500):
             extract_playback(environ(x_profile_trace=f"NO SLUG {number}"), OPEN)
-    assert caplog.messages == ["coverage: request not traced: X-Profile-Trace holds no slug (1 so far)"]
+    assert caplog.messages == [
+        "coverage: request not traced: X-Profile-Trace is not a slug: [a-z0-9][a-z0-9._-]{0,127} (1 so far)"
+    ]
     assert log.counts["refused_requests"] == 500
 
 

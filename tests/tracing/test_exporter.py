@@ -21,9 +21,9 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_coverage.tracing.exporter import MESSAGE_BYTES, BoundedSpanExporter, CountingSpanProcessor
+from otel_coverage.tracing.batching import CountingSpanProcessor
+from otel_coverage.tracing.exporter import MESSAGE_BYTES, BoundedSpanExporter, span_size
 from otel_coverage.tracing.log import log
-from otel_coverage.tracing.sizes import span_size
 from tests.support.collector import Collector
 
 
@@ -97,7 +97,7 @@ def test_a_collector_that_is_down_loses_spans_and_says_so_once(
         assert not pipeline.processor.flush(30)
         pipeline.end_spans(2)
         assert not pipeline.processor.flush(30)
-    assert pipeline.exporter.delivery.refused == 5
+    assert pipeline.exporter.counts.lost == 5
     assert log.counts["lost_spans"] == 5
     ours = [record.getMessage() for record in caplog.records if record.name == "otel_coverage"]
     assert len(ours) == 1
@@ -113,7 +113,7 @@ def test_an_exporter_that_cannot_even_be_made_loses_spans_and_nothing_else(
     pipeline = pipelines(make)
     pipeline.end_spans(1)
     assert not pipeline.processor.flush(30)
-    assert pipeline.exporter.delivery.refused == 1
+    assert pipeline.exporter.counts.lost == 1
 
 
 def test_a_flush_that_takes_too_long_says_that_not_everything_went_out(pipelines: Callable[..., Pipeline]) -> None:
@@ -160,7 +160,8 @@ FORKS = """
 import os, sys
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
-from otel_coverage.tracing.exporter import BoundedSpanExporter, CountingSpanProcessor
+from otel_coverage.tracing.batching import CountingSpanProcessor
+from otel_coverage.tracing.exporter import BoundedSpanExporter
 exporter = BoundedSpanExporter(OTLPSpanExporter)
 processor = CountingSpanProcessor(exporter)
 provider = TracerProvider()
@@ -171,11 +172,11 @@ sent_before = "sent" in sys.argv and processor.flush(30)
 child = os.fork()
 if child == 0:
     tracer.start_span("of the child").end()
-    os._exit(0 if processor.flush(30) and exporter.delivery.delivered == 1 else 1)
+    os._exit(0 if processor.flush(30) and exporter.counts.delivered == 1 else 1)
 assert os.waitpid(child, 0)[1] == 0
 tracer.start_span("after the fork").end()
 assert processor.flush(30)
-assert exporter.delivery.delivered == 2
+assert exporter.counts.delivered == 2
 """
 
 
@@ -195,7 +196,8 @@ GREENLETS = """
 import sys
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from otel_coverage.tracing.exporter import BoundedSpanExporter, CountingSpanProcessor
+from otel_coverage.tracing.batching import CountingSpanProcessor
+from otel_coverage.tracing.exporter import BoundedSpanExporter
 memory = InMemorySpanExporter()
 processor = CountingSpanProcessor(BoundedSpanExporter(lambda: memory))
 provider = TracerProvider(shutdown_on_exit=False)
@@ -223,7 +225,7 @@ def test_spans_for_which_no_thread_could_be_started_are_counted_as_lost_and_the_
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", _no_more_threads)
         pipeline.end_spans(1)
-    assert pipeline.exporter.delivery.refused == 1
+    assert pipeline.exporter.counts.lost == 1
     pipeline.end_spans(1)
     assert not pipeline.processor.flush(10)  # one of the two is lost
     assert len(memory.get_finished_spans()) == 1

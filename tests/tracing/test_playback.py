@@ -9,8 +9,7 @@ from opentelemetry.context import Context
 from otel_coverage.settings import Settings
 from otel_coverage.slug import is_run_id, is_slug
 from otel_coverage.tracing.context import baggage_entries, playback_of, with_playback, without_playback
-from otel_coverage.tracing.playback import Playback
-from otel_coverage.tracing.trust import is_token, sign, verify
+from otel_coverage.tracing.playback import Playback, is_token, sign, verify
 
 
 @pytest.mark.parametrize("text", ["a", "0", "us-small-wbt-daymet-rap-wepp", "a.b_c-d", "a" * 128])
