@@ -72,9 +72,7 @@ def flush(timeout: float) -> bool:
         the SDK does not count what its exporters could not deliver.
     """
     if _ours:
-        outcomes = [
-            processor.flush(timeout) for processor in _ours
-        ]  # a list: all are flushed, whatever the first returns
+        outcomes = [processor.flush(timeout) for processor in _ours]  # a list: all are flushed
         return all(outcomes)
     theirs = {*_equipped, configured_provider()} - {None}
     outcomes = [provider.force_flush(int(timeout * 1000)) for provider in theirs if provider is not None]
