@@ -25,7 +25,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, TracerProvider
 from otel_coverage import __version__
 from otel_coverage.instrumentation.commands import following_forks
 from otel_coverage.instrumentation.patch import Patches
-from otel_coverage.instrumentation.propagation import FLUSH_SECONDS, entry_span, inject, is_traced, note_failure
+from otel_coverage.instrumentation.propagation import FLUSH_SECONDS, inject, is_traced, record_error, start_entry_span
 from otel_coverage.instrumentation.threads import Carried
 from otel_coverage.settings import Settings
 from otel_coverage.tracing.log import log
@@ -101,7 +101,7 @@ class Task:
                 try:
                     return self._function(*args, **kwargs)
                 except BaseException as error:
-                    note_failure(error)
+                    record_error(error)
                     raise
         finally:
             if self._must_flush:
@@ -118,7 +118,7 @@ class _Hooks:
 
     def attached(self, continuation: Continuation, function: object) -> AbstractContextManager[Span | None]:
         """What this process was asked for: a span, and a recording."""
-        return entry_span(
+        return start_entry_span(
             continuation.carrier,
             Context(),
             self._recorder,
@@ -210,7 +210,7 @@ class _Hooks:
                 if is_traced(self._recorder):  # a fork begins with what its parent was doing in its context
                     life.callback(otel_context.detach, otel_context.attach(Context()))
         except Exception as error:
-            log.failed("entry_span a trace in a process", error)
+            log.failed("continuing a trace in a process", error)
 
     def _pooled(self, pool: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
         if isinstance(pool, multiprocessing.pool.ThreadPool):

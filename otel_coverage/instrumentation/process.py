@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanKind, TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from otel_coverage import __version__
-from otel_coverage.tracing.context import playback_of, with_entry
+from otel_coverage.tracing.context import awaiting_span, playback_of, with_entry
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.recorder import Recorder
 
@@ -41,10 +41,11 @@ def continue_environment(recorder: Recorder, provider: TracerProvider, environ: 
         return
     entry = recorder.open(playback, SpanKind.INTERNAL)
     otel_context.attach(with_entry(context, entry, recorder.settings))
-    span = provider.get_tracer("otel_coverage", __version__).start_span(
-        f"process {Path(sys.executable).name}",
-        attributes={"process.pid": os.getpid(), "process.command_args": list(sys.orig_argv)},
-    )
+    with awaiting_span(entry):
+        span = provider.get_tracer("otel_coverage", __version__).start_span(
+            f"process {Path(sys.executable).name}",
+            attributes={"process.pid": os.getpid(), "process.command_args": list(sys.orig_argv)},
+        )
     otel_context.attach(trace.set_span_in_context(span))
     owner = os.getpid()
 

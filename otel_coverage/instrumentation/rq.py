@@ -21,7 +21,7 @@ from opentelemetry.util.types import AttributeValue
 from otel_coverage import __version__
 from otel_coverage.instrumentation.commands import following_forks
 from otel_coverage.instrumentation.patch import Patches
-from otel_coverage.instrumentation.propagation import FLUSH_SECONDS, entry_span, inject, note_failure
+from otel_coverage.instrumentation.propagation import FLUSH_SECONDS, inject, record_error, start_entry_span
 from otel_coverage.tracing.context import entry_of
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.provider import flush, prepare
@@ -87,7 +87,7 @@ class _Hooks:
         try:
             return perform(*args, **kwargs)
         except BaseException as error:
-            note_failure(error)
+            record_error(error)
             raise
 
     def run_sync(self, run: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -134,7 +134,7 @@ class _Hooks:
 
     def _consumed(self, job: Any, outside: Context) -> AbstractContextManager[Span | None]:
         """The job's context: a CONSUMER span below the span that made it, and a recording where it is traced."""
-        return entry_span(
+        return start_entry_span(
             job.meta.get(META_KEY) if isinstance(job.meta, dict) else None,
             outside,
             self._recorder,

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_coverage.tracing.exporter import BoundedSpanExporter, CountingSpanProcessor
+from otel_coverage.tracing.batching import CountingSpanProcessor
+from otel_coverage.tracing.exporter import BoundedSpanExporter
 from otel_coverage.tracing.provider import exporter_makers
 
 SERVICE = "otel-coverage-playback"
@@ -42,4 +43,4 @@ class Delivery:
             How many spans ended that no receiver has acknowledged.
         """
         self.provider.shutdown()
-        return sum(exporter.delivery.ended - exporter.delivery.delivered for exporter in self.exporters)
+        return sum(exporter.counts.ended - exporter.counts.delivered for exporter in self.exporters)

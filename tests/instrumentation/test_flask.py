@@ -99,7 +99,9 @@ def test_an_unknown_page_is_recorded_too(app: flask.Flask, spans: Spans) -> None
     assert functions(spans.only("server")) == {GET + "Middleware.__call__", GET + "before"}
 
 
-def test_a_request_that_is_answered_before_its_span_began_gets_a_span_of_ours(app: flask.Flask, spans: Spans) -> None:
+def test_a_request_that_a_middleware_answers_before_its_span_starts_gets_a_span_of_ours(
+    app: flask.Flask, spans: Spans
+) -> None:
     parent = f"00-{'1' * 32}-{'2' * 16}-01"
     assert get(app, "/goods?closed", traceparent=parent).status_code == 503
     span = spans.only("server")
@@ -159,7 +161,7 @@ def test_an_untraced_request_carries_nothing(app: flask.Flask, spans: Spans) -> 
 
 
 @pytest.mark.parametrize("slug", ["'; DROP TABLE otel_traces; --", "<script>alert(1)</script>", "x" * 5000])
-def test_a_slug_that_is_none_goes_on_untraced(slug: str, app: flask.Flask, spans: Spans) -> None:
+def test_a_request_with_a_malformed_slug_is_answered_untraced(slug: str, app: flask.Flask, spans: Spans) -> None:
     assert get(app, "/goods", **{"X-Profile-Trace": slug}).text == "apple, pear"
     (span,) = spans.ended
     assert not [name for name in span.attributes or {} if name.startswith(("coverage.", "playback."))]

@@ -25,8 +25,7 @@ import otel_coverage
 from otel_coverage.instrumentation.rq import META_KEY
 from otel_coverage.settings import Settings
 from otel_coverage.tracing.context import with_playback
-from otel_coverage.tracing.playback import Playback
-from otel_coverage.tracing.trust import sign
+from otel_coverage.tracing.playback import Playback, sign
 from tests.support.traced import STORE_FRONT, Spans, functions
 
 CHECKOUT = Playback("checkout", "run-1")

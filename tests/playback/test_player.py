@@ -15,7 +15,7 @@ from otel_coverage.playback import Outcome, Player, Profile, Step, Upload
 from otel_coverage.playback.jobs import JobStatus
 from otel_coverage.playback.playing import play_all
 from otel_coverage.settings import Settings
-from otel_coverage.tracing.trust import verify
+from otel_coverage.tracing.playback import verify
 from tests.playback.application import Application
 
 

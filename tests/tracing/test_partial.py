@@ -1,4 +1,4 @@
-"""What takes long is told of while it runs, so that it is not all lost with a process that is killed."""
+"""Partial sets: what runs long is written while it runs, so that a process that is killed does not lose all of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def wait_until(happened: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def test_what_runs_long_is_told_in_parts_that_add_up(
+def test_what_runs_long_is_written_in_parts_that_add_up(
     spans: Spans, store_front: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder, "PARTIAL_SECONDS", 0.02)
@@ -44,12 +44,12 @@ def test_what_runs_long_is_told_in_parts_that_add_up(
         goods.names()
         wait_until(lambda: len(spans.with_role("part")) == 2)
         goods.tag("x")
-    told = [functions(span) for span in [*spans.with_role("part"), *spans.with_role("consumer")]]
+    written = [functions(span) for span in [*spans.with_role("part"), *spans.with_role("consumer")]]
     assert spans.functions() == {"store_front.goods:price", "store_front.goods:names", "store_front.goods:tag"}
-    assert sum(map(len, told)) == 3, "each is told once"
+    assert sum(map(len, written)) == 3, "each function is written once"
 
 
-def test_what_is_over_soon_is_told_on_its_span_alone(spans: Spans, store_front: None) -> None:
+def test_what_ends_soon_is_written_on_its_span_alone(spans: Spans, store_front: None) -> None:
     goods = importlib.import_module("store_front.goods")
     otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT])
     context = with_playback(Context(), Playback("checkout"), Settings())
@@ -58,7 +58,7 @@ def test_what_is_over_soon_is_told_on_its_span_alone(spans: Spans, store_front: 
     assert [span.name for span in spans.ended] == ["short"]
 
 
-def test_nobody_watches_before_something_is_recorded(spans: Spans) -> None:
+def test_no_thread_runs_before_something_is_recorded(spans: Spans) -> None:
     otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT])
     installed = recorder.install(RECORDING)
-    assert installed._watch is None
+    assert installed._flusher is None
