@@ -47,7 +47,7 @@ def test_a_run_of_the_whole_suite_is_asked_for_every_row(groups: list[Mapping[st
 
 
 def test_a_row_that_did_not_run_fails_the_run_by_its_name() -> None:
-    one = "tests/instrumentation/test_propagation.py::test_what_a_message_asks_for_is_recorded_for_its_sender"
+    one = "tests/instrumentation/test_propagation.py::test_work_on_a_message_is_recorded_for_its_sender"
     done = run("--rows", "a road of one's own", one)
     assert done.returncode == 1
     said = [line for line in done.stdout.splitlines() if line.startswith("row did not run")]
