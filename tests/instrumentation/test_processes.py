@@ -6,13 +6,11 @@ import inspect
 import multiprocessing.forkserver
 import os
 import sys
-import types
 from pathlib import Path
 
 import pytest
 
-from otel_coverage.instrumentation import commands
-from otel_coverage.instrumentation.patch import Patches
+from otel_coverage.instrumentation.environment import child_environment
 from tests.support.collector import Collector, ReceivedSpan
 from tests.support.commands import RUN, call
 
@@ -92,12 +90,6 @@ COMMANDS = {
     "with a preexec_fn": "subprocess.run(COMMAND, check=True, preexec_fn=lambda: None)",
     "a shell": "subprocess.check_output(' '.join(COMMAND[:1]) + ' child.py', shell=True)",
     "os.popen": "os.popen(COMMAND[0] + ' child.py').close()",
-    "os.system": "os.system(' '.join(COMMAND))",
-    "os.posix_spawn": "os.waitpid(os.posix_spawn(COMMAND[0], COMMAND, os.environ), 0)",
-    "os.posix_spawnp": "os.waitpid(os.posix_spawnp(COMMAND[0], COMMAND, {**os.environ, 'OWN': '1'}), 0)",
-    "os.spawnv": "os.spawnv(os.P_WAIT, COMMAND[0], COMMAND)",
-    "os.spawnl": "os.spawnl(os.P_WAIT, COMMAND[0], *COMMAND)",
-    "os.spawnvpe": "os.spawnvpe(os.P_WAIT, COMMAND[0], COMMAND, {**os.environ, 'OWN': '1'})",
     "asyncio": "import asyncio; asyncio.run(asyncio.wait_for(spawned(), 30))",
     "a thread": "import threading as t; it = t.Thread(target=subprocess.run, args=(COMMAND,)); it.start(); it.join()",
     "gevent.subprocess": "import gevent.subprocess; gevent.subprocess.Popen(COMMAND).wait()",
@@ -123,6 +115,33 @@ chores.in_parent()
     assert family(spans) == {"first": [{"on_import", "in_parent"}], "others": [{"in_child"}]}
 
 
+UNFOLLOWED = {
+    "os.system": ("untraced_process", "os.system(' '.join(COMMAND))"),
+    "os.posix_spawn": ("untraced_process", "os.waitpid(os.posix_spawn(COMMAND[0], COMMAND, NONE), 0)"),
+    "os.posix_spawnp": ("untraced_process", "os.waitpid(os.posix_spawnp(COMMAND[0], COMMAND, NONE), 0)"),
+    "os.spawnv": ("fork", "os.spawnv(os.P_WAIT, COMMAND[0], COMMAND)"),
+    "os.fork": ("fork", "child = os.fork() or (chores.in_child(), os._exit(0)); os.waitpid(child, 0)"),
+    "pty.fork": ("fork", "import pty; child = pty.fork()[0] or (chores.in_child(), os._exit(0)); os.waitpid(child, 0)"),
+}
+
+
+@pytest.mark.parametrize(("reason", "start"), UNFOLLOWED.values(), ids=UNFOLLOWED)
+def test_what_starts_a_program_without_its_context_is_incomplete(
+    reason: str, start: str, collector: Collector, tmp_path: Path
+) -> None:
+    program = f"""
+NONE = {{}}
+COMMAND = [sys.executable, "-c", "pass"]
+for name in ("OTEL_COVERAGE_ENABLED", "BAGGAGE"):
+    del os.environ[name]
+chores.in_parent()
+{start}
+"""
+    (span,) = play(program, tmp_path, collector)
+    assert span.functions == {"chores:on_import", "chores:in_parent"}
+    assert (span.attributes["coverage.complete"], span.attributes["coverage.incomplete_reason"]) == (False, reason)
+
+
 REPLACEMENTS = {
     "os.execv": "os.execv(COMMAND[0], COMMAND)",
     "os.execvp": "os.execvp('python-that-is-nowhere', COMMAND)",
@@ -130,37 +149,41 @@ REPLACEMENTS = {
 }
 
 
-@pytest.mark.parametrize("become", REPLACEMENTS.values(), ids=REPLACEMENTS)
-def test_a_process_that_becomes_another_command_says_before_what_it_executed(
-    become: str, collector: Collector, tmp_path: Path
+@pytest.mark.parametrize("replace", REPLACEMENTS.values(), ids=REPLACEMENTS)
+def test_what_a_process_executed_is_sent_before_it_is_replaced_by_another_program(
+    replace: str, collector: Collector, tmp_path: Path
 ) -> None:
     (tmp_path / "child.py").write_text("import chores; chores.in_child()")
     program = f"""
 COMMAND = [sys.executable, "child.py"]
 chores.in_parent()
 try:
-    {become}
-except FileNotFoundError:  # on none of PATH's folders
-    chores.deeper
+    {replace}
+except FileNotFoundError:  # in no folder of PATH
+    chores.in_other_child()
     os.execv(COMMAND[0], COMMAND)
 """
     spans = play(program, tmp_path, collector)
-    assert family(spans) == {"first": [{"on_import", "in_parent"}], "others": [{"in_child"}]}
+    first, second = sorted(spans, key=lambda span: span.attributes["coverage.complete"])
+    also = {"chores:in_other_child"} if "nowhere" in replace else set()
+    assert first.functions == {"chores:on_import", "chores:in_parent"} | also
+    assert first.attributes["coverage.incomplete_reason"] == "untraced_process"
+    assert second.functions == {"chores:in_child"}  # the environment still names the playback that started the first
+    assert {span.parent_id for span in spans} == {"2" * 16}
 
 
-def test_a_bare_fork_is_not_followed_and_its_parent_says_so(collector: Collector, tmp_path: Path) -> None:
+def test_a_command_is_followed_where_subprocess_starts_it_by_posix_spawn(collector: Collector, tmp_path: Path) -> None:
     program = """
-chores.in_parent()
-child = os.fork()
-if child == 0:
-    chores.in_child()
-    os._exit(0)
-os.waitpid(child, 0)
+used = []
+plain = os.posix_spawn
+def counting(*args, **kwargs):
+    used.append(args)
+    return plain(*args, **kwargs)
+os.posix_spawn = counting
+subprocess.run([sys.executable, "-c", "import chores; chores.in_child()"], close_fds=False, check=True)
+assert used
 """
-    (span,) = play(program, tmp_path, collector)
-    assert span.functions == {"chores:on_import", "chores:in_parent"}
-    assert span.attributes["coverage.complete"] is False
-    assert "os.fork" in span.attributes["coverage.incomplete_detail"]
+    assert family(play(program, tmp_path, collector))["others"] == [{"in_child"}]
 
 
 def test_a_process_that_ends_before_its_daemons_says_so(collector: Collector, tmp_path: Path) -> None:
@@ -347,40 +370,8 @@ if __name__ == "__main__":
     assert {span.attributes["coverage.granularity"] for span in spans} == {"function"}
 
 
-def test_undoing_puts_back_what_starts_processes(collector: Collector, tmp_path: Path) -> None:
-    program = """
-import otel_coverage, threading, _thread
-from concurrent.futures import ThreadPoolExecutor
-from multiprocessing import pool, process, spawn
-owners = [(subprocess.Popen, "__init__"), (process.BaseProcess, "start"), (process.BaseProcess, "_bootstrap"),
-          (spawn, "prepare"), (spawn, "get_preparation_data"), (ProcessPoolExecutor, "submit"),
-          (pool.Pool, "apply_async"), (pool.Pool, "_guarded_task_generation"),
-          (threading.Thread, "start"), (threading.Thread, "run"), (ThreadPoolExecutor, "submit"),
-          (_thread, "start_new_thread"),
-          (os, "execv"), (os, "execve"), (os, "_spawnvef"), (os, "system"), (os, "posix_spawn"), (os, "posix_spawnp")]
-hooked = lambda: [vars(owner)[name] for owner, name in owners]
-before = hooked()
-otel_coverage.instrument()
-assert all(new is not old for new, old in zip(hooked(), before))
-otel_coverage.uninstrument()
-assert all(new is old for new, old in zip(hooked(), before))
-"""
-    play(program, tmp_path, collector, run=(), BAGGAGE="")
-
-
-def test_undoing_leaves_alone_what_others_have_put_there_since() -> None:
-    module = types.ModuleType("somebodys")
-    vars(module).update(first=len, second=len)
-    patches = Patches()
-    for name in ("first", "second"):
-        patches.wrap(module, name, lambda wrapped, _, args, kwargs: wrapped(*args, **kwargs))
-    vars(module)["second"] = theirs = object()
-    patches.undo()
-    assert (vars(module)["first"], vars(module)["second"]) == (len, theirs)
-
-
 def test_what_a_caller_hands_a_command_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {b"BYTES": b"1", "OWN": "2"}
-    assert commands._environment(given) == given
+    assert child_environment(given) == given
     monkeypatch.setenv("BAGGAGE", "stale=1")
-    assert commands._environment({**os.environ}) == {name: os.environ[name] for name in os.environ if name != "BAGGAGE"}
+    assert child_environment({**os.environ}) == {name: os.environ[name] for name in os.environ if name != "BAGGAGE"}
