@@ -66,8 +66,8 @@ _REMEDY = "start it by 'otel-coverage run --', or call otel_coverage.instrument(
 def command(name: str | None) -> None:
     """Report what is set up here for tracing and recording, and what is not.
 
-    Run it where the application runs: same folder, same environment; with --app also started in the same way. Exits with
-    1 where the collector does not answer, with 2 where a setting cannot be used.
+    Run it where the application runs: same folder, same environment; with --app also started in the same way. Exit code
+    1 means that the collector does not answer, 2 that a setting cannot be used.
 
     \b
     Examples:

@@ -52,6 +52,7 @@ def get(app: flask.Flask, path: str, **headers: str) -> Any:
     return response
 
 
+@pytest.mark.row("Flask", "middleware, request hooks and teardown")
 def test_a_request_is_recorded_from_its_middleware_to_its_teardown(app: flask.Flask, spans: Spans) -> None:
     assert get(app, "/goods").text == "apple, pear"
     assert functions(spans.only("server")) == {
@@ -71,7 +72,8 @@ def test_parts_are_children_of_the_entry_span(app: flask.Flask, spans: Spans) ->
     assert (part.parent.trace_id, part.parent.span_id) == (entry.context.trace_id, entry.context.span_id)
 
 
-@pytest.mark.parametrize("path", ["/stream", "/lazy"])
+@pytest.mark.row("Flask")
+@pytest.mark.parametrize("path", ["/stream", "/lazy"], ids=["streamed body", "body of a generator"])
 def test_a_streamed_body_belongs_to_its_request(path: str, app: flask.Flask, spans: Spans) -> None:
     assert get(app, path).text == "apple pear "
     streamed = {"store_front.goods:one_by_one", "store_front.goods:names", "store_front.goods:tag"}
@@ -86,6 +88,7 @@ def test_a_head_request_never_iterates_its_body_and_is_closed(app: flask.Flask, 
     assert "store_front.goods:one_by_one" not in spans.functions()
 
 
+@pytest.mark.row("Flask", "exception")
 def test_a_request_that_raises_is_recorded_and_raises_on(app: flask.Flask, spans: Spans) -> None:
     app.testing = True
     with pytest.raises(LookupError, match="nothing here"):
@@ -99,6 +102,7 @@ def test_an_unknown_page_is_recorded_too(app: flask.Flask, spans: Spans) -> None
     assert functions(spans.only("server")) == {GET + "Middleware.__call__", GET + "before"}
 
 
+@pytest.mark.row("Flask", "answer before the SERVER span")
 def test_a_request_that_is_answered_before_its_span_began_gets_a_span_of_ours(app: flask.Flask, spans: Spans) -> None:
     parent = f"00-{'1' * 32}-{'2' * 16}-01"
     assert get(app, "/goods?closed", traceparent=parent).status_code == 503
@@ -170,6 +174,7 @@ def test_nothing_of_ours_is_in_the_response(app: flask.Flask) -> None:
     assert {name.lower() for name, _ in get(app, "/goods").headers} == {"content-type", "content-length"}
 
 
+@pytest.mark.row("Flask", "Server-Timing")
 def test_a_response_names_its_trace_where_that_is_asked_for(
     create_app: Callable[[], flask.Flask], spans: Spans
 ) -> None:
@@ -184,6 +189,7 @@ def test_a_response_names_its_trace_where_that_is_asked_for(
     assert get(app, "/goods?closed=1").headers["Server-Timing"].endswith('playback;desc="checkout"')
 
 
+@pytest.mark.row("Flask", "flood of slugs and headers")
 def test_a_flood_of_slugs_and_of_enormous_headers_leaves_nothing_behind(
     create_app: Callable[[], flask.Flask], spans: Spans
 ) -> None:
@@ -247,6 +253,7 @@ def trace_baggage() -> Any:
     return baggage.get_all()
 
 
+@pytest.mark.row("Flask", "token")
 def test_with_a_token_only_who_knows_it_is_recorded(create_app: Callable[[], flask.Flask], spans: Spans) -> None:
     app = create_app()
     instrument(app, spans, token="secret")
@@ -267,6 +274,7 @@ def test_with_a_token_only_who_knows_it_is_recorded(create_app: Callable[[], fla
     assert spans.only("server")
 
 
+@pytest.mark.row("Flask", "async view")
 def test_an_async_view_is_recorded_with_its_tasks_and_threads(app: flask.Flask, spans: Spans) -> None:
     assert get(app, "/later").text == "apple , pear "
     entry = spans.only("server")
@@ -278,12 +286,14 @@ def test_an_async_view_is_recorded_with_its_tasks_and_threads(app: flask.Flask, 
         assert "asyncio" in str((entry.attributes or {})["coverage.incomplete_detail"])
 
 
+@pytest.mark.row("Flask", "error handler")
 def test_an_error_handler_belongs_to_the_request_that_failed(app: flask.Flask, spans: Spans) -> None:
     response = get(app, "/refused")
     assert (response.status_code, response.text) == (400, "sorry ")
     assert functions(spans.only("server")) >= {GET + "refused", GET + "apologize", "store_front.goods:tag"}
 
 
+@pytest.mark.row("Flask", "concurrent async views")
 def test_async_views_side_by_side_get_what_is_theirs(app: flask.Flask, spans: Spans) -> None:
     def play(path: str, profile: str) -> None:
         for _ in range(10):
@@ -304,6 +314,7 @@ def test_async_views_side_by_side_get_what_is_theirs(app: flask.Flask, spans: Sp
     assert len(spans.with_role("server")) == 30
 
 
+@pytest.mark.row("Flask", "several applications of a factory")
 def test_several_apps_of_a_factory_are_recorded_apart(create_app: Callable[[], flask.Flask], spans: Spans) -> None:
     first, second, left_out = create_app(), create_app(), create_app()
     for app in (first, second, first):
@@ -313,6 +324,7 @@ def test_several_apps_of_a_factory_are_recorded_apart(create_app: Callable[[], f
     assert len(spans.with_role("server")) == 2
 
 
+@pytest.mark.row("Flask", "application inside an application")
 def test_an_application_inside_an_application_is_recorded_once(
     create_app: Callable[[], flask.Flask], spans: Spans
 ) -> None:
@@ -335,6 +347,7 @@ def test_instrumenting_can_be_undone(app: flask.Flask, spans: Spans) -> None:
     assert "__wrapped__" not in vars(flask.Flask.__call__)
 
 
+@pytest.mark.row("Flask", "uninstrument()")
 def test_undoing_everything_gives_every_tool_back(app: flask.Flask, spans: Spans) -> None:
     get(app, "/goods")
     otel_coverage.uninstrument()
@@ -381,6 +394,7 @@ def test_nothing_stays_attached_after_requests_of_all_kinds(app: flask.Flask) ->
         assert otel_context.get_current() is before, path
 
 
+@pytest.mark.row("Flask", "any WSGI application")
 def test_the_middleware_serves_any_wsgi_application(spans: Spans, store_front: None) -> None:
     goods = importlib.import_module("store_front.goods")
 

@@ -97,6 +97,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.row("command")
 @pytest.mark.parametrize("start", COMMANDS.values(), ids=COMMANDS)
 def test_a_command_is_recorded_in_a_span_of_its_own(start: str, collector: Collector, tmp_path: Path) -> None:
     (tmp_path / "child.py").write_text("import chores; chores.in_child()")
@@ -125,6 +126,7 @@ UNFOLLOWED = {
 }
 
 
+@pytest.mark.row("program that gets no context")
 @pytest.mark.parametrize(("reason", "start"), UNFOLLOWED.values(), ids=UNFOLLOWED)
 def test_what_starts_a_program_without_its_context_is_incomplete(
     reason: str, start: str, collector: Collector, tmp_path: Path
@@ -149,6 +151,7 @@ REPLACEMENTS = {
 }
 
 
+@pytest.mark.row("program that gets no context")
 @pytest.mark.parametrize("replace", REPLACEMENTS.values(), ids=REPLACEMENTS)
 def test_what_a_process_executed_is_sent_before_it_is_replaced_by_another_program(
     replace: str, collector: Collector, tmp_path: Path
@@ -242,6 +245,7 @@ def test_an_untraced_process_tells_its_children_nothing(collector: Collector, tm
     assert play(program, tmp_path, collector, BAGGAGE="", TRACEPARENT="") == []
 
 
+@pytest.mark.row("multiprocessing", "Process")
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_a_multiprocessing_process_is_recorded_from_its_start_to_its_end(
     method: str, collector: Collector, tmp_path: Path
@@ -275,6 +279,7 @@ if __name__ == "__main__":
     assert (span.status, span.attributes["process.exit.code"]) == ("ERROR", 3)
 
 
+@pytest.mark.row("multiprocessing", "ProcessPoolExecutor")
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_tasks_of_a_process_pool_are_recorded_for_whoever_asked(
     method: str, collector: Collector, tmp_path: Path
@@ -307,6 +312,7 @@ if __name__ == "__main__":
     assert [span.events for span in spans if span.status == "ERROR"] == [("exception",)]
 
 
+@pytest.mark.row("multiprocessing", "Pool")
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_tasks_of_a_pool_arrive_though_its_workers_are_killed(
     method: str, collector: Collector, tmp_path: Path
@@ -331,6 +337,7 @@ if __name__ == "__main__":
     assert found["first"] == [{"on_import"}]
 
 
+@pytest.mark.row("multiprocessing", "ThreadPool")
 def test_a_pool_of_threads_works_in_the_context_of_whoever_asked(collector: Collector, tmp_path: Path) -> None:
     spans = play(
         """

@@ -54,6 +54,7 @@ def span_named(name: str, spans: Spans) -> Any:
     return span
 
 
+@pytest.mark.row("inject() and attached()", "message")
 def test_what_a_message_asks_for_is_recorded_for_its_sender(spans: Spans, goods: ModuleType) -> None:
     message = message_from(spans)
     done: list[object] = []
@@ -111,6 +112,7 @@ def test_outside_of_any_trace_there_is_nothing_to_carry() -> None:
     otel_context.detach(token)
 
 
+@pytest.mark.row("inject() and attached()", "token")
 def test_a_carrier_is_signed_where_a_token_is_set_and_believed_only_then(spans: Spans, goods: ModuleType) -> None:
     otel_coverage.uninstrument()
     guarded = Settings(enabled=True, source=(STORE_FRONT,), token="secret")

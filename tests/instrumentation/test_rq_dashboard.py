@@ -70,7 +70,8 @@ def second_opinion(redis_with_jobs: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("together", [1, 6], ids=["alone", "six at once"])
+@pytest.mark.row("rq-dashboard as coverage.py finds it")
+@pytest.mark.parametrize("together", [1, 6], ids=["one at a time", "six at once"])
 @pytest.mark.parametrize("server", SERVERS)
 def test_what_clickhouse_holds_of_each_profile_equals_what_coverage_finds(
     server: list[str], together: int, second_opinion: dict[str, Any], redis_with_jobs: str, store: Store

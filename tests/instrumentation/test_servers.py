@@ -29,11 +29,19 @@ ANSWERS = {"looking": ("/look", "apple, pear"), "asking": ("/ask", "3")}
 
 UWSGI = pytest.mark.until(3, 14)  # it does not build on newer ones
 STARTED: list[Any] = [
-    pytest.param(server, "otel-coverage run", marks=[UWSGI] if server.startswith("uwsgi") else []) for server in SERVERS
-] + [(server, "opentelemetry-instrument") for server in ("gunicorn gthread", "gunicorn gevent", "waitress")]
+    *(
+        pytest.param(server, "otel-coverage run", marks=[UWSGI] if server.startswith("uwsgi") else [], id=server)
+        for server in SERVERS
+    ),
+    *(
+        pytest.param(server, "opentelemetry-instrument", id=f"{server} by opentelemetry-instrument")
+        for server in ("gunicorn gthread", "gunicorn gevent", "waitress")
+    ),
+]
 
 
-@pytest.mark.parametrize(("server", "starter"), STARTED, ids=lambda name: name)
+@pytest.mark.row("server")
+@pytest.mark.parametrize(("server", "starter"), STARTED)
 def test_two_profiles_in_one_helper_at_once_get_each_their_own(
     server: str, starter: str, slow_collector: Collector, redis_url: str, tmp_path: Path
 ) -> None:
@@ -82,6 +90,7 @@ def test_two_profiles_in_one_helper_at_once_get_each_their_own(
         }
 
 
+@pytest.mark.row("server whose collector does not answer")
 @pytest.mark.parametrize("server", ["gunicorn gevent", "gunicorn gevent --preload"])
 def test_a_collector_that_does_not_answer_holds_up_no_greenlet(server: str, collector: Collector) -> None:
     environment = {
@@ -99,6 +108,7 @@ def test_a_collector_that_does_not_answer_holds_up_no_greenlet(server: str, coll
         collector.wait_for(lambda spans: [span.role for span in spans].count("server") == 1)
 
 
+@pytest.mark.row("greenlets")
 @pytest.mark.since(3, 12)
 @pytest.mark.parametrize("server", ["gunicorn gevent", "gunicorn gevent --preload"])
 def test_greenlets_belong_to_the_request_that_spawned_them(server: str, collector: Collector) -> None:

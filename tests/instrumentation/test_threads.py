@@ -73,6 +73,7 @@ def reasons(spans: Spans) -> list[str]:
     ]
 
 
+@pytest.mark.row("thread", "run() method")
 def test_a_thread_with_a_run_of_its_own_belongs_to_its_request(
     app: flask.Flask, spans: Spans, goods: ModuleType
 ) -> None:
@@ -121,8 +122,19 @@ def as_thread_of_a_thread(work: Callable[[], None]) -> None:
     as_thread(functools.partial(as_thread, work))
 
 
+@pytest.mark.row("thread that outlives its request")
 @pytest.mark.since(3, 12)
-@pytest.mark.parametrize("start", [as_thread, as_daemon, as_bare_thread, as_timer, as_task, as_thread_of_a_thread])
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(as_thread, id="Thread"),
+        pytest.param(as_daemon, id="daemon"),
+        pytest.param(as_bare_thread, id="start_new_thread"),
+        pytest.param(as_timer, id="Timer"),
+        pytest.param(as_task, id="ThreadPoolExecutor"),
+        pytest.param(as_thread_of_a_thread, id="thread of a thread"),
+    ],
+)
 def test_what_outlives_its_request_is_told_in_parts_when_it_is_done(
     start: Callable[[Callable[[], None]], None],
     app: flask.Flask,
@@ -176,6 +188,7 @@ def test_what_an_event_loop_elsewhere_does_for_a_request_is_told_when_it_is_done
     loop.close()
 
 
+@pytest.mark.row("thread that outlives its request", "engine coverage")
 @pytest.mark.until(3, 11)
 def test_what_outlives_its_request_makes_it_incomplete_where_the_engine_cannot_follow(
     app: flask.Flask, spans: Spans, goods: ModuleType, hold: threading.Event
@@ -210,6 +223,7 @@ def test_a_librarys_thread_that_serves_everybody_takes_nothing_from_whoever_star
     assert reasons(spans) == []
 
 
+@pytest.mark.row("thread", "task of a pool")
 def test_threads_of_a_pool_are_waited_for_by_nobody(app: flask.Flask, spans: Spans, goods: ModuleType) -> None:
     pool = ThreadPoolExecutor(1)
     answer(app, lambda: pool.submit(goods.tag, "x").result())
@@ -234,6 +248,7 @@ def test_a_task_that_is_cancelled_is_waited_for_by_nobody(
     pool.shutdown()
 
 
+@pytest.mark.row("thread", "task that begins after its request")
 def test_a_task_that_begins_after_its_request_is_missed(
     app: flask.Flask, spans: Spans, goods: ModuleType, hold: threading.Event
 ) -> None:
