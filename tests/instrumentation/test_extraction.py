@@ -133,7 +133,7 @@ def test_whatever_the_baggage_holds_nothing_unvouched_is_left(entries: list[str]
     assert not [name for name in left_for_others(request) if name.startswith("playback.")]
 
 
-def test_baggage_that_is_too_long_is_nobodys() -> None:
+def test_baggage_that_is_too_long_is_dropped() -> None:
     request = environ(baggage="playback.profile=checkout," + "x" * 9000)
     assert extract_playback(request, OPEN) is None
     assert left_for_others(request) == {}

@@ -1,4 +1,4 @@
-"""Flask applications in this process: what belongs to a request, and what does not."""
+"""Flask applications in this process: what is recorded for a request, and what is not."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def instrument(app: flask.Flask, spans: Spans, **settings: Any) -> None:
 
 
 def get(app: flask.Flask, path: str, **headers: str) -> Any:
-    """A request as a server makes it: the whole body is read, then closed."""
+    """Make a request as a server does: read the whole body, then close it."""
     response = app.test_client().get(path, headers={**TRACED, **headers}, buffered=True)
     response.close()
     return response
@@ -133,7 +133,7 @@ def test_threads_of_a_request_belong_to_it(app: flask.Flask, spans: Spans) -> No
     assert "store_front.goods:in_a_thread" in functions(spans.only("server"))
 
 
-def test_requests_side_by_side_get_what_is_theirs(app: flask.Flask, spans: Spans) -> None:
+def test_concurrent_requests_are_recorded_apart(app: flask.Flask, spans: Spans) -> None:
     both_inside = threading.Barrier(2)
 
     @app.before_request
@@ -163,7 +163,7 @@ def test_an_untraced_request_carries_nothing(app: flask.Flask, spans: Spans) -> 
 
 
 @pytest.mark.parametrize("slug", ["'; DROP TABLE otel_traces; --", "<script>alert(1)</script>", "x" * 5000])
-def test_a_slug_that_is_none_goes_on_untraced(slug: str, app: flask.Flask, spans: Spans) -> None:
+def test_a_request_with_a_malformed_slug_is_answered_untraced(slug: str, app: flask.Flask, spans: Spans) -> None:
     assert get(app, "/goods", **{"X-Profile-Trace": slug}).text == "apple, pear"
     (span,) = spans.ended
     assert not [name for name in span.attributes or {} if name.startswith(("coverage.", "playback."))]
@@ -175,7 +175,7 @@ def test_nothing_of_ours_is_in_the_response(app: flask.Flask) -> None:
 
 
 @pytest.mark.row("Flask", "Server-Timing")
-def test_a_response_names_its_trace_where_that_is_asked_for(
+def test_a_response_names_its_trace_where_server_timing_is_set(
     create_app: Callable[[], flask.Flask], spans: Spans
 ) -> None:
     app = create_app()
@@ -190,7 +190,7 @@ def test_a_response_names_its_trace_where_that_is_asked_for(
 
 
 @pytest.mark.row("Flask", "flood of slugs and headers")
-def test_a_flood_of_slugs_and_of_enormous_headers_leaves_nothing_behind(
+def test_a_flood_of_slugs_and_large_headers_leaves_nothing_in_memory(
     create_app: Callable[[], flask.Flask], spans: Spans
 ) -> None:
     app = create_app()
@@ -207,7 +207,7 @@ def test_a_flood_of_slugs_and_of_enormous_headers_leaves_nothing_behind(
 
     tracemalloc.start()
     try:
-        flood(0, 300)  # more than anything keeps
+        flood(0, 300)  # fills every cache
         before = flood(300, 350)
         after = flood(350, 550)
     finally:
@@ -254,7 +254,9 @@ def trace_baggage() -> Any:
 
 
 @pytest.mark.row("Flask", "token")
-def test_with_a_token_only_who_knows_it_is_recorded(create_app: Callable[[], flask.Flask], spans: Spans) -> None:
+def test_with_a_token_set_only_requests_that_have_it_are_recorded(
+    create_app: Callable[[], flask.Flask], spans: Spans
+) -> None:
     app = create_app()
     instrument(app, spans, token="secret")
     seen = []
@@ -294,7 +296,7 @@ def test_an_error_handler_belongs_to_the_request_that_failed(app: flask.Flask, s
 
 
 @pytest.mark.row("Flask", "concurrent async views")
-def test_async_views_side_by_side_get_what_is_theirs(app: flask.Flask, spans: Spans) -> None:
+def test_concurrent_async_views_are_recorded_apart(app: flask.Flask, spans: Spans) -> None:
     def play(path: str, profile: str) -> None:
         for _ in range(10):
             get(app, path, **{"X-Profile-Trace": profile})
@@ -340,7 +342,7 @@ def test_an_application_inside_an_application_is_recorded_once(
     assert "store_front.goods:names" in functions(spans.only("server"))
 
 
-def test_instrumenting_can_be_undone(app: flask.Flask, spans: Spans) -> None:
+def test_one_application_can_be_uninstrumented(app: flask.Flask, spans: Spans) -> None:
     otel_coverage.uninstrument(app)
     get(app, "/goods")
     assert spans.ended == []
@@ -348,7 +350,7 @@ def test_instrumenting_can_be_undone(app: flask.Flask, spans: Spans) -> None:
 
 
 @pytest.mark.row("Flask", "uninstrument()")
-def test_undoing_everything_gives_every_tool_back(app: flask.Flask, spans: Spans) -> None:
+def test_uninstrumenting_everything_frees_every_tool_id(app: flask.Flask, spans: Spans) -> None:
     get(app, "/goods")
     otel_coverage.uninstrument()
     assert recorder.installed() is None

@@ -1,4 +1,4 @@
-"""A request that makes one service call another: the other records it for the same profile, if it may believe that."""
+"""A service that calls another: the other records the request for the same profile, if its baggage is trusted."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIBRARIES = ("urllib", "urllib3", "requests", "httpx")
         pytest.param("", "secret", False, id="a token there only"),
     ],
 )
-def test_the_baggage_goes_on_to_another_service_which_believes_who_shares_its_token(
+def test_another_service_records_a_request_whose_baggage_is_signed_with_its_token(
     ours: str, theirs: str, is_recorded: bool, collector: Collector
 ) -> None:
     def recording(name: str, token: str) -> dict[str, str]:

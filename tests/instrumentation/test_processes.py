@@ -1,4 +1,4 @@
-"""Processes that traced code starts: each has its own span in the same trace, with what it executed, and no more."""
+"""Processes that traced code starts: each has a span of its own in the same trace, with what it executed."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ chores.on_import()
 def play(
     program: str, folder: Path, collector: Collector, *, run: tuple[str, ...] = RUN, **environment: str
 ) -> list[ReceivedSpan]:
-    """Run a program that is traced by its environment; the spans of it and of what it started."""
+    """Run a program that is traced by its environment. Returns its spans and those of what it started."""
     (folder / "chores.py").write_text(CHORES)
     (folder / "program.py").write_text(HEAD + program)
     done = call(
@@ -64,7 +64,7 @@ def play(
 
 
 def family(spans: list[ReceivedSpan]) -> dict[str, list[set[str]]]:
-    """What the first process executed, and what each of its children did, all of one trace and profile."""
+    """What the first process and each of its children executed; all spans are of one trace and profile, and complete."""
     for span in spans:
         assert span.trace_id == TRACE
         assert span.attributes["playback.profile"] == "nightly"
@@ -78,7 +78,7 @@ def family(spans: list[ReceivedSpan]) -> dict[str, list[set[str]]]:
 
 
 def imports_anew(method: str) -> bool:
-    """Whether each child imports the main module; newer forkservers do that once, for all of them."""
+    """Whether each child imports the main module; newer forkservers do so once, for all children."""
     once = "init_main_from_path" in inspect.getsource(multiprocessing.forkserver)
     return method == "spawn" or (method == "forkserver" and not once)
 
@@ -189,7 +189,7 @@ assert used
     assert family(play(program, tmp_path, collector))["others"] == [{"in_child"}]
 
 
-def test_a_process_that_ends_before_its_daemons_says_so(collector: Collector, tmp_path: Path) -> None:
+def test_a_process_that_ends_before_its_daemon_threads_is_incomplete(collector: Collector, tmp_path: Path) -> None:
     program = """
 import threading
 begun = threading.Event()
@@ -206,7 +206,7 @@ begun.wait()
     }
 
 
-def test_a_fork_of_nobodys_is_nobodys_affair(collector: Collector, tmp_path: Path) -> None:
+def test_a_fork_outside_of_any_entry_marks_none(collector: Collector, tmp_path: Path) -> None:
     program = """
 from opentelemetry import context
 token = context.attach(context.Context())
@@ -228,7 +228,7 @@ def test_a_command_of_a_command_is_its_child(collector: Collector, tmp_path: Pat
     assert spans[spans[last.parent_id].parent_id].parent_id == "2" * 16
 
 
-def test_an_environment_that_names_another_trace_is_the_callers_affair(collector: Collector, tmp_path: Path) -> None:
+def test_an_environment_that_names_another_trace_is_left_alone(collector: Collector, tmp_path: Path) -> None:
     program = """
 environ = {**os.environ, "TRACEPARENT": "00-" + "3" * 32 + "-" + "4" * 16 + "-01", "BAGGAGE": "playback.profile=other"}
 subprocess.run([sys.executable, "-c", "import chores; chores.in_child()"], env=environ, check=True)
@@ -240,7 +240,7 @@ subprocess.run([sys.executable, "-c", "import chores; chores.in_child()"], env=e
     }
 
 
-def test_an_untraced_process_tells_its_children_nothing(collector: Collector, tmp_path: Path) -> None:
+def test_an_untraced_process_passes_no_context_to_its_children(collector: Collector, tmp_path: Path) -> None:
     program = "subprocess.run([sys.executable, '-c', 'import os; assert not os.environ.get(\"BAGGAGE\")'], check=True)"
     assert play(program, tmp_path, collector, BAGGAGE="", TRACEPARENT="") == []
 
@@ -267,7 +267,7 @@ if __name__ == "__main__":
     assert {span.name for span in spans if "in_child" in str(span.functions)} == {"process in_child"}
 
 
-def test_a_process_that_fails_says_so(collector: Collector, tmp_path: Path) -> None:
+def test_the_span_of_a_process_that_fails_has_its_exit_code(collector: Collector, tmp_path: Path) -> None:
     program = """
 if __name__ == "__main__":
     process = multiprocessing.get_context("fork").Process(target=sys.exit, args=(3,))
@@ -281,7 +281,7 @@ if __name__ == "__main__":
 
 @pytest.mark.row("multiprocessing", "ProcessPoolExecutor")
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_tasks_of_a_process_pool_are_recorded_for_whoever_asked(
+def test_tasks_of_a_process_pool_belong_to_the_context_that_submitted_them(
     method: str, collector: Collector, tmp_path: Path
 ) -> None:
     spans = play(
@@ -303,7 +303,7 @@ if __name__ == "__main__":
         tmp_path,
         collector,
     )
-    # a worker begins with what it imports for whoever it was started by
+    # a worker imports the main module for the entry that started it
     begun = [] if method == "fork" else [{"on_import"} if imports_anew(method) else set()]
     assert family(spans) == {
         "first": [{"on_import", "in_parent"}],
@@ -314,7 +314,7 @@ if __name__ == "__main__":
 
 @pytest.mark.row("multiprocessing", "Pool")
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_tasks_of_a_pool_arrive_though_its_workers_are_killed(
+def test_tasks_of_a_pool_arrive_although_its_workers_are_killed(
     method: str, collector: Collector, tmp_path: Path
 ) -> None:
     spans = play(
@@ -338,7 +338,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.row("multiprocessing", "ThreadPool")
-def test_a_pool_of_threads_works_in_the_context_of_whoever_asked(collector: Collector, tmp_path: Path) -> None:
+def test_a_pool_of_threads_runs_tasks_in_the_context_that_submitted_them(collector: Collector, tmp_path: Path) -> None:
     spans = play(
         """
 from multiprocessing.pool import ThreadPool
@@ -377,7 +377,7 @@ if __name__ == "__main__":
     assert {span.attributes["coverage.granularity"] for span in spans} == {"function"}
 
 
-def test_what_a_caller_hands_a_command_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_that_a_caller_sets_for_a_command_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {b"BYTES": b"1", "OWN": "2"}
     assert child_environment(given) == given
     monkeypatch.setenv("BAGGAGE", "stale=1")

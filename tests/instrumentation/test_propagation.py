@@ -1,4 +1,4 @@
-"""``inject()`` and ``attached()``: over roads that no hook of ours sees."""
+"""``inject()`` and ``attached()``: for messages that no hook sees."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def span_named(name: str, spans: Spans) -> Any:
 
 
 @pytest.mark.row("inject() and attached()", "message")
-def test_what_a_message_asks_for_is_recorded_for_its_sender(spans: Spans, goods: ModuleType) -> None:
+def test_what_handles_a_message_is_recorded_for_its_sender(spans: Spans, goods: ModuleType) -> None:
     message = message_from(spans)
     done: list[object] = []
 
@@ -76,7 +76,7 @@ def test_what_a_message_asks_for_is_recorded_for_its_sender(spans: Spans, goods:
     assert expected.items() <= dict(span.attributes).items()
 
 
-def test_a_message_on_the_way_within_another_profiles_work_stays_its_own(spans: Spans, goods: ModuleType) -> None:
+def test_a_message_handled_within_another_profiles_work_is_recorded_apart(spans: Spans, goods: ModuleType) -> None:
     message = message_from(spans)
     with otel_coverage.attached(message_from(spans, playback=Playback("browsing")), "outer"):
         goods.names()
@@ -88,7 +88,7 @@ def test_a_message_on_the_way_within_another_profiles_work_stays_its_own(spans: 
     assert span_named("outer", spans).attributes["playback.profile"] == "browsing"
 
 
-def test_an_error_is_told_on_the_span_and_goes_on(spans: Spans, goods: ModuleType) -> None:
+def test_an_exception_is_recorded_on_the_span_and_raised_on(spans: Spans, goods: ModuleType) -> None:
     with pytest.raises(LookupError), otel_coverage.attached(message_from(spans)):
         goods.price("stone")
     span = span_named("attached", spans)
@@ -98,7 +98,7 @@ def test_an_error_is_told_on_the_span_and_goes_on(spans: Spans, goods: ModuleTyp
 
 
 @pytest.mark.parametrize("message", [{}, {"baggage": "playback.profile=NO SLUG"}, {"traceparent": "x"}, None, "text"])
-def test_a_message_that_carries_nothing_is_worked_on_untraced(message: Any, spans: Spans, goods: ModuleType) -> None:
+def test_a_message_without_a_valid_carrier_is_handled_untraced(message: Any, spans: Spans, goods: ModuleType) -> None:
     with otel_coverage.attached(message):
         goods.names()
     span = span_named("attached", spans)
@@ -113,7 +113,7 @@ def test_outside_of_any_trace_there_is_nothing_to_carry() -> None:
 
 
 @pytest.mark.row("inject() and attached()", "token")
-def test_a_carrier_is_signed_where_a_token_is_set_and_believed_only_then(spans: Spans, goods: ModuleType) -> None:
+def test_a_carrier_is_signed_where_a_token_is_set_and_accepted_only_signed(spans: Spans, goods: ModuleType) -> None:
     otel_coverage.uninstrument()
     guarded = Settings(enabled=True, source=(STORE_FRONT,), token="secret")
     otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT], token="secret")

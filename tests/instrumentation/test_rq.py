@@ -1,4 +1,4 @@
-"""Jobs in this process, on a real Redis: what travels with them, and what belongs to them."""
+"""Jobs performed in this process, on a real Redis: the context that they carry, and what is recorded for them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def jobs(store_front: None) -> ModuleType:
 
 @pytest.fixture
 def traced(spans: Spans) -> Callable[[], Any]:
-    """A piece of traced work, in which jobs are enqueued."""
+    """A block that is traced, to enqueue jobs in."""
     return lambda: traced_work(spans)
 
 
@@ -67,7 +67,7 @@ def work_off(redis: Redis, **arguments: Any) -> None:
 
 
 def consumers(spans: Spans) -> dict[str, ReadableSpan]:
-    """The CONSUMER spans by the function that was performed."""
+    """The CONSUMER spans by the name of the job's function."""
     found = [span for span in spans.ended if span.kind is SpanKind.CONSUMER]
     return {str((span.attributes or {})["messaging.rq.function"]).rpartition(".")[2]: span for span in found}
 
@@ -134,7 +134,9 @@ def test_spans_follow_the_messaging_conventions(
 
 
 @pytest.mark.row("RQ job", "job.meta of the application")
-def test_what_users_keep_in_meta_stays_theirs(redis: Redis, jobs: ModuleType, traced: Callable[[], Any]) -> None:
+def test_what_the_application_keeps_in_meta_is_left_alone(
+    redis: Redis, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
     mine = {"owner": "me"}
     queue = rq.Queue(connection=redis)
     with traced():
@@ -210,7 +212,7 @@ def test_a_retried_job_is_recorded_each_time(
 
 
 @pytest.mark.row("RQ job", "requeue")
-def test_a_job_that_somebody_requeues_belongs_to_whoever_enqueued_it(
+def test_a_requeued_job_belongs_to_the_context_that_enqueued_it(
     redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
     with traced():
@@ -278,7 +280,7 @@ def test_a_queue_without_workers_performs_the_job_under_its_own_span(
     assert functions(spans.only("process")) == {"store_front.jobs:label"}
 
 
-def test_a_failing_job_of_a_queue_without_workers_is_told_on_its_span(
+def test_a_failing_job_of_a_queue_without_workers_has_an_error_on_its_span(
     redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
     with traced():
@@ -321,7 +323,7 @@ def test_a_job_whose_function_is_gone_fails_as_ever(redis: Redis, spans: Spans, 
 
 
 @pytest.mark.row("RQ job", "uninstrument()")
-def test_undoing_puts_back_the_very_same_methods(spans: Spans) -> None:
+def test_uninstrumenting_puts_back_the_very_same_methods(spans: Spans) -> None:
     otel_coverage.uninstrument()
     owners = [(rq.job.Job, "create"), (rq.job.Job, "perform"), (rq.Queue, "run_sync"), (rq.Worker, "perform_job")]
 
@@ -336,7 +338,7 @@ def test_undoing_puts_back_the_very_same_methods(spans: Spans) -> None:
         assert all(new is old for new, old in zip(hooked(), originals, strict=True))
 
 
-def test_a_job_in_which_somebody_emptied_meta_is_performed_untraced(
+def test_a_job_whose_meta_was_replaced_is_performed_untraced(
     redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
     with traced():
@@ -368,7 +370,7 @@ def current_span_id() -> int:
 @pytest.mark.row("RQ job")
 @pytest.mark.since_rq(2, 5)
 @pytest.mark.parametrize("is_traced", [True, False], ids=["traced cron", "untraced cron"])
-def test_a_cron_job_belongs_to_whoever_runs_the_cron(
+def test_a_cron_job_belongs_to_the_context_of_its_scheduler(
     is_traced: bool, redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
     cron = importlib.import_module("rq.cron").CronScheduler(connection=redis)

@@ -1,4 +1,4 @@
-"""Every kind of worker, started as its users start it, on a real Redis: whose job was it, and what did it execute."""
+"""Every kind of worker, started as its users start it, on a real Redis: jobs, their profiles and what they executed."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ TEAMS = [
 
 @pytest.fixture(autouse=True)
 def enqueuing(spans: Spans, store_front: None) -> None:
-    """This process enqueues; it is not the one that performs."""
+    """This process enqueues; workers in processes of their own perform."""
     otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT])
 
 
@@ -91,7 +91,7 @@ def wait_until(happened: Callable[[], Any]) -> None:
 
 @pytest.mark.row("RQ worker")
 @pytest.mark.parametrize(("workers", "run"), TEAMS)
-def test_jobs_of_two_profiles_in_one_helper_at_once_get_each_their_own(
+def test_jobs_of_two_profiles_inside_one_function_at_once_are_recorded_apart(
     workers: list[str],
     run: Sequence[str],
     slow_collector: Collector,
@@ -183,7 +183,7 @@ def test_a_job_that_times_out_is_recorded_until_then(
 
 
 @pytest.mark.row("RQ worker", "scheduler")
-def test_jobs_that_a_scheduler_enqueues_belong_to_whoever_scheduled_them(
+def test_jobs_that_a_scheduler_enqueues_belong_to_the_context_that_scheduled_them(
     collector: Collector, redis: Redis, redis_url: str, spans: Spans
 ) -> None:
     queue = rq.Queue(connection=redis)
@@ -228,7 +228,7 @@ def test_the_decorator_and_callbacks_and_jobs_that_wait_belong_to_their_profile(
 
 
 @pytest.mark.row("RQ worker", "rq-scheduler")
-def test_rq_scheduler_makes_jobs_for_whoever_asked(
+def test_jobs_of_rq_scheduler_belong_to_the_context_that_scheduled_them(
     collector: Collector, redis: Redis, redis_url: str, spans: Spans
 ) -> None:
     from rq_scheduler import Scheduler  # type: ignore[import-untyped]
@@ -250,7 +250,7 @@ rq.Queue(connection=redis.Redis.from_url(os.environ["REDIS_URL"])).enqueue("stor
 
 
 @pytest.mark.row("RQ worker", "killed job")
-def test_a_job_that_is_killed_leaves_what_it_told_and_an_incomplete_run(
+def test_what_a_killed_job_had_written_is_kept_and_its_run_is_incomplete(
     redis: Redis, redis_url: str, store: Store, tmp_path: Path
 ) -> None:
     started = tmp_path / "started"
@@ -307,7 +307,7 @@ print(sorted(name for name in set(sys.modules) - before if name.startswith(("grp
 """
 
 
-def test_a_child_for_one_job_finds_all_that_records_and_sends_loaded() -> None:
+def test_a_work_horse_finds_all_that_it_needs_for_one_job_loaded() -> None:
     done = call(
         [sys.executable, "-c", PREPARED],
         OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9",
