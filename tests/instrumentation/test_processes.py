@@ -64,7 +64,7 @@ def play(
 
 
 def family(spans: list[ReceivedSpan]) -> dict[str, list[set[str]]]:
-    """What the first process and each of its children executed; all spans are of one trace and profile, and complete."""
+    """What the first process and each of its children executed; all spans are complete and of one trace."""
     for span in spans:
         assert span.trace_id == TRACE
         assert span.attributes["playback.profile"] == "nightly"
