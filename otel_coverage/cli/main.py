@@ -16,7 +16,7 @@ COMMANDS = {
     "catalog": "Find all functions and classes of a source tree, without running it.",
     "collect": "Receive spans and keep them in a store.",
     "demo": "Play the example application's profiles and report on them.",
-    "doctor": "Say in words what is wired here and what is not.",
+    "doctor": "Report what is set up here for tracing and recording, and what is not.",
     "playback": "Replay recorded workflows against a running application.",
     "query": "Ask the store, by a query's name or in SQL.",
     "redundancy": "Find a small set of profiles that executes what all of them execute.",

@@ -97,11 +97,10 @@ class Recorder:
 
     def follow(self, entry: Entry) -> AbstractContextManager[object]:
         """Around what another thread does for the entry; without it engine ``coverage`` does not see that thread."""
-        follow = getattr(self._engine, "follow", None)
-        if entry.recording is None or follow is None:
+        engine = self._engine
+        if entry.recording is None or engine is None:
             return nullcontext()
-        following: AbstractContextManager[object] = follow(entry.recording)
-        return following
+        return engine.follow(entry.recording)
 
     def add_pending(self, entry: Entry, work: PendingWork) -> None:
         """Another thread is to do ``work`` for the entry, which waits for it. Never raises; adding twice is fine."""

@@ -28,6 +28,7 @@ def test_the_second_opinion_is_independent(second_opinion: dict[str, Any]) -> No
     assert not any(judged.values())
 
 
+@pytest.mark.row("example application as coverage.py finds it", "functions")
 @PLAYED
 def test_functions_are_those_that_coverage_finds_in_pages_and_in_jobs(
     how: str, second_opinion: dict[str, Any], request: pytest.FixtureRequest
@@ -41,6 +42,7 @@ def test_functions_are_those_that_coverage_finds_in_pages_and_in_jobs(
     assert all(row["complete"] for row in played.rows["runs"])
 
 
+@pytest.mark.row("example application as coverage.py finds it", "lines")
 @PLAYED
 def test_lines_are_those_that_coverage_finds_in_pages_and_in_jobs(
     how: str, second_opinion: dict[str, Any], request: pytest.FixtureRequest

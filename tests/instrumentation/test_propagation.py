@@ -54,6 +54,7 @@ def span_named(name: str, spans: Spans) -> Any:
     return span
 
 
+@pytest.mark.row("inject() and attached()", "message")
 def test_work_on_a_message_is_recorded_for_its_sender(spans: Spans, goods: ModuleType) -> None:
     message = message_from(spans)
     done: list[object] = []
@@ -111,6 +112,7 @@ def test_outside_of_any_trace_there_is_nothing_to_inject() -> None:
     otel_context.detach(token)
 
 
+@pytest.mark.row("inject() and attached()", "token")
 def test_where_a_token_is_set_a_carrier_is_signed_and_accepted_only_with_its_signature(
     spans: Spans, goods: ModuleType
 ) -> None:

@@ -1,4 +1,4 @@
-"""A process that a traced one started: its environment names the trace and the playback that it continues."""
+"""The environment variables that carry a context into a command: written for a child, read when a process starts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -17,23 +18,42 @@ from opentelemetry.trace import SpanKind, TracerProvider
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from otel_coverage import __version__
+from otel_coverage.instrumentation.propagation import inject
 from otel_coverage.tracing.context import awaiting_span, playback_of, with_entry
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.recorder import Recorder
 
-_leave: Callable[[], None] | None = None
+# the names that OpenTelemetry gives its headers in an environment
+VARIABLES = {"TRACEPARENT": "traceparent", "TRACESTATE": "tracestate", "BAGGAGE": "baggage"}
 
-# what CPython's multiprocessing has a process of its own execute
+# the programs that CPython's multiprocessing starts
 _OF_MULTIPROCESSING = re.compile(r"(import sys; )?from multiprocessing\.")
 
-# as OpenTelemetry spells its headers in an environment
-VARIABLES = {"TRACEPARENT": "traceparent", "TRACESTATE": "tracestate", "BAGGAGE": "baggage"}
+_end_span: Callable[[], None] | None = None
+
+
+def child_environment(given: Mapping[Any, Any] | None) -> dict[Any, Any]:
+    """The environment of a command started in the current context.
+
+    Args:
+        given: what the caller passes; None for this process's own. A variable that it sets itself, to something else
+            than in this process, is kept.
+    """
+    environ: dict[Any, Any] = dict(os.environ if given is None else given)
+    carrier = inject()
+    for name, header in VARIABLES.items():
+        if name in environ and environ[name] != os.environ.get(name):
+            continue
+        environ.pop(name, None)
+        if header in carrier:
+            environ[name] = carrier[header]
+    return environ
 
 
 def continue_environment(recorder: Recorder, provider: TracerProvider, environ: Mapping[str, str] = os.environ) -> None:
-    """Where ``environ`` names a playback, make a span of this process, from here to its exit, and record under it."""
+    """Where ``environ`` names a playback, begin a span of this process, and a recording, that last until its exit."""
     if "BAGGAGE" not in environ or any(_OF_MULTIPROCESSING.match(argument) for argument in sys.orig_argv):
-        return  # what multiprocessing starts is told by whoever starts it, and its helpers work for everybody
+        return  # a child of multiprocessing is sent its context, and its helper processes belong to no entry
     carrier = {header: environ[name] for name, header in VARIABLES.items() if name in environ}
     context = W3CBaggagePropagator().extract(carrier, TraceContextTextMapPropagator().extract(carrier, Context()))
     playback = playback_of(context, recorder.settings)
@@ -49,9 +69,9 @@ def continue_environment(recorder: Recorder, provider: TracerProvider, environ: 
     otel_context.attach(trace.set_span_in_context(span))
     owner = os.getpid()
 
-    def leave() -> None:
+    def end() -> None:
         if os.getpid() != owner:
-            return  # a fork that runs what its parent meant to run at exit
+            return  # a forked child that runs its parent's exit handlers
         try:
             span.end()
         except Exception as error:
@@ -59,12 +79,12 @@ def continue_environment(recorder: Recorder, provider: TracerProvider, environ: 
         recorder.close(entry)
         recorder.drain()
 
-    global _leave
-    _leave = leave
-    atexit.register(leave)  # the provider's shutdown was registered before, so it runs after
+    global _end_span
+    _end_span = end
+    atexit.register(end)  # the provider's shutdown was registered earlier, so it runs later
 
 
-def leave_process() -> None:
-    """This process is about to become another program: end its span, where it has one."""
-    if _leave is not None:
-        _leave()
+def end_process_span() -> None:
+    """End the span and the recording that :func:`continue_environment` began, if it did."""
+    if _end_span is not None:
+        _end_span()

@@ -1,4 +1,4 @@
-"""Processes that traced code starts: each has its own span in the same trace, with what it executed, and no more."""
+"""Processes that traced code starts: each has a span of its own in the same trace, with what it executed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import inspect
 import multiprocessing.forkserver
 import os
 import sys
-import types
 from pathlib import Path
 
 import pytest
 
-from otel_coverage.instrumentation import commands
-from otel_coverage.instrumentation.patch import Patches
+from otel_coverage.instrumentation.environment import child_environment
 from tests.support.collector import Collector, ReceivedSpan
 from tests.support.commands import RUN, call
 
@@ -44,7 +42,7 @@ chores.on_import()
 def play(
     program: str, folder: Path, collector: Collector, *, run: tuple[str, ...] = RUN, **environment: str
 ) -> list[ReceivedSpan]:
-    """Run a program that is traced by its environment; the spans of it and of what it started."""
+    """Run a program that is traced by its environment. Returns its spans and those of what it started."""
     (folder / "chores.py").write_text(CHORES)
     (folder / "program.py").write_text(HEAD + program)
     done = call(
@@ -66,7 +64,7 @@ def play(
 
 
 def family(spans: list[ReceivedSpan]) -> dict[str, list[set[str]]]:
-    """What the first process executed, and what each of its children did, all of one trace and profile."""
+    """What the first process and each of its children executed; all spans are complete and of one trace."""
     for span in spans:
         assert span.trace_id == TRACE
         assert span.attributes["playback.profile"] == "nightly"
@@ -80,7 +78,7 @@ def family(spans: list[ReceivedSpan]) -> dict[str, list[set[str]]]:
 
 
 def imports_anew(method: str) -> bool:
-    """Whether each child imports the main module; newer forkservers do that once, for all of them."""
+    """Whether each child imports the main module; newer forkservers do so once, for all children."""
     once = "init_main_from_path" in inspect.getsource(multiprocessing.forkserver)
     return method == "spawn" or (method == "forkserver" and not once)
 
@@ -92,12 +90,6 @@ COMMANDS = {
     "with a preexec_fn": "subprocess.run(COMMAND, check=True, preexec_fn=lambda: None)",
     "a shell": "subprocess.check_output(' '.join(COMMAND[:1]) + ' child.py', shell=True)",
     "os.popen": "os.popen(COMMAND[0] + ' child.py').close()",
-    "os.system": "os.system(' '.join(COMMAND))",
-    "os.posix_spawn": "os.waitpid(os.posix_spawn(COMMAND[0], COMMAND, os.environ), 0)",
-    "os.posix_spawnp": "os.waitpid(os.posix_spawnp(COMMAND[0], COMMAND, {**os.environ, 'OWN': '1'}), 0)",
-    "os.spawnv": "os.spawnv(os.P_WAIT, COMMAND[0], COMMAND)",
-    "os.spawnl": "os.spawnl(os.P_WAIT, COMMAND[0], *COMMAND)",
-    "os.spawnvpe": "os.spawnvpe(os.P_WAIT, COMMAND[0], COMMAND, {**os.environ, 'OWN': '1'})",
     "asyncio": "import asyncio; asyncio.run(asyncio.wait_for(spawned(), 30))",
     "a thread": "import threading as t; it = t.Thread(target=subprocess.run, args=(COMMAND,)); it.start(); it.join()",
     "gevent.subprocess": "import gevent.subprocess; gevent.subprocess.Popen(COMMAND).wait()",
@@ -105,6 +97,7 @@ COMMANDS = {
 }
 
 
+@pytest.mark.row("command")
 @pytest.mark.parametrize("start", COMMANDS.values(), ids=COMMANDS)
 def test_a_command_is_recorded_in_a_span_of_its_own(start: str, collector: Collector, tmp_path: Path) -> None:
     (tmp_path / "child.py").write_text("import chores; chores.in_child()")
@@ -123,6 +116,34 @@ chores.in_parent()
     assert family(spans) == {"first": [{"on_import", "in_parent"}], "others": [{"in_child"}]}
 
 
+UNFOLLOWED = {
+    "os.system": ("untraced_process", "os.system(' '.join(COMMAND))"),
+    "os.posix_spawn": ("untraced_process", "os.waitpid(os.posix_spawn(COMMAND[0], COMMAND, NONE), 0)"),
+    "os.posix_spawnp": ("untraced_process", "os.waitpid(os.posix_spawnp(COMMAND[0], COMMAND, NONE), 0)"),
+    "os.spawnv": ("fork", "os.spawnv(os.P_WAIT, COMMAND[0], COMMAND)"),
+    "os.fork": ("fork", "child = os.fork() or (chores.in_child(), os._exit(0)); os.waitpid(child, 0)"),
+    "pty.fork": ("fork", "import pty; child = pty.fork()[0] or (chores.in_child(), os._exit(0)); os.waitpid(child, 0)"),
+}
+
+
+@pytest.mark.row("program that gets no context")
+@pytest.mark.parametrize(("reason", "start"), UNFOLLOWED.values(), ids=UNFOLLOWED)
+def test_what_starts_a_program_without_its_context_is_incomplete(
+    reason: str, start: str, collector: Collector, tmp_path: Path
+) -> None:
+    program = f"""
+NONE = {{}}
+COMMAND = [sys.executable, "-c", "pass"]
+for name in ("OTEL_COVERAGE_ENABLED", "BAGGAGE"):
+    del os.environ[name]
+chores.in_parent()
+{start}
+"""
+    (span,) = play(program, tmp_path, collector)
+    assert span.functions == {"chores:on_import", "chores:in_parent"}
+    assert (span.attributes["coverage.complete"], span.attributes["coverage.incomplete_reason"]) == (False, reason)
+
+
 REPLACEMENTS = {
     "os.execv": "os.execv(COMMAND[0], COMMAND)",
     "os.execvp": "os.execvp('python-that-is-nowhere', COMMAND)",
@@ -130,40 +151,45 @@ REPLACEMENTS = {
 }
 
 
-@pytest.mark.parametrize("become", REPLACEMENTS.values(), ids=REPLACEMENTS)
-def test_a_process_that_becomes_another_command_says_before_what_it_executed(
-    become: str, collector: Collector, tmp_path: Path
+@pytest.mark.row("program that gets no context")
+@pytest.mark.parametrize("replace", REPLACEMENTS.values(), ids=REPLACEMENTS)
+def test_what_a_process_executed_is_sent_before_it_is_replaced_by_another_program(
+    replace: str, collector: Collector, tmp_path: Path
 ) -> None:
     (tmp_path / "child.py").write_text("import chores; chores.in_child()")
     program = f"""
 COMMAND = [sys.executable, "child.py"]
 chores.in_parent()
 try:
-    {become}
-except FileNotFoundError:  # on none of PATH's folders
-    chores.deeper
+    {replace}
+except FileNotFoundError:  # in no folder of PATH
+    chores.in_other_child()
     os.execv(COMMAND[0], COMMAND)
 """
     spans = play(program, tmp_path, collector)
-    assert family(spans) == {"first": [{"on_import", "in_parent"}], "others": [{"in_child"}]}
+    first, second = sorted(spans, key=lambda span: span.attributes["coverage.complete"])
+    also = {"chores:in_other_child"} if "nowhere" in replace else set()
+    assert first.functions == {"chores:on_import", "chores:in_parent"} | also
+    assert first.attributes["coverage.incomplete_reason"] == "untraced_process"
+    assert second.functions == {"chores:in_child"}  # the environment still names the playback that started the first
+    assert {span.parent_id for span in spans} == {"2" * 16}
 
 
-def test_a_bare_fork_is_not_followed_and_its_parent_says_so(collector: Collector, tmp_path: Path) -> None:
+def test_a_command_is_followed_where_subprocess_starts_it_by_posix_spawn(collector: Collector, tmp_path: Path) -> None:
     program = """
-chores.in_parent()
-child = os.fork()
-if child == 0:
-    chores.in_child()
-    os._exit(0)
-os.waitpid(child, 0)
+used = []
+plain = os.posix_spawn
+def counting(*args, **kwargs):
+    used.append(args)
+    return plain(*args, **kwargs)
+os.posix_spawn = counting
+subprocess.run([sys.executable, "-c", "import chores; chores.in_child()"], close_fds=False, check=True)
+assert used
 """
-    (span,) = play(program, tmp_path, collector)
-    assert span.functions == {"chores:on_import", "chores:in_parent"}
-    assert span.attributes["coverage.complete"] is False
-    assert "os.fork" in span.attributes["coverage.incomplete_detail"]
+    assert family(play(program, tmp_path, collector))["others"] == [{"in_child"}]
 
 
-def test_a_process_that_ends_before_its_daemons_says_so(collector: Collector, tmp_path: Path) -> None:
+def test_a_process_that_ends_before_its_daemon_threads_is_incomplete(collector: Collector, tmp_path: Path) -> None:
     program = """
 import threading
 begun = threading.Event()
@@ -180,7 +206,7 @@ begun.wait()
     }
 
 
-def test_a_fork_of_nobodys_is_nobodys_affair(collector: Collector, tmp_path: Path) -> None:
+def test_a_fork_outside_of_any_entry_marks_none(collector: Collector, tmp_path: Path) -> None:
     program = """
 from opentelemetry import context
 token = context.attach(context.Context())
@@ -202,7 +228,7 @@ def test_a_command_of_a_command_is_its_child(collector: Collector, tmp_path: Pat
     assert spans[spans[last.parent_id].parent_id].parent_id == "2" * 16
 
 
-def test_an_environment_that_names_another_trace_is_the_callers_affair(collector: Collector, tmp_path: Path) -> None:
+def test_an_environment_that_names_another_trace_is_left_alone(collector: Collector, tmp_path: Path) -> None:
     program = """
 environ = {**os.environ, "TRACEPARENT": "00-" + "3" * 32 + "-" + "4" * 16 + "-01", "BAGGAGE": "playback.profile=other"}
 subprocess.run([sys.executable, "-c", "import chores; chores.in_child()"], env=environ, check=True)
@@ -214,11 +240,12 @@ subprocess.run([sys.executable, "-c", "import chores; chores.in_child()"], env=e
     }
 
 
-def test_an_untraced_process_tells_its_children_nothing(collector: Collector, tmp_path: Path) -> None:
+def test_an_untraced_process_passes_no_context_to_its_children(collector: Collector, tmp_path: Path) -> None:
     program = "subprocess.run([sys.executable, '-c', 'import os; assert not os.environ.get(\"BAGGAGE\")'], check=True)"
     assert play(program, tmp_path, collector, BAGGAGE="", TRACEPARENT="") == []
 
 
+@pytest.mark.row("multiprocessing", "Process")
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_a_multiprocessing_process_is_recorded_from_its_start_to_its_end(
     method: str, collector: Collector, tmp_path: Path
@@ -240,7 +267,7 @@ if __name__ == "__main__":
     assert {span.name for span in spans if "in_child" in str(span.functions)} == {"process in_child"}
 
 
-def test_a_process_that_fails_says_so(collector: Collector, tmp_path: Path) -> None:
+def test_the_span_of_a_process_that_fails_has_its_exit_code(collector: Collector, tmp_path: Path) -> None:
     program = """
 if __name__ == "__main__":
     process = multiprocessing.get_context("fork").Process(target=sys.exit, args=(3,))
@@ -252,8 +279,9 @@ if __name__ == "__main__":
     assert (span.status, span.attributes["process.exit.code"]) == ("ERROR", 3)
 
 
+@pytest.mark.row("multiprocessing", "ProcessPoolExecutor")
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_tasks_of_a_process_pool_are_recorded_for_whoever_asked(
+def test_tasks_of_a_process_pool_belong_to_the_context_that_submitted_them(
     method: str, collector: Collector, tmp_path: Path
 ) -> None:
     spans = play(
@@ -275,7 +303,7 @@ if __name__ == "__main__":
         tmp_path,
         collector,
     )
-    # a worker begins with what it imports for whoever it was started by
+    # a worker imports the main module for the entry that started it
     begun = [] if method == "fork" else [{"on_import"} if imports_anew(method) else set()]
     assert family(spans) == {
         "first": [{"on_import", "in_parent"}],
@@ -284,8 +312,9 @@ if __name__ == "__main__":
     assert [span.events for span in spans if span.status == "ERROR"] == [("exception",)]
 
 
+@pytest.mark.row("multiprocessing", "Pool")
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-def test_tasks_of_a_pool_arrive_though_its_workers_are_killed(
+def test_tasks_of_a_pool_arrive_although_its_workers_are_killed(
     method: str, collector: Collector, tmp_path: Path
 ) -> None:
     spans = play(
@@ -308,7 +337,8 @@ if __name__ == "__main__":
     assert found["first"] == [{"on_import"}]
 
 
-def test_a_pool_of_threads_works_in_the_context_of_whoever_asked(collector: Collector, tmp_path: Path) -> None:
+@pytest.mark.row("multiprocessing", "ThreadPool")
+def test_a_pool_of_threads_runs_tasks_in_the_context_that_submitted_them(collector: Collector, tmp_path: Path) -> None:
     spans = play(
         """
 from multiprocessing.pool import ThreadPool
@@ -347,40 +377,8 @@ if __name__ == "__main__":
     assert {span.attributes["coverage.granularity"] for span in spans} == {"function"}
 
 
-def test_undoing_puts_back_what_starts_processes(collector: Collector, tmp_path: Path) -> None:
-    program = """
-import otel_coverage, threading, _thread
-from concurrent.futures import ThreadPoolExecutor
-from multiprocessing import pool, process, spawn
-owners = [(subprocess.Popen, "__init__"), (process.BaseProcess, "start"), (process.BaseProcess, "_bootstrap"),
-          (spawn, "prepare"), (spawn, "get_preparation_data"), (ProcessPoolExecutor, "submit"),
-          (pool.Pool, "apply_async"), (pool.Pool, "_guarded_task_generation"),
-          (threading.Thread, "start"), (threading.Thread, "run"), (ThreadPoolExecutor, "submit"),
-          (_thread, "start_new_thread"),
-          (os, "execv"), (os, "execve"), (os, "_spawnvef"), (os, "system"), (os, "posix_spawn"), (os, "posix_spawnp")]
-hooked = lambda: [vars(owner)[name] for owner, name in owners]
-before = hooked()
-otel_coverage.instrument()
-assert all(new is not old for new, old in zip(hooked(), before))
-otel_coverage.uninstrument()
-assert all(new is old for new, old in zip(hooked(), before))
-"""
-    play(program, tmp_path, collector, run=(), BAGGAGE="")
-
-
-def test_undoing_leaves_alone_what_others_have_put_there_since() -> None:
-    module = types.ModuleType("somebodys")
-    vars(module).update(first=len, second=len)
-    patches = Patches()
-    for name in ("first", "second"):
-        patches.wrap(module, name, lambda wrapped, _, args, kwargs: wrapped(*args, **kwargs))
-    vars(module)["second"] = theirs = object()
-    patches.undo()
-    assert (vars(module)["first"], vars(module)["second"]) == (len, theirs)
-
-
-def test_what_a_caller_hands_a_command_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_that_a_caller_sets_for_a_command_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {b"BYTES": b"1", "OWN": "2"}
-    assert commands._environment(given) == given
+    assert child_environment(given) == given
     monkeypatch.setenv("BAGGAGE", "stale=1")
-    assert commands._environment({**os.environ}) == {name: os.environ[name] for name in os.environ if name != "BAGGAGE"}
+    assert child_environment({**os.environ}) == {name: os.environ[name] for name in os.environ if name != "BAGGAGE"}
