@@ -140,6 +140,7 @@ class _Hooks:
             work = make()
         except Exception as error:
             log.failed("following a thread", error)
+            entry.mark_incomplete("hook_failed", f"a thread that it started could not be followed: {error}")
             return None
         if work is not None:
             self._recorder.add_pending(entry, work)
@@ -190,13 +191,15 @@ def _function_of(thread: threading.Thread) -> Callable[..., object]:
 
 
 def _on_spawn(recorder: Recorder, greenlet: Any) -> None:
+    entry = entry_of(otel_context.get_current())
+    function = greenlet._run
+    # under gevent's monkey patches a thread is a greenlet, too, and followed as a thread
+    if entry is None or getattr(function, "__module__", None) == "threading":
+        return
     try:
-        entry = entry_of(otel_context.get_current())
-        function = greenlet._run
-        # under gevent's monkey patches a thread is a greenlet, too, and followed as a thread
-        if entry is not None and getattr(function, "__module__", None) != "threading":
-            work = PendingWork(function)
-            greenlet._run = ContextCall(function, work)
-            recorder.add_pending(entry, work)
+        work = PendingWork(function)
+        greenlet._run = ContextCall(function, work)
+        recorder.add_pending(entry, work)
     except Exception as error:
         log.failed("following a greenlet", error)
+        entry.mark_incomplete("hook_failed", f"a greenlet that it spawned could not be followed: {error}")
