@@ -26,11 +26,10 @@ from pathlib import Path
 from opentelemetry.sdk.trace import TracerProvider
 
 from otel_coverage.demo.example import Example
-from otel_coverage.demo.jobs import wait_until_done
 from otel_coverage.demo.processes import Child, Supervisor
-from otel_coverage.demo.redis import start_redis
-from otel_coverage.playback import Player, Profile, jobs, read
-from otel_coverage.playback.playing import play_all
+from otel_coverage.demo.redis import start_redis, wait_for_jobs
+from otel_coverage.playback import Player, Profile, job_status, load
+from otel_coverage.playback.runner import play_all
 
 _OURS = (sys.executable, "-m", "otel_coverage")
 _STARTED = 60.0
@@ -85,7 +84,7 @@ def main() -> None:
     arguments = parser.parse_args()
     example = Example.find()
     example.check()
-    profiles = [read(path, job_status=jobs.PATH) for path in example.recordings(arguments.profile)]
+    profiles = [load(path, job_status=job_status.PATH) for path in example.recordings(arguments.profile)]
     ways = [way for way in WAYS if way is PLAIN or not arguments.way or any(part in way.name for part in arguments.way)]
     costs: dict[str, list[Cost]] = {way.name: [] for way in ways}
     for number in range(arguments.rounds):
@@ -120,12 +119,12 @@ def cost(way: Way, example: Example, profiles: list[Profile], times: int, *, que
         worker.wait_for(r"Listening on", _STARTED)
         player = Player(base_url, "benchmark", TracerProvider().get_tracer("benchmark"))
         _play(player, profiles)
-        wait_until_done(redis_url, _DONE, supervisor.check)
+        wait_for_jobs(redis_url, _DONE, supervisor.check)
         before = _cpu_until_now(web) + _cpu_until_now(worker) + _cpu_of_ended()
         begun = time.perf_counter()
         for _ in range(times):
             _play(player, profiles)
-        wait_until_done(redis_url, _DONE, supervisor.check)
+        wait_for_jobs(redis_url, _DONE, supervisor.check)
         supervisor.stop(worker)
         supervisor.stop(web)
         return Cost(time.perf_counter() - begun, _cpu_of_ended() - before)

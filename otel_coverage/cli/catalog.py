@@ -9,9 +9,9 @@ import click
 
 from otel_coverage import catalog as catalogs
 from otel_coverage.catalog import Catalog
-from otel_coverage.cli.identity import chosen_namespace, chosen_revision
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.reporting.documents import json_text, write_text
+from otel_coverage.revision import current_namespace, current_revision
 from otel_coverage.settings import Settings
 from otel_coverage.source import SourceFile, SourceTree
 
@@ -63,7 +63,7 @@ def build(
     tree = _tree(source, rcfile)
     catalog = _build(tree)
     shape = shape or ("table" if out is None and sys.stdout.isatty() else "json")
-    revision = chosen_revision(revision, tree)
+    revision = revision or _revision_of(tree)
     text = json_text(catalog.document(revision)) if shape == "json" else _table(catalog)
     if out is None:
         click.echo(text, nl=False)
@@ -113,7 +113,7 @@ def push(
     from otel_coverage.store import open_store
 
     tree = _tree(source, rcfile)
-    revision = chosen_revision(revision, tree)
+    revision = revision or _revision_of(tree)
     if revision is None:
         raise ConfigurationError("the source is not in a git work tree; name its revision with --revision")
     catalog = _build(tree)
@@ -122,13 +122,17 @@ def push(
         click.echo("nothing was pushed", err=True)
         sys.exit(1)
     with open_store(dsn) as store:
-        count = catalogs.push(store, catalog, revision, chosen_namespace(namespace))
+        count = catalogs.push(store, catalog, revision, current_namespace() if namespace is None else namespace)
     click.echo(f"pushed {count} symbols of revision {revision}")
 
 
 def _tree(source: tuple[str, ...], rcfile: str | None) -> SourceTree:
     settings = Settings.load(source=source, rcfile=rcfile)
     return SourceTree.from_rcfile(settings.source, settings.rcfile)
+
+
+def _revision_of(tree: SourceTree) -> str | None:
+    return current_revision([root.folder for root in tree.roots])
 
 
 def _build(tree: SourceTree) -> Catalog:

@@ -15,9 +15,8 @@ from types import CodeType
 import coverage
 
 from otel_coverage.demo.example import THREADS, Example
-from otel_coverage.demo.jobs import wait_until_done
 from otel_coverage.demo.processes import Supervisor
-from otel_coverage.demo.redis import start_redis
+from otel_coverage.demo.redis import start_redis, wait_for_jobs
 
 Functions = dict[str, dict[str, list[str]]]  # service → profile → symbols
 Lines = dict[str, dict[str, dict[str, list[int]]]]  # service → profile → file → lines
@@ -59,7 +58,7 @@ def _play(folder: Path, example: Example) -> None:
             (folder / "profile").write_text(recording.name)
             command = [sys.executable, "-m", "otel_coverage", "playback", "run", str(recording), "--base-url", base_url]
             subprocess.run(command, env=env, check=True, capture_output=True, timeout=120)
-            wait_until_done(env["REDIS_URL"], 60, supervisor.check)
+            wait_for_jobs(env["REDIS_URL"], 60, supervisor.check)
         for child in (worker, web):
             assert supervisor.stop(child) == 0, child.tail()
 
