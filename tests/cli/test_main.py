@@ -43,10 +43,11 @@ def test_help_imports_no_command() -> None:
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_every_command_has_help(command: str) -> None:
+def test_the_help_of_every_command_has_an_example(command: str) -> None:
     done = run(command, "--help")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"Usage: otel-coverage {command}")
+    assert f"otel-coverage {command}" in done.stdout.partition("Example")[2]
 
 
 def test_version_prints_the_packages_version() -> None:
