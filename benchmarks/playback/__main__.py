@@ -1,7 +1,7 @@
 """``python -m benchmarks.playback``: the cost of whole profiles of the example, from first request to flush.
 
 Each variant runs the application under gunicorn, an RQ worker that forks, Redis and, where it is traced, a collector:
-the embedded one, which acknowledges what ClickHouse has stored, or one that acknowledges at once, like a collector with a
+the embedded one, which acknowledges after the insert, or one that acknowledges at once, like a collector with a
 queue on disk. All profiles are played once as warm-up. The time is measured until the profiles were played ``--times``
 times, their jobs are finished, and web server and worker have exited, with everything exported. The variants alternate
 in rounds; the output has medians, and ratios to the plain application.

@@ -19,11 +19,11 @@ def test_every_profile_can_be_loaded_and_is_named_like_its_folder() -> None:
     assert [load(path).slug for path in example.recordings()] == example.slugs
 
 
-def test_the_profiles_are_those_of_the_matrix_worked_out_by_hand() -> None:
+def test_the_profiles_are_those_of_the_expected_matrix() -> None:
     assert set(Example.find().slugs) == expected.slugs()
 
 
-def test_the_matrix_worked_out_by_hand_names_every_function_of_the_source() -> None:
+def test_the_expected_matrix_has_every_function_of_the_source() -> None:
     root = Example.find().folder
     names: list[str] = []
 
