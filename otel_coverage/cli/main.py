@@ -57,14 +57,14 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="otel-coverage")
 def cli() -> None:
-    """Show which Python functions each recorded workflow executes, with your own OpenTelemetry pipeline.
+    """Show which Python functions each recorded workflow executes, through your OpenTelemetry pipeline.
 
     \b
     Examples:
       otel-coverage demo                                       try everything on an example application
       otel-coverage run -- gunicorn shop:app                   trace and record a web application
       otel-coverage run -- rq worker                           trace and record its jobs
-      otel-coverage collect --store chdb:///var/lib/coverage   receive the spans without a collector of your own
+      otel-coverage collect --store chdb:///var/lib/coverage   receive the spans, without another collector
       otel-coverage report --store chdb:///var/lib/coverage --out artifacts
     """
 

@@ -121,7 +121,7 @@ class HttpServer:
         """Serve an application. On a loopback endpoint, requests that a web page can cause get a 403."""
         only_local = self.endpoint.is_loopback
 
-        def answer(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        def handle(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
             request = Request(environ)
             if only_local and _is_cross_site(request):
                 response = Response("requests from web pages are refused; see the Origin and Host headers\n", 403)
@@ -130,7 +130,7 @@ class HttpServer:
             _drain(environ["wsgi.input"])
             return response(environ, start_response)
 
-        self._server.wsgi_app = answer
+        self._server.wsgi_app = handle
         self._thread = threading.Thread(target=self._server.serve, name="otel-coverage-http", daemon=True)
         self._thread.start()
 

@@ -65,7 +65,8 @@ def _step(request: Line, response: Line, run: str | None) -> Step:
 
 def _slug(file: Path, first: Line) -> str:
     folder = file.resolve().parent
-    return first.check_slug(folder.parent.name if folder.name == "capture" else folder.name)
+    name = folder.parent.name if folder.name == "capture" else folder.name
+    return first.check_slug(name, "the name of the profile's folder")
 
 
 def _id(line: Line) -> str:

@@ -36,7 +36,7 @@ def profile(file: Path, lines: Sequence[Line]) -> Profile:
     _check_keys(header, _HEADER)
     if header["recording"] != VERSION:
         raise header.error(f"version {header['recording']!r} of the format is not supported; expected {VERSION}")
-    slug = header.check_slug(header.string("profile"))
+    slug = header.check_slug(header.string("profile"), "the profile's name")
     known = {"run"}
     steps = []
     for line in lines[1:]:

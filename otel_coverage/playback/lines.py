@@ -54,14 +54,18 @@ class Line(dict[str, Any]):
             raise self.error(f"{name!r} must be a JSON object")
         return value
 
-    def check_slug(self, slug: str) -> str:
-        """``slug``, if it is one.
+    def check_slug(self, slug: str, source: str) -> str:
+        """``slug``, if it is valid.
+
+        Args:
+            slug: the name to check.
+            source: what has this name, for the message.
 
         Raises:
-            ConfigurationError: it is not.
+            ConfigurationError: it is not a slug.
         """
         if not is_slug(slug):
-            raise self.error(f"the profile's name {slug!r} is not a slug; use {SLUG_RULE}")
+            raise self.error(f"{source} {slug!r} is not a slug; use {SLUG_RULE}")
         return slug
 
 

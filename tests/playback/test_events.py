@@ -46,7 +46,7 @@ def test_the_slug_is_the_folder_that_contains_capture(capture: Write) -> None:
 
 
 def test_a_folder_whose_name_is_not_a_slug_is_an_error(capture: Write) -> None:
-    with pytest.raises(ConfigurationError, match="the profile's name 'My profile' is not a slug"):
+    with pytest.raises(ConfigurationError, match="the name of the profile's folder 'My profile' is not a slug"):
         load(capture(request(1, "GET", "/a"), response(1), profile="My profile"))
 
 

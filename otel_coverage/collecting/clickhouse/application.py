@@ -63,7 +63,7 @@ class ClickHouseApplication:
             "X-ClickHouse-Timezone": self._sessions.timezone,
         }
         try:
-            response = self._answer(request)
+            response = self._handle(request)
         except QueryError as error:
             response = self._error(error)
         except (BodyTooLargeError, MaxSizeExceeded) as error:
@@ -73,7 +73,7 @@ class ClickHouseApplication:
         response.headers.extend(headers)
         return response
 
-    def _answer(self, request: Request) -> Response:
+    def _handle(self, request: Request) -> Response:
         if not self._access.allows(request):
             raise authentication_failed(
                 request.headers.get("X-ClickHouse-User") or request.args.get("user", DEFAULT_USER)

@@ -88,12 +88,12 @@ class Session:
             QueryError: it is not exactly one valid statement.
         """
         try:
-            answer = self._run(
+            result = self._run(
                 "SELECT formatQuerySingleLine({sql:String})", "RawBLOB", {"sql": sql.translate(_ESCAPES)}
             )
         except QueryError as error:
             raise QueryError(error.code, _OUR_SCOPE.sub("", error.text)) from error
-        return bytes(answer.bytes()).decode("utf-8", "surrogateescape").strip()
+        return bytes(result.bytes()).decode("utf-8", "surrogateescape").strip()
 
     def read_only(self) -> None:
         """Refuse every change from now on, including of this setting."""
@@ -101,13 +101,13 @@ class Session:
 
     def execute(self, sql: str, default_format: str, parameters: Mapping[str, str]) -> tuple[bytes, QueryStats]:
         """The whole result, in ``default_format`` where the statement names none."""
-        answer = self._run(sql, default_format, parameters)
-        return answer.bytes(), QueryStats(answer.rows_read(), answer.bytes_read(), int(answer.elapsed() * 1e9))
+        result = self._run(sql, default_format, parameters)
+        return result.bytes(), QueryStats(result.rows_read(), result.bytes_read(), int(result.elapsed() * 1e9))
 
     def stream(self, sql: str, default_format: str, parameters: Mapping[str, str]) -> Generator[bytes, None, None]:
         """The result in chunks, as it is computed. Closing the generator cancels the query."""
-        with _query_errors(), self._connection.send_query(sql, default_format, params=dict(parameters)) as answer:
-            for chunk in answer:
+        with _query_errors(), self._connection.send_query(sql, default_format, params=dict(parameters)) as result:
+            for chunk in result:
                 yield chunk.bytes()
 
     def insert(self, insert: Insert, data: Iterable[bytes]) -> QueryStats:
