@@ -1,4 +1,4 @@
-"""Putting a catalog into the store."""
+"""The table ``code_symbols``: the store's copy of a revision's catalog."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ COLUMNS = (
 
 
 def push(store: Store, catalog: Catalog, revision: str, namespace: str = "") -> int:
-    """Make ``catalog`` the whole catalog of its revision: what an earlier push knew and this one does not, goes.
+    """Replace the stored catalog of a revision.
 
-    What coverage.py is told to exclude stays out of the store, where it would be a gap.
+    Symbols that coverage.py's configuration excludes are not stored: they would be reported as gaps.
 
     Returns:
-        How many symbols the revision has now.
+        The number of stored symbols.
 
     Raises:
-        StoreError: the store refuses; the earlier catalog then stands as it was.
+        StoreError: the insert failed; the previous catalog is unchanged.
     """
-    from otel_coverage.store.schema import layout_of  # here, since building a catalog needs no store
+    from otel_coverage.store.schema import layout_of  # imported here: building a catalog needs no store
 
     delete = deletion(layout_of(store))
     key = {"namespace": namespace, "revision": revision}
@@ -48,7 +48,7 @@ def push(store: Store, catalog: Catalog, revision: str, namespace: str = "") -> 
         "SELECT max(pushed_at) FROM code_symbols WHERE namespace = {namespace:String} AND revision = {revision:String}",
         key,
     ).rows[0][0]
-    # the newest push counts, and clocks of several machines may disagree about which one that is
+    # the newest push wins, also when the clock of another machine was ahead
     pushed_at = max(datetime.now(UTC), newest + timedelta(microseconds=1))
     rows = [
         (
@@ -72,7 +72,7 @@ def push(store: Store, catalog: Catalog, revision: str, namespace: str = "") -> 
     try:
         store.insert("code_symbols", COLUMNS, rows)
     except BaseException:
-        with suppress(OtelCoverageError):  # the first error is the one to tell
+        with suppress(OtelCoverageError):  # report the first error
             store.command(f"{delete} AND pushed_at = {{pushed_at:DateTime64(6, 'UTC')}}", stamp)
         raise
     store.command(f"{delete} AND pushed_at < {{pushed_at:DateTime64(6, 'UTC')}}", stamp)
@@ -80,6 +80,6 @@ def push(store: Store, catalog: Catalog, revision: str, namespace: str = "") -> 
 
 
 def deletion(layout: Layout) -> str:
-    """The statement that deletes a revision's catalog: on all shards, as a Distributed table has no rows of its own."""
+    """The statement that deletes a revision's catalog, on all shards: a Distributed table has no rows of its own."""
     table = layout.local("code_symbols") + layout.everywhere
     return f"DELETE FROM {table} WHERE namespace = {{namespace:String}} AND revision = {{revision:String}}"  # noqa: S608

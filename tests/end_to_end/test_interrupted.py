@@ -1,4 +1,4 @@
-"""The demo ends, in whichever way, and leaves nothing behind."""
+"""The demo leaves no process and no temporary file behind, however it ends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE = 120.0
 
 
 def marked(mark: str) -> set[int]:
-    """Processes with the mark in their environment: the demo's, and whatever these have started."""
+    """The ids of the demo's processes and their descendants: those with the mark in their environment."""
     found = set()
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and int(folder.name) != os.getpid():
@@ -29,12 +29,12 @@ def marked(mark: str) -> set[int]:
                 if f"{MARK}={mark}".encode() in (folder / "environ").read_bytes():
                     found.add(int(folder.name))
             except OSError:
-                continue  # gone, or somebody else's
+                continue  # exited, or another user's
     return found
 
 
 def wait_until_gone(mark: str) -> set[int]:
-    """Whoever is left after a generous while."""
+    """Wait for marked processes to exit; returns those left after ``PATIENCE``."""
     deadline = time.monotonic() + PATIENCE
     while (left := marked(mark)) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -43,7 +43,7 @@ def wait_until_gone(mark: str) -> set[int]:
 
 @contextmanager
 def running_demo(folder: Path, mark: str) -> Iterator[subprocess.Popen[str]]:
-    """A demo that has come as far as playing its first profile."""
+    """A demo that has finished its first profile."""
     command = [sys.executable, "-m", "otel_coverage", "demo", "--out", "artifacts"]
     env = environment(**{MARK: mark, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"})
     with subprocess.Popen(
@@ -59,34 +59,34 @@ def running_demo(folder: Path, mark: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_demo_that_is_interrupted_takes_its_processes_along(tmp_path: Path, number: signal.Signals) -> None:
+def test_an_interrupted_demo_stops_its_processes(tmp_path: Path, number: signal.Signals) -> None:
     mark = uuid.uuid4().hex
     with running_demo(tmp_path, mark) as process:
         process.send_signal(number)
-        _, complaint = process.communicate(timeout=PATIENCE)
+        _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode not in (0, 2)
-    assert "Traceback" not in complaint
+    assert "Traceback" not in stderr
     assert wait_until_gone(mark) == set()
-    assert list(tmp_path.iterdir()) == []  # no artifacts written half, no temporary folder
+    assert list(tmp_path.iterdir()) == []  # no partial artifacts, no temporary folder
 
 
-def test_a_demo_that_is_killed_takes_its_processes_along(tmp_path: Path) -> None:
+def test_the_processes_of_a_killed_demo_end(tmp_path: Path) -> None:
     mark = uuid.uuid4().hex
     with running_demo(tmp_path, mark) as process:
         process.kill()
     assert wait_until_gone(mark) == set()
 
 
-def test_a_process_that_dies_ends_the_demo_with_the_reason(tmp_path: Path) -> None:
+def test_a_killed_process_ends_the_demo_with_the_reason(tmp_path: Path) -> None:
     mark = uuid.uuid4().hex
     with running_demo(tmp_path, mark) as process:
         for pid in marked(mark):
-            with suppress(OSError):  # one that ended on its own meanwhile
+            with suppress(OSError):  # it exited meanwhile
                 if b"collect" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
                     os.kill(pid, signal.SIGKILL)
-        _, complaint = process.communicate(timeout=PATIENCE)
+        _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
-    assert "otel-coverage: collector ended early, exit code -9" in complaint
+    assert "otel-coverage: collector ended early, exit code -9" in stderr
     assert wait_until_gone(mark) == set()
     assert not (tmp_path / "artifacts").exists()
     logs = {path.stem for path in (tmp_path / "artifacts-logs").iterdir()}

@@ -1,4 +1,4 @@
-"""What coverage.py says that each profile executes, when it runs alone."""
+"""The reference: what each profile executes according to coverage.py, running alone in the shop's processes."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from types import CodeType
 import coverage
 
 from otel_coverage.demo.example import THREADS, Example
-from otel_coverage.demo.jobs import wait_until_done
 from otel_coverage.demo.processes import Supervisor
-from otel_coverage.demo.redis import start_redis
+from otel_coverage.demo.redis import start_redis, wait_for_jobs
 
 Functions = dict[str, dict[str, list[str]]]  # service → profile → symbols
 Lines = dict[str, dict[str, dict[str, list[int]]]]  # service → profile → file → lines
@@ -26,12 +25,12 @@ FOLDER = Path(__file__).parent / "oracle"
 SERVICES = {"web": "shop-web", "worker": "shop-worker"}
 
 
-def ask(folder: Path, example: Example) -> dict[str, object]:
-    """Play every profile with nothing but coverage.py in the shop's processes, and read what it found."""
+def measure(folder: Path, example: Example) -> dict[str, object]:
+    """Play every profile with only coverage.py in the shop's processes, and read its data."""
     _play(folder, example)
     functions, lines = _read(folder, example.folder)
-    judged = {path.name: json.loads(path.read_text()) for path in sorted(folder.glob("*.judged.json"))}
-    return {"functions": functions, "lines": lines, "judged": judged}
+    recorder_modules = {path.name: json.loads(path.read_text()) for path in sorted(folder.glob("*.modules.json"))}
+    return {"functions": functions, "lines": lines, "recorder_modules": recorder_modules}
 
 
 def _play(folder: Path, example: Example) -> None:
@@ -59,7 +58,7 @@ def _play(folder: Path, example: Example) -> None:
             (folder / "profile").write_text(recording.name)
             command = [sys.executable, "-m", "otel_coverage", "playback", "run", str(recording), "--base-url", base_url]
             subprocess.run(command, env=env, check=True, capture_output=True, timeout=120)
-            wait_until_done(env["REDIS_URL"], 60, supervisor.check)
+            wait_for_jobs(env["REDIS_URL"], 60, supervisor.check)
         for child in (worker, web):
             assert supervisor.stop(child) == 0, child.tail()
 
@@ -71,7 +70,7 @@ def _read(folder: Path, import_root: Path) -> tuple[Functions, Lines]:
         for path in sorted(folder.glob(f"{kind}.*.coverage")):
             data = coverage.CoverageData(str(path))
             data.read()
-            for profile in data.measured_contexts() - {"", "nobody"}:
+            for profile in data.measured_contexts() - {"", "none"}:
                 data.set_query_context(profile)
                 for filename in data.measured_files():
                     arcs = data.arcs(filename) or []
@@ -82,8 +81,8 @@ def _read(folder: Path, import_root: Path) -> tuple[Functions, Lines]:
                     found[:] = sorted({*found, *entered})
                     ran = {number for arc in arcs for number in arc if number > 0}
                     if ran:
-                        of_profile = lines[service].setdefault(profile, {})
-                        of_profile[file.as_posix()] = sorted({*of_profile.get(file.as_posix(), []), *ran})
+                        profile_lines = lines[service].setdefault(profile, {})
+                        profile_lines[file.as_posix()] = sorted({*profile_lines.get(file.as_posix(), []), *ran})
     return functions, lines
 
 

@@ -1,4 +1,4 @@
-"""Places in recordings."""
+"""Placeholders in playback recordings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from otel_coverage.playback import places
+from otel_coverage.playback import templates
 
 VALUES = {"run": "tour-1", "order": 7, "odd": "a/b?c"}
 
@@ -24,19 +24,19 @@ VALUES = {"run": "tour-1", "order": 7, "odd": "a/b?c"}
         ("$run $5 {run} ${}", "$run $5 {run} ${}"),
     ],
 )
-def test_a_place_takes_its_value(text: str, filled: Any) -> None:
-    assert places.filled(text, VALUES) == filled
-    assert places.filled({"deep": [text, 1, None]}, VALUES) == {"deep": [filled, 1, None]}
+def test_a_placeholder_is_replaced_by_its_value(text: str, filled: Any) -> None:
+    assert templates.fill(text, VALUES) == filled
+    assert templates.fill({"deep": [text, 1, None]}, VALUES) == {"deep": [filled, 1, None]}
 
 
-def test_a_value_in_a_path_stays_one_part_of_it() -> None:
-    assert places.filled_path("/runs/${run}/x/${odd}?n=${order}&literal=$${run}", VALUES) == (
+def test_a_value_in_a_path_stays_one_segment() -> None:
+    assert templates.fill_path("/runs/${run}/x/${odd}?n=${order}&literal=$${run}", VALUES) == (
         "/runs/tour-1/x/a%2Fb%3Fc?n=7&literal=${run}"
     )
 
 
-def test_places_are_found_wherever_they_are() -> None:
-    assert list(places.names(["/${a}", {"b": ["${c}", "$${d}"]}, 1, None])) == ["a", "c"]
+def test_placeholders_are_found_at_any_depth() -> None:
+    assert list(templates.names(["/${a}", {"b": ["${c}", "$${d}"]}, 1, None])) == ["a", "c"]
 
 
 JSON = st.recursive(
@@ -47,6 +47,6 @@ JSON = st.recursive(
 
 
 @given(JSON)
-def test_what_was_escaped_comes_back_as_it_was(value: Any) -> None:
-    assert places.filled(places.escaped(value), {}) == value
-    assert list(places.names(places.escaped(value))) == []
+def test_filling_an_escaped_value_returns_the_original(value: Any) -> None:
+    assert templates.fill(templates.escape(value), {}) == value
+    assert list(templates.names(templates.escape(value))) == []

@@ -1,4 +1,4 @@
-"""Building a catalog, file by file."""
+"""Builds a catalog from a source tree, file by file."""
 
 from __future__ import annotations
 
@@ -6,36 +6,35 @@ import warnings
 from collections.abc import Callable
 
 from otel_coverage.catalog.catalog import Catalog, CatalogError, CatalogFile, CatalogSymbol
-from otel_coverage.catalog.definitions import ParsedFile
-from otel_coverage.catalog.statements import StatementReader
+from otel_coverage.catalog.definitions import ParsedFile, StatementReader
 from otel_coverage.source import SourceFile, SourceTree
 
 
 def build(tree: SourceTree, *, on_file: Callable[[SourceFile], object] | None = None) -> Catalog:
     """All symbols of a source tree, without importing or running any of it.
 
-    A file that cannot be read is named among the errors, and so is one whose module has the name of another file's:
-    both would stand under the same names. The rest goes on.
+    A file that cannot be read or compiled, or whose module name another file already has, is skipped and listed in the
+    catalog's errors.
 
     Args:
         tree: the files; its ``rcfile`` says which lines count.
         on_file: called with each file before it is read.
 
     Raises:
-        ConfigurationError: the tree holds no file, or coverage.py cannot use its configuration.
+        ConfigurationError: the tree has no file, or coverage.py cannot use its configuration.
     """
     symbols: dict[str, CatalogSymbol] = {}
     files: dict[str, CatalogFile] = {}
     errors: list[CatalogError] = []
-    paths: dict[str, str] = {}  # of modules
+    paths: dict[str, str] = {}  # by module
     with warnings.catch_warnings(), StatementReader(tree.rcfile) as reader:
-        warnings.simplefilter("ignore")  # about the source, which is not on trial here
+        warnings.simplefilter("ignore")  # of the compiler about the source
         for file in tree.files():
             if on_file is not None:
                 on_file(file)
-            namesake = paths.setdefault(file.module, file.filename)
-            if namesake != file.filename:
-                message = f"{namesake} is the module {file.module} already; give the two different import roots"
+            first = paths.setdefault(file.module, file.filename)
+            if first != file.filename:
+                message = f"{first} already defines module {file.module}; put the two under different import roots"
                 errors.append(CatalogError(file.path, 1, message))
                 continue
             try:

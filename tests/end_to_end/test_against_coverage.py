@@ -1,4 +1,4 @@
-"""What the recorder found in pages and jobs, against coverage.py in processes that never heard of the recorder."""
+"""Functions and lines of requests and jobs, compared with coverage.py in processes without the recorder."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.end_to_end import expected
 from tests.end_to_end.played import Played
 
-# coverage.py measures each profile alone; ours one after the other and all seven at once
+# coverage.py measures each profile alone; the recorder one after the other, and all seven concurrently
 PLAYED = pytest.mark.parametrize(
     "how",
     [
@@ -21,22 +21,22 @@ PLAYED = pytest.mark.parametrize(
 )
 
 
-def test_the_second_opinion_is_independent(second_opinion: dict[str, Any]) -> None:
-    judged = second_opinion["judged"]
-    assert len([name for name in judged if name.startswith("web.")]) == 1
-    assert len([name for name in judged if name.startswith("worker.")]) == 13  # each job has a process of its own
-    assert not any(judged.values())
+def test_the_reference_does_not_import_the_recorder(coverage_reference: dict[str, Any]) -> None:
+    modules = coverage_reference["recorder_modules"]
+    assert len([name for name in modules if name.startswith("web.")]) == 1
+    assert len([name for name in modules if name.startswith("worker.")]) == 13  # one process for each job
+    assert not any(modules.values())
 
 
 @pytest.mark.row("example application as coverage.py finds it", "functions")
 @PLAYED
-def test_functions_are_those_that_coverage_finds_in_pages_and_in_jobs(
-    how: str, second_opinion: dict[str, Any], request: pytest.FixtureRequest
+def test_functions_of_requests_and_jobs_equal_coverages(
+    how: str, coverage_reference: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
     played: Played = request.getfixturevalue(how)
     assert played.functions == {
         (service, profile): frozenset(symbols)
-        for service, profiles in second_opinion["functions"].items()
+        for service, profiles in coverage_reference["functions"].items()
         for profile, symbols in profiles.items()
     }
     assert all(row["complete"] for row in played.rows["runs"])
@@ -44,21 +44,21 @@ def test_functions_are_those_that_coverage_finds_in_pages_and_in_jobs(
 
 @pytest.mark.row("example application as coverage.py finds it", "lines")
 @PLAYED
-def test_lines_are_those_that_coverage_finds_in_pages_and_in_jobs(
-    how: str, second_opinion: dict[str, Any], request: pytest.FixtureRequest
+def test_lines_of_requests_and_jobs_equal_coverages(
+    how: str, coverage_reference: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
     played: Played = request.getfixturevalue(how)
     assert played.lines == {
         (service, profile, file): lines
-        for service, profiles in second_opinion["lines"].items()
+        for service, profiles in coverage_reference["lines"].items()
         for profile, files in profiles.items()
         for file, lines in files.items()
     }
 
 
-def test_coverage_agrees_with_the_matrix_worked_out_by_hand(second_opinion: dict[str, Any]) -> None:
+def test_coverage_agrees_with_the_matrix_written_by_hand(coverage_reference: dict[str, Any]) -> None:
     found: dict[str, set[str]] = {name: set() for name in expected.table()}
-    for profiles in second_opinion["functions"].values():
+    for profiles in coverage_reference["functions"].values():
         for profile, symbols in profiles.items():
             for symbol in symbols:
                 found.setdefault(expected.name_of(symbol), set()).add(profile)

@@ -8,7 +8,7 @@ import pytest
 
 from otel_coverage import catalog as catalogs
 from otel_coverage.catalog import Catalog
-from otel_coverage.catalog.pushing import deletion
+from otel_coverage.catalog.code_symbols import deletion
 from otel_coverage.errors import StoreError
 from otel_coverage.source import SourceTree
 from otel_coverage.store import Store, open_store
@@ -25,7 +25,7 @@ def stored(store: Store, columns: str = "qualname") -> list[tuple[object, ...]]:
     return store.query(f"SELECT namespace, revision, {columns} FROM code_symbols FINAL ORDER BY ALL").rows
 
 
-def test_every_column_is_as_the_catalog_has_it(store: Store, tmp_path: Path) -> None:
+def test_every_column_has_the_value_of_the_catalog(store: Store, tmp_path: Path) -> None:
     catalog = catalog_of(tmp_path, "class Order:\n    def total(self):\n        x = '<locals>'\n        return x\n")
     assert catalogs.push(store, catalog, "abc", "acme") == 2
     digests = [entry.digest for entry in catalog.symbols]
@@ -53,7 +53,7 @@ def test_a_push_replaces_the_whole_catalog_of_its_revision_and_no_other(store: S
     ]
 
 
-def test_the_digest_of_a_definition_changes_with_its_text_and_not_with_its_place(store: Store, tmp_path: Path) -> None:
+def test_a_digest_depends_on_the_text_of_a_definition_and_not_on_its_position(store: Store, tmp_path: Path) -> None:
     def digests(revision: str, source: str) -> dict[object, object]:
         catalogs.push(store, catalog_of(tmp_path, source), revision)
         return {name: digest for _, at, name, digest in stored(store, "qualname, digest") if at == revision}
@@ -84,7 +84,7 @@ def test_an_emptied_source_has_an_empty_catalog(store: Store, tmp_path: Path) ->
     assert stored(store) == []
 
 
-def test_a_push_counts_even_when_the_last_one_came_from_a_clock_ahead(store: Store, tmp_path: Path) -> None:
+def test_a_push_replaces_one_from_a_machine_whose_clock_was_ahead(store: Store, tmp_path: Path) -> None:
     catalogs.push(store, catalog_of(tmp_path, "def old(): return 1\n"), "abc")
     store.command(
         "INSERT INTO code_symbols SELECT * REPLACE (now64(6) + INTERVAL 1 DAY AS pushed_at) FROM code_symbols"
@@ -93,7 +93,7 @@ def test_a_push_counts_even_when_the_last_one_came_from_a_clock_ahead(store: Sto
     assert stored(store) == [("", "abc", "new")]
 
 
-def test_what_coverage_excludes_is_no_gap_and_so_not_pushed(store: Store, tmp_path: Path) -> None:
+def test_symbols_that_coverage_excludes_are_not_pushed(store: Store, tmp_path: Path) -> None:
     catalogs.push(store, catalog_of(tmp_path, "def f(): return 1\ndef g():  # pragma: no cover\n    return 1\n"), "abc")
     assert stored(store) == [("", "abc", "f")]
 
@@ -106,7 +106,7 @@ def test_names_with_quotes_and_sql_are_data(store: Store, tmp_path: Path) -> Non
     assert stored(store) == [('a"b', revision, "ünïcode")]
 
 
-def test_a_push_that_the_store_refuses_leaves_the_earlier_catalog(store: Store, tmp_path: Path) -> None:
+def test_a_failed_push_leaves_the_previous_catalog(store: Store, tmp_path: Path) -> None:
     catalogs.push(store, catalog_of(tmp_path, "def old(): return 1\n"), "abc")
     store.command("ALTER TABLE code_symbols ADD CONSTRAINT small CHECK end_line < 2")
     with pytest.raises(StoreError):
@@ -114,6 +114,6 @@ def test_a_push_that_the_store_refuses_leaves_the_earlier_catalog(store: Store, 
     assert stored(store) == [("", "abc", "old")]
 
 
-def test_a_store_without_the_schema_says_what_to_do(empty_store_dsn: str, tmp_path: Path) -> None:
+def test_the_error_for_a_store_without_schema_names_the_command(empty_store_dsn: str, tmp_path: Path) -> None:
     with open_store(empty_store_dsn) as empty, pytest.raises(StoreError, match="schema apply"):
         catalogs.push(empty, catalog_of(tmp_path, "def f(): return 1\n"), "abc")

@@ -1,4 +1,4 @@
-"""What the catalog says of sources written by hand."""
+"""Catalogs of small sources."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def only(catalog: Catalog) -> CatalogSymbol:
 
 
 class TestDefinitions:
-    def test_functions_and_classes_have_their_span_and_the_class_that_holds_them(self, tmp_path: Path) -> None:
+    def test_functions_and_classes_have_their_lines_and_their_class(self, tmp_path: Path) -> None:
         catalog = catalog_of(
             tmp_path,
             """
@@ -96,7 +96,7 @@ class TestDefinitions:
             "m:Order.total@14",
         ]
 
-    def test_what_the_compiler_drops_cannot_run_and_is_left_out(self, tmp_path: Path) -> None:
+    def test_definitions_that_the_compiler_drops_are_left_out(self, tmp_path: Path) -> None:
         catalog = catalog_of(
             tmp_path,
             """
@@ -142,7 +142,7 @@ class TestDefinitions:
         source = "from __future__ import annotations\ndef f(x: no.such.name) -> nothing: return 1\n"
         assert only(catalog_of(tmp_path, source)).id == "m:f@2"
 
-    def test_warnings_about_the_users_code_are_kept_quiet(self, tmp_path: Path) -> None:
+    def test_warnings_about_the_source_are_suppressed(self, tmp_path: Path) -> None:
         source = 'def f():\n    """A backslash: \\d"""\n    return "x" is 1\n'
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -180,7 +180,7 @@ class TestFiles:
         catalog = catalog_of(tmp_path, "x = 1\ndef four(): return 4\n\ny = 'no longer a def'\n")
         assert lines_of(catalog) == {"four": (2,)}
 
-    def test_the_order_is_the_same_however_the_folder_is_listed(self, tmp_path: Path) -> None:
+    def test_the_order_does_not_depend_on_the_file_system(self, tmp_path: Path) -> None:
         for name in ("b.py", "a.py", "a/x.py"):
             catalog = catalog_of(tmp_path, "def g(): return 1\ndef f(): return 1\n", name)
         assert [entry.id for entry in catalog.symbols] == ["a:g@1", "a:f@2", "a.x:g@1", "a.x:f@2", "b:g@1", "b:f@2"]
@@ -188,7 +188,7 @@ class TestFiles:
 
 
 class TestExecutableLines:
-    def test_decorators_and_def_belong_to_what_stands_around_them(self, tmp_path: Path) -> None:
+    def test_decorator_and_def_lines_belong_to_the_enclosing_scope(self, tmp_path: Path) -> None:
         catalog = catalog_of(
             tmp_path,
             """
@@ -207,7 +207,7 @@ class TestExecutableLines:
         )
         assert lines_of(catalog) == {"outer": (7, 8, 9, 11), "outer.<locals>.inner": (10,)}
 
-    def test_a_body_on_the_def_line_counts_for_the_function_and_for_what_stands_around_it(self, tmp_path: Path) -> None:
+    def test_a_body_on_the_def_line_belongs_to_the_function_and_to_the_enclosing_scope(self, tmp_path: Path) -> None:
         source = """
             def outer():
                 def inner(): return 1
@@ -219,7 +219,7 @@ class TestExecutableLines:
             "outer": (2, 3), "outer.<locals>.inner": (2,), "spread": (4,),
         }  # fmt: skip
 
-    def test_docstrings_and_continuation_lines_are_no_statements(self, tmp_path: Path) -> None:
+    def test_docstrings_and_continuation_lines_are_not_statements(self, tmp_path: Path) -> None:
         source = '''
             def f():
                 """Two
@@ -233,7 +233,7 @@ class TestExecutableLines:
             '''
         assert lines_of(catalog_of(tmp_path, source)) == {"f": (4, 7), "g": ()}
 
-    def test_a_class_has_its_own_without_those_of_its_functions(self, tmp_path: Path) -> None:
+    def test_the_lines_of_a_class_exclude_those_of_its_functions(self, tmp_path: Path) -> None:
         source = """
             def make():
                 class Order:
@@ -252,7 +252,7 @@ class TestExecutableLines:
 
 
 class TestExcluded:
-    def test_functions_and_classes_that_coverage_does_not_count_are_marked(self, tmp_path: Path) -> None:
+    def test_functions_and_classes_that_coverage_excludes_are_marked(self, tmp_path: Path) -> None:
         catalog = catalog_of(
             tmp_path,
             """
@@ -280,7 +280,7 @@ class TestExcluded:
         assert lines_of(catalog)["counted"] == (5,)
         assert not any(entry.executable_lines for entry in catalog.symbols if entry.excluded)
 
-    def test_exclude_lines_of_the_configuration_mean_what_they_mean_to_coverage(self, tmp_path: Path) -> None:
+    def test_exclude_lines_of_coverages_configuration_apply(self, tmp_path: Path) -> None:
         (tmp_path / "m.py").write_text(
             "def debug_only():\n    return 1\ndef other():  # pragma: no cover\n    return 2\n"
         )
@@ -291,7 +291,7 @@ class TestExcluded:
             "debug_only": True, "other": False,
         }  # fmt: skip
 
-    def test_a_configuration_that_coverage_cannot_use_is_an_error_that_names_it(self, tmp_path: Path) -> None:
+    def test_the_error_for_an_invalid_configuration_names_the_file(self, tmp_path: Path) -> None:
         (tmp_path / "m.py").write_text("def f():\n    return 1\n")
         rcfile = tmp_path / "rc.ini"
         rcfile.write_text("[report]\nexclude_lines =\n    (unclosed\n")
@@ -313,7 +313,7 @@ class TestErrors:
         ],
         ids=["syntax", "indentation", "unknown encoding", "wrong encoding", "null byte", "keyword", "too deep"],
     )
-    def test_a_file_that_cannot_be_read_is_named_and_the_rest_goes_on(
+    def test_a_file_that_cannot_be_compiled_is_reported_and_skipped(
         self, tmp_path: Path, source: bytes, line: int
     ) -> None:
         (tmp_path / "broken.py").write_bytes(source)
@@ -325,23 +325,23 @@ class TestErrors:
         assert str(error).startswith(f"broken.py:{line}: ")
         assert "\n" not in str(error)
 
-    def test_two_files_that_are_one_module_are_named_and_the_first_counts(self, tmp_path: Path) -> None:
+    def test_of_two_files_with_one_module_name_the_second_is_reported_and_skipped(self, tmp_path: Path) -> None:
         for service in ("web", "worker"):
             (tmp_path / service).mkdir()
             (tmp_path / service / "app.py").write_text(f"def {service}(): return 1\n")
         catalog = build(SourceTree([str(tmp_path / "web"), str(tmp_path / "worker")]))
         assert only(catalog).id == "app:web@1"
         [error] = catalog.errors
-        assert "is the module app already" in str(error)
+        assert "already defines module app" in str(error)
 
-    def test_a_file_that_is_unreadable_is_named(self, tmp_path: Path) -> None:
+    def test_an_unreadable_file_is_reported(self, tmp_path: Path) -> None:
         (tmp_path / "gone.py").symlink_to(tmp_path / "nowhere.py")
         catalog = catalog_of(tmp_path, "def f(): return 1\n")
         assert [error.file for error in catalog.errors] == ["nowhere.py"]
         assert only(catalog).id == "m:f@1"
 
 
-def test_nothing_of_the_source_is_run(tmp_path: Path) -> None:
+def test_building_runs_nothing_of_the_source(tmp_path: Path) -> None:
     source = f"open({str(tmp_path / 'evidence')!r}, 'w').close()\ndef f(): return 1\n"
     assert only(catalog_of(tmp_path, source)).id == "m:f@2"
     assert not (tmp_path / "evidence").exists()
