@@ -1,4 +1,8 @@
-"""Which tests run on which interpreter, and what none of them may do: be skipped unseen."""
+"""Which tests run on which interpreter, and what fails a session: skipped tests, rows that did not run, leftovers.
+
+Fixtures that import much and serve few folders are in those folders' conftest.py. That of stores is here: all tests of
+a process share one engine.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,7 @@ import sys
 
 import pytest
 
-pytest_plugins = [
-    "tests.support.collector",
-    "tests.support.redis",
-    "tests.support.rows",
-    "tests.support.store",
-    "tests.support.traced",
-]
+pytest_plugins = ["tests.support.leftovers", "tests.support.rows", "tests.support.store"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -20,18 +18,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, rather than skip, what this interpreter cannot run by its version."""
+    """Deselect, rather than skip, what this interpreter cannot run by its version."""
     here = sys.version_info[:2]
-    wanted: list[pytest.Item] = []
-    left_out: list[pytest.Item] = []
+    selected: list[pytest.Item] = []
+    deselected: list[pytest.Item] = []
     for item in items:
         fits = all(here >= mark.args for mark in item.iter_markers("since")) and all(
             here <= mark.args for mark in item.iter_markers("until")
         )
-        (wanted if fits else left_out).append(item)
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = wanted
+        (selected if fits else deselected).append(item)
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
+        items[:] = selected
 
 
 @pytest.hookimpl(trylast=True)
@@ -43,5 +41,5 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     skipped = reporter.stats.get("skipped", [])
     if skipped and exitstatus == 0:
         for report in skipped:
-            reporter.write_line(f"skipped, though nothing may be: {report.nodeid}", red=True)
+            reporter.write_line(f"skipped, which --no-skips does not allow: {report.nodeid}", red=True)
         session.exitstatus = 1
