@@ -19,7 +19,7 @@ demo: $(VENV)/.demo  ## play the example's profiles; the artifacts land in artif
 env: $(VENV)/.test  ## the environment of the tests, lint and types
 
 test: $(VENV)/.test  ## all tests, on PYTHON
-	$(BIN)/python -m pytest -n $(JOBS) --no-skips
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --no-skips
 
 lint: $(VENV)/.test  ## ruff: lint and format
 	$(BIN)/ruff check .

@@ -13,11 +13,7 @@ from otel_coverage.store import Store, open_store, schema
 
 _numbers = itertools.count(1)
 
-_SHAPE = """
-SELECT groupArray((name, uuid, create_table_query)) FROM (
-    SELECT name, uuid, create_table_query FROM system.tables WHERE database = currentDatabase() ORDER BY name
-)
-"""
+_NAMES = "SELECT name FROM system.tables WHERE database = currentDatabase()"
 _APPLIED = "SELECT groupArray((name, digest)) FROM (SELECT name, digest FROM coverage_schema ORDER BY name, digest)"
 _FILLED = """
 SELECT DISTINCT table FROM system.parts
@@ -25,7 +21,7 @@ WHERE database = currentDatabase() AND active AND table != 'coverage_schema'
 """
 
 
-class _AppliedDatabase:
+class AppliedDatabase:
     """A database with the schema applied, which tests use one after the other.
 
     It is emptied after each, and replaced after one that changed tables, views or the record of what was applied.
@@ -62,10 +58,13 @@ class _AppliedDatabase:
             self._store = None
 
     def _read_shape(self) -> object:
+        """Tables and views, when the engine wrote the definition of each, and what was applied."""
         assert self._store is not None
-        shape = self._store.query(_SHAPE).rows
-        names = {name for name, *_ in shape[0][0]}
-        return (shape, self._store.query(_APPLIED).rows if "coverage_schema" in names else None)
+        names = sorted(name for (name,) in self._store.query(_NAMES).rows)
+        # system.tables has definitions too, but takes ten times as long to render them
+        folder = self._folder / "metadata" / self._store.database
+        written = {file.name: file.stat().st_mtime_ns for file in folder.iterdir()} if names else {}
+        return names, written, self._store.query(_APPLIED).rows if "coverage_schema" in names else None
 
 
 @pytest.fixture(scope="session")
@@ -77,8 +76,8 @@ def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def _applied_database(store_folder: Path) -> Iterator[_AppliedDatabase]:
-    database = _AppliedDatabase(store_folder)
+def _applied_database(store_folder: Path) -> Iterator[AppliedDatabase]:
+    database = AppliedDatabase(store_folder)
     yield database
     database.drop()
 
@@ -93,7 +92,7 @@ def empty_store_dsn(store_folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def store_dsn(_applied_database: _AppliedDatabase) -> Iterator[str]:
+def store_dsn(_applied_database: AppliedDatabase) -> Iterator[str]:
     """The address of an empty store with the schema applied; in use by this process, so no other can open it."""
     yield _applied_database.dsn()
     _applied_database.empty()
