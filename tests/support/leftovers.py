@@ -31,8 +31,9 @@ class _Check:
         while (left := self._left()) and time.monotonic() < deadline:
             time.sleep(0.05)
         reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-        for pid, line in left.items() if reporter is not None else ():
-            reporter.write_line(f"process {pid} is still running: {line}", red=True)
+        if reporter is not None:
+            for pid, line in left.items():
+                reporter.write_line(f"process {pid} is still running: {line}", red=True)
         if left and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

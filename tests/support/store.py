@@ -69,7 +69,7 @@ class AppliedDatabase:
 
 @pytest.fixture(scope="session")
 def store_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of this process's engine, kept open so that tests need not start it again and again."""
+    """The folder of this process's engine, which stays open as long as the process."""
     folder = tmp_path_factory.mktemp("chdb")
     with open_store(f"chdb://{folder}", create=True):
         yield folder
