@@ -1,8 +1,4 @@
-"""Which tests run on which interpreter, and what fails a session: skipped tests, rows that did not run, leftovers.
-
-Fixtures that import much and serve few folders are in those folders' conftest.py. That of stores is here: all tests of
-a process share one engine.
-"""
+"""Which tests run on which interpreter, and what none of them may do: be skipped unseen."""
 
 from __future__ import annotations
 
@@ -10,6 +6,8 @@ import sys
 
 import pytest
 
+# Fixtures that import much and serve few folders are in those folders' conftest.py. Those of stores are here, as all
+# tests of a process share one engine.
 pytest_plugins = ["tests.support.leftovers", "tests.support.rows", "tests.support.store"]
 
 
@@ -18,18 +16,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect, rather than skip, what this interpreter cannot run by its version."""
+    """Leave out, rather than skip, what this interpreter cannot run by its version."""
     here = sys.version_info[:2]
-    selected: list[pytest.Item] = []
-    deselected: list[pytest.Item] = []
+    wanted: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
     for item in items:
         fits = all(here >= mark.args for mark in item.iter_markers("since")) and all(
             here <= mark.args for mark in item.iter_markers("until")
         )
-        (selected if fits else deselected).append(item)
-    if deselected:
-        config.hook.pytest_deselected(items=deselected)
-        items[:] = selected
+        (wanted if fits else left_out).append(item)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = wanted
 
 
 @pytest.hookimpl(trylast=True)
