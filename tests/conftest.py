@@ -6,13 +6,9 @@ import pytest
 
 from tests.support.versions import runs_here
 
-pytest_plugins = [
-    "tests.support.collector",
-    "tests.support.redis",
-    "tests.support.rows",
-    "tests.support.store",
-    "tests.support.traced",
-]
+# Fixtures that import much and serve few folders are in those folders' conftest.py. Those of stores are here, as all
+# tests of a process share one engine.
+pytest_plugins = ["tests.support.leftovers", "tests.support.rows", "tests.support.store"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,5 +32,5 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     skipped = reporter.stats.get("skipped", [])
     if skipped and exitstatus == 0:
         for report in skipped:
-            reporter.write_line(f"skipped, though nothing may be: {report.nodeid}", red=True)
+            reporter.write_line(f"skipped, which --no-skips does not allow: {report.nodeid}", red=True)
         session.exitstatus = 1

@@ -147,7 +147,7 @@ def through_rotel(store: Store, batches: Sequence[ExportTraceServiceRequest], *o
             expected = before + sum(len(batch.resource_spans[0].scope_spans[0].spans) for batch in batches)
             deadline = time.monotonic() + PATIENCE
             while count(store) < expected:
-                assert time.monotonic() < deadline, f"{count(store)} of {expected} spans; Rotel says:\n{agent.said}"
+                assert time.monotonic() < deadline, f"{count(store)} of {expected} spans; Rotel says:\n{agent.output}"
                 time.sleep(0.05)
 
 

@@ -1,1 +1,1 @@
-"""Tools that several tests share."""
+"""Fixtures and helpers that several folders of tests use."""

@@ -1,4 +1,4 @@
-"""A real OTLP/gRPC receiver, in this process: what arrives can be looked at."""
+"""An OTLP/gRPC receiver in the test's own process, which keeps the spans that it receives."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-PATIENCE = 60.0  # seconds until a test gives up waiting for what should have arrived long ago
+PATIENCE = 60.0  # seconds that a test waits for spans before it fails
 
 
 @dataclass(frozen=True)
 class ReceivedSpan:
-    """One span, as it arrived."""
+    """A span as it was received, ids in hexadecimal."""
 
     name: str
     kind: str
@@ -42,28 +42,32 @@ class ReceivedSpan:
 
     @property
     def role(self) -> str | None:
-        """Its coverage.role."""
+        """Its attribute ``coverage.role``; None where it has none."""
         return self.attributes.get("coverage.role")
 
     @property
     def functions(self) -> frozenset[str]:
-        """Its symbols, without their lines, so that a test can name them."""
+        """Its symbols as ``module:qualname``, without the line, which changes with the source."""
         return frozenset(symbol.rpartition("@")[0] for symbol in self.attributes.get("coverage.functions", ()))
 
 
 class Collector(TraceServiceServicer):
-    """Keeps what it receives.
+    """Receives exports on a free port of the loopback interface.
 
     Args:
-        largest_message: bytes; None for gRPC's default of 4 MiB.
-        delay: seconds until it answers.
+        largest_message: the largest message that is accepted, in bytes; None for gRPC's default of 4 MiB.
+        delay: seconds between the receipt of a request and the response.
+
+    Attributes:
+        endpoint: its URL.
+        message_sizes: the size of each request, in bytes.
     """
 
     def __init__(self, largest_message: int | None = None, delay: float = 0.0) -> None:
         self._delay = delay
-        self._asked = threading.Event()
-        self._may_answer = threading.Event()
-        self._may_answer.set()
+        self._requested = threading.Event()
+        self._may_respond = threading.Event()
+        self._may_respond.set()
         self._arrived = threading.Condition()
         self._spans: list[ReceivedSpan] = []
         self.message_sizes: list[int] = []
@@ -73,35 +77,35 @@ class Collector(TraceServiceServicer):
         self.endpoint = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Start listening."""
         self._server.start()
 
     @contextmanager
     def silence(self) -> Iterator[threading.Event]:
-        """Answer nobody for a while. The event is set once somebody asked."""
-        self._asked.clear()
-        self._may_answer.clear()
+        """Hold all responses back meanwhile. The event is set when the first request has arrived."""
+        self._requested.clear()
+        self._may_respond.clear()
         try:
-            yield self._asked
+            yield self._requested
         finally:
-            self._may_answer.set()
+            self._may_respond.set()
 
     def stop(self) -> None:
-        """Stop listening, at once."""
-        self._may_answer.set()
+        """Stop listening, and cancel requests that have no response yet."""
+        self._may_respond.set()
         self._server.stop(None).wait()
 
     def Export(self, request: ExportTraceServiceRequest, context: Any) -> ExportTraceServiceResponse:  # noqa: N802
-        """What an exporter calls."""
+        """The method of the gRPC service."""
         spans = [
             _received(span, _attributes(group.resource.attributes), scope.scope.name)
             for group in request.resource_spans
             for scope in group.scope_spans
             for span in scope.spans
         ]
-        self._asked.set()
+        self._requested.set()
         time.sleep(self._delay)
-        self._may_answer.wait()
+        self._may_respond.wait()
         with self._arrived:
             self.message_sizes.append(request.ByteSize())
             self._spans += spans
@@ -110,17 +114,17 @@ class Collector(TraceServiceServicer):
 
     @property
     def spans(self) -> list[ReceivedSpan]:
-        """What arrived until now."""
+        """The spans received so far, in the order of their arrival."""
         with self._arrived:
             return list(self._spans)
 
     def clear(self) -> None:
-        """Forget what arrived."""
+        """Drop the spans received so far."""
         with self._arrived:
             self._spans.clear()
 
     def wait_for(self, enough: Callable[[list[ReceivedSpan]], object]) -> list[ReceivedSpan]:
-        """What arrived, as soon as ``enough`` says that it is."""
+        """The spans received so far, as soon as ``enough(spans)`` is true; AssertionError after `PATIENCE` seconds."""
         with self._arrived:
             if not self._arrived.wait_for(lambda: enough(self._spans), PATIENCE):
                 names = [(span.name, span.role) for span in self._spans]
@@ -141,7 +145,7 @@ def running_collector(largest_message: int | None = None, delay: float = 0.0) ->
 
 @pytest.fixture
 def slow_collector() -> Iterator[Collector]:
-    """One that answers after a second."""
+    """A collector that responds to each export after one second."""
     with running_collector(delay=1.0) as running:
         yield running
 

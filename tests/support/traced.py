@@ -1,4 +1,4 @@
-"""Tracing in the test's own process: a provider that keeps its spans, and nothing left hooked afterwards."""
+"""Tracing in the test's own process: a provider that keeps its spans; instrumentation is removed afterwards."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ RECORDING = Settings(enabled=True, source=(STORE_FRONT,))
 
 
 class Spans:
-    """A provider, and the spans that ended on it."""
+    """A provider, and the spans of it that have ended."""
 
     def __init__(self) -> None:
         self.provider = TracerProvider(shutdown_on_exit=False)
         self._kept = InMemorySpanExporter()
 
     def keep(self) -> None:
-        """Begin to keep spans: from here on in the order of processors."""
+        """Add the processor that keeps spans; it runs after processors that were added before."""
         self.provider.add_span_processor(SimpleSpanProcessor(self._kept))
 
     def clear(self) -> None:
-        """Forget the spans that ended."""
+        """Drop the spans kept so far."""
         self._kept.clear()
 
     @property
     def ended(self) -> list[ReadableSpan]:
-        """All spans that ended."""
+        """The spans kept so far, in the order of their ends."""
         return list(self._kept.get_finished_spans())
 
     def with_role(self, role: str) -> list[ReadableSpan]:
@@ -50,12 +50,12 @@ class Spans:
         return span
 
     def functions(self) -> frozenset[str]:
-        """What all of them together say was executed."""
+        """The symbols on all of them, as ``module:qualname``."""
         return frozenset().union(*(functions(span) for span in self.ended))
 
 
 def functions(span: ReadableSpan) -> frozenset[str]:
-    """The symbols on a span, without their lines, so that a test can name them."""
+    """The symbols on a span as ``module:qualname``, without the line, which changes with the source."""
     symbols = (span.attributes or {}).get("coverage.functions", ())
     assert isinstance(symbols, tuple)
     return frozenset(str(symbol).rpartition("@")[0] for symbol in symbols)
@@ -63,7 +63,7 @@ def functions(span: ReadableSpan) -> frozenset[str]:
 
 @pytest.fixture
 def spans() -> Iterator[Spans]:
-    """A provider that keeps its spans; whatever the test instruments is undone."""
+    """A provider that keeps its spans; `uninstrument()` is called after the test."""
     spans = Spans()
     spans.keep()
     try:
@@ -76,7 +76,7 @@ def spans() -> Iterator[Spans]:
 
 @pytest.fixture
 def store_front(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes the package ``store_front`` importable, as freshly as in a new process."""
+    """Makes the package ``store_front`` importable; a test that imports it gets new modules."""
     monkeypatch.syspath_prepend(str(DATA))
     for name in [name for name in sys.modules if name.partition(".")[0] == "store_front"]:
         monkeypatch.delitem(sys.modules, name)

@@ -1,4 +1,4 @@
-"""Tables as collectors make them, in the column sets of their versions."""
+"""``otel_traces`` as versions of collectors create it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,54 @@
+"""Fails a session that leaves processes behind, and names the test that started each."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+_VARIABLE = "TEST_SESSION"  # inherited by xdist's workers and by what tests start
+_PATIENCE = 10.0  # seconds: a process that was sent SIGKILL, or whose parent ended, takes a moment
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and Path("/proc/self/environ").exists():
+        config.pluginmanager.register(_Check(), "leftovers")
+
+
+class _Check:
+    def __init__(self) -> None:
+        self._session = uuid.uuid4().hex
+        os.environ[_VARIABLE] = self._session
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        yield  # xdist's workers end in it
+        deadline = time.monotonic() + _PATIENCE
+        while (left := self._left()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            for pid, line in left.items():
+                reporter.write_line(f"process {pid} is still running: {line}", red=True)
+        if left and session.exitstatus == 0:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _left(self) -> dict[int, str]:
+        """Processes of this session, each with its test and its command."""
+        found = {}
+        for folder in Path("/proc").iterdir():
+            if not folder.name.isdigit() or int(folder.name) == os.getpid():
+                continue
+            try:
+                environ = dict(pair.partition(b"=")[::2] for pair in (folder / "environ").read_bytes().split(b"\0"))
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue  # it ended, or is another user's
+            if environ.get(_VARIABLE.encode()) == self._session.encode():
+                test = environ.get(b"PYTEST_CURRENT_TEST", b"no test").decode(errors="replace")
+                found[int(folder.name)] = f"{command}(started in {test})"
+        return found
