@@ -289,7 +289,7 @@ WINDOW_FUNCTIONS = _names(
 
 TABLE_FUNCTIONS = _names(
     """
-    SQLStandardValues generateSeries generate_series null numbers numbers_mt values view zeros zeros_mt
+    SQLStandardValues generateSeries generate_series null numbers numbers_mt values view
     """
 )
 

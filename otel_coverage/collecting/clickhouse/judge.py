@@ -4,9 +4,9 @@ The endpoint's clients may read the store: not files, not other hosts, not what 
 configured so: it has one user, with every grant and no way to take one away, and settings such as ``user_files_path``
 have no effect. What does help, by experiment with 26.9:
 
-- ``readonly = 1`` refuses writes, ``SET``, and SELECT from table functions that reach out. It does not refuse DESCRIBE
-  of those (which connects, reads, and prints lines of files), the function ``file``, ``EXISTS`` or SELECT of
-  ``default.`/etc/shadow` `` (chDB's database ``default`` takes table names for paths).
+- ``readonly = 1`` refuses writes, ``SET``, and SELECT from most table functions that reach out; not from ``merge``,
+  ``cluster`` or ``eval``. Nor does it refuse DESCRIBE of any of them (which connects, and prints lines of files), the
+  function ``file``, or EXISTS of a path (chDB's database ``default`` takes names of tables for paths).
 - ``additional_table_filters`` holds for every way to read a table of ``system``, SHOW included.
 - ``max_memory_usage`` and ``max_execution_time`` bound one statement each.
 - Timeouts and limits on redirects, addresses or schema inference do not keep the engine from connecting.
@@ -87,8 +87,9 @@ _SOURCES = {"ExpressionList", "Function", "SampleRatio", "Subquery", "TableIdent
 _PLAIN = frozenset(
     name.lower() for name in allowlist.FUNCTIONS | allowlist.SYNTAX_FUNCTIONS | allowlist.WINDOW_FUNCTIONS
 )
-_AGGREGATES = frozenset(name.lower() for name in allowlist.AGGREGATE_FUNCTIONS)
-_COMBINATORS = tuple(name.lower() for name in allowlist.AGGREGATE_COMBINATORS)
+_AGGREGATE = re.compile(
+    rf"(?:{'|'.join(allowlist.AGGREGATE_FUNCTIONS)})(?:{'|'.join(allowlist.AGGREGATE_COMBINATORS)})*".lower()
+)
 _IN = frozenset(name.lower() for name in allowlist.IN_FUNCTIONS)
 _HIGHER_ORDER = frozenset(name.lower() for name in allowlist.HIGHER_ORDER_FUNCTIONS)
 
@@ -168,8 +169,8 @@ class Judge:
 
     def _judge_tree(self, query: Query, nodes: list[_Node], text: _Text) -> None:
         kinds = [node.kind for node in nodes]
-        if kinds.count("WithElement") != len(text.ctes):
-            raise _refused("a common table expression without a plain name")
+        if kinds.count("WithElement") < len(text.ctes):  # more of them: a UNION's apply to each of its parts
+            raise _refused("words that only look like a common table expression")
         if kinds.count("Set") != text.explain_options:
             raise _refused("settings in this place")
         ctes = frozenset(text.ctes)
@@ -245,15 +246,7 @@ class Judge:
 def is_allowed_function(name: str) -> bool:
     """Whether an expression may call a function: a plain one, an aggregate, with combinators, or a window function."""
     lowered = name.lower()
-    if lowered in _PLAIN or lowered in _AGGREGATES:
-        return True
-    return any(lowered.endswith(end) and _is_aggregate(lowered.removesuffix(end)) for end in _COMBINATORS)
-
-
-def _is_aggregate(lowered: str) -> bool:
-    if lowered in _AGGREGATES:
-        return True
-    return any(lowered.endswith(end) and _is_aggregate(lowered.removesuffix(end)) for end in _COMBINATORS)
+    return lowered in _PLAIN or _AGGREGATE.fullmatch(lowered) is not None
 
 
 def check_setting(name: str, value: str) -> None:
