@@ -370,9 +370,9 @@ def _without_settings(normalized: str, tokens: list[re.Match[str]]) -> tuple[lis
 def _cte_names(words: list[str]) -> Iterator[str]:
     """The names in ``name AS (SELECT …``, which is how the parser writes common table expressions, and nothing else."""
     for at, word in enumerate(words):
-        after = words[at + 1 : at + 4]
         if word != "AS" or at == 0:
             continue
+        after = words[at + 1 : at + 4]
         if after[:1] == ["MATERIALIZED"]:
             after = after[1:]
         if after[:1] != ["("] or after[1:2] not in (["SELECT"], ["WITH"], ["("]):
