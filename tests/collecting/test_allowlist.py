@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_coverage.collecting.clickhouse import allowlist
-from otel_coverage.collecting.clickhouse.errors import EngineError
+from otel_coverage.collecting.clickhouse.exceptions import EngineError
 from otel_coverage.collecting.clickhouse.judge import (
     AllowedStatement,
     Judge,

@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from otel_coverage.collecting.clickhouse import allowlist
-from otel_coverage.collecting.clickhouse.errors import EngineError
+from otel_coverage.collecting.clickhouse.exceptions import EngineError
 
 #: Runs a statement in the session: its text, an output format, and parameters as a URL carries them.
 Query = Callable[[str, str, Mapping[str, str]], bytes]
