@@ -203,5 +203,5 @@ def _on_spawn(recorder: Recorder, greenlet: Any) -> None:
 
 
 def _follow(recorder: Recorder, entry: Entry) -> AbstractContextManager[object]:
-    follow = getattr(recorder, "follow", None)
+    follow = getattr(recorder, "follow", None)  # an engine that follows contexts by itself needs none
     return nullcontext() if follow is None else follow(entry)
