@@ -13,6 +13,8 @@ WANTS_EXTENSION = (
     and not sysconfig.get_config_var("Py_GIL_DISABLED")
 )
 
+CSRC = "otel_coverage/recording/csrc"
+
 setup(
     packages=[
         *find_packages(include=["otel_coverage", "otel_coverage.*"]),
@@ -30,7 +32,8 @@ setup(
     ext_modules=[
         Extension(
             "otel_coverage.recording._callbacks",
-            ["otel_coverage/recording/_callbacks.c"],
+            [f"{CSRC}/{name}.c" for name in ("branch_edges", "code_state", "decisions", "module")],
+            depends=[f"{CSRC}/callbacks.h"],
             extra_compile_args=[] if sys.platform == "win32" else ["-Wall", "-Wextra"],
             optional="CIBUILDWHEEL" not in os.environ,  # a wheel without it would claim to have it
         )

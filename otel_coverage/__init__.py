@@ -1,8 +1,8 @@
 """Which Python functions each recorded workflow executes, inside the tracing pipeline that you already run.
 
 In code: :func:`instrument` for a Flask application with its jobs, or :class:`CoverageSpanProcessor` on a tracer
-provider of one's own. Without code: ``otel-coverage run -- COMMAND``. Where a context leaves the process by a road that
-nobody hooks, :func:`inject` goes into the message and :func:`attached` around the work that it asks for.
+provider of one's own. Without code: ``otel-coverage run -- COMMAND``. Where a message is sent in a way that is not
+instrumented, :func:`inject` returns what to put into it, and :func:`attached` is for the block that handles it.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ __all__ = [
     "uninstrument",
 ]
 
-# imported when asked for: reports and collectors need no Flask, applications no more than they use
-_HOMES = {
+# each is imported when it is used: reports and collectors need no Flask, applications no more than they use
+_MODULES = {
     "CoverageMiddleware": "otel_coverage.instrumentation.wsgi",
     "CoverageSampler": "otel_coverage.tracing.sampler",
     "CoverageSpanProcessor": "otel_coverage.tracing.processor",
@@ -49,6 +49,6 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    return getattr(importlib.import_module(_MODULES[name]), name)

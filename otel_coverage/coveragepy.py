@@ -1,4 +1,4 @@
-"""What several parts need of coverage.py, beside its own interface."""
+"""Reading coverage.py configurations, and closing its data files."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from otel_coverage.errors import ConfigurationError
 
 
 def read_configuration(rcfile: str) -> coverage.Coverage:
-    """What a coverage.py configuration file says, to be asked for its options.
+    """A ``Coverage`` with the options of a configuration file, see its ``get_option``; it measures nothing.
 
     Raises:
         ConfigurationError: the file cannot be read as a coverage.py configuration.
     """
     if not Path(rcfile).is_file():
-        raise ConfigurationError(f"{rcfile}: no such file; OTEL_COVERAGE_RCFILE names a coverage.py configuration")
+        raise ConfigurationError(f"{rcfile}: no such file; OTEL_COVERAGE_RCFILE is to name a coverage.py configuration")
     try:
         return coverage.Coverage(data_file=None, config_file=rcfile)
     except coverage.CoverageException as error:
@@ -33,7 +33,7 @@ def wants_branches(rcfile: str | None) -> bool:
 
 
 def close_data(data: coverage.CoverageData) -> None:
-    """Close the database behind ``data``; older releases of coverage.py leave that to the garbage collector."""
+    """Close the database of ``data``; releases of coverage.py without ``close`` leave that to the garbage collector."""
     close = getattr(data, "close", None)
     if close is not None:
         close(force=True)

@@ -1,27 +1,27 @@
-"""Errors that a user can do something about.
-
-Every one of them is shown as a single line on stderr, without a traceback, and ends the command with exit code 2.
-"""
+"""Errors that a user can fix: commands print them as one line on stderr, without a traceback, and exit with 2."""
 
 from __future__ import annotations
 
 
 class OtelCoverageError(Exception):
-    """Base of all errors raised on purpose by this package.
+    """Base of the errors that this package raises deliberately.
 
-    The message says in one line what was wrong, where, and what to do about it.
+    The message says in one line what is wrong, where, and what to do.
+
+    Attributes:
+        exit_code: of a command that ends with the error.
     """
 
     exit_code = 2
 
 
 class ConfigurationError(OtelCoverageError):
-    """A setting, an argument or an input file cannot be used as it is."""
+    """A setting, an argument or an input file is not valid."""
 
 
 class UnreachableError(OtelCoverageError):
-    """A server that the command needs does not answer."""
+    """A server that the command needs does not respond."""
 
 
 class StoreError(OtelCoverageError):
-    """The store refuses: held by another process, not a store, or without our schema."""
+    """The store cannot be used: locked by another process, not a store, without the schema, or a failed statement."""

@@ -1,4 +1,4 @@
-"""Settings of a traced process: one typed object, filled from arguments, then environment, then pyproject.toml."""
+"""The settings of a traced process, from arguments, environment variables and pyproject.toml."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FALSE = frozenset({"0", "false", "no", "off"})
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the recorder records, and for whom.
+    """What a process records, and for which requests.
 
     Attributes:
         enabled: whether this process records at all (``OTEL_COVERAGE_ENABLED``).
@@ -31,10 +31,11 @@ class Settings:
         granularity: ``line`` or ``function`` (``OTEL_COVERAGE_GRANULARITY``).
         engine: ``auto``, ``monitoring`` or ``coverage`` (``OTEL_COVERAGE_ENGINE``).
         rcfile: path of a coverage.py configuration (``OTEL_COVERAGE_RCFILE``).
-        token: secret that vouches for a slug; never sent anywhere (``OTEL_COVERAGE_TOKEN``).
-        run_id: run that requests without one of their own belong to (``OTEL_COVERAGE_RUN_ID``).
-        server_timing: whether responses to traced requests name their trace and profile in a ``Server-Timing`` header,
-            for whoever looks at them in a browser (``OTEL_COVERAGE_SERVER_TIMING``).
+        token: secret that a request has to present, or be signed with, to name a profile; it is never sent
+            (``OTEL_COVERAGE_TOKEN``).
+        run_id: the run of requests that name none (``OTEL_COVERAGE_RUN_ID``).
+        server_timing: whether responses to traced requests name trace and profile in a ``Server-Timing`` header, which
+            browsers show (``OTEL_COVERAGE_SERVER_TIMING``).
     """
 
     enabled: bool = False
@@ -61,38 +62,32 @@ class Settings:
         folder: str | os.PathLike[str] = ".",
         **arguments: object,
     ) -> Settings:
-        """Settings from arguments (those given), then environment, then ``pyproject.toml`` in ``folder``.
+        """Settings from arguments, then environment, then ``pyproject.toml`` in ``folder``: the first that has one.
 
-        An argument that is None or an empty tuple counts as not given, as click hands over an option that was not used.
+        An argument that is None or an empty tuple counts as not given, as click passes an option that was not used.
 
         Raises:
-            ConfigurationError: an unknown name or a value that the setting cannot take; it says where that value stood.
+            ConfigurationError: an unknown name, or a value that the setting cannot have; the message says where it is.
         """
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
-        names = {field.name for field in fields(cls)}
-        for origin, candidates in (
-            (f"[{PYPROJECT_TABLE}] in pyproject.toml", _from_pyproject(Path(folder))),
-            ("the environment", _from_environment(environ, names)),
-            ("the arguments", {name: value for name, value in arguments.items() if value not in (None, ())}),
+        for origin, found in (
+            (Path(folder) / "pyproject.toml", _from_pyproject(Path(folder) / "pyproject.toml")),
+            ("environment", _from_environment(environ)),
+            ("arguments", {name: value for name, value in arguments.items() if value not in (None, ())}),
         ):
-            for name, value in candidates.items():
-                if name not in names or (name == "enabled" and origin.startswith("[")):
-                    raise ConfigurationError(
-                        f"{origin}: unknown setting {name!r}; known are {', '.join(sorted(names - {'enabled'}))}"
-                    )
+            for name, value in found.items():
                 values[name] = _checked(name, value, origin)
         return cls(**values)
 
 
-def _from_environment(environ: Mapping[str, str], names: set[str]) -> dict[str, object]:
-    """The variables that are set; an empty one is not, as OpenTelemetry's specification has it."""
-    found = {name: environ.get(ENVIRONMENT_PREFIX + name.upper(), "") for name in names}
+def _from_environment(environ: Mapping[str, str]) -> dict[str, object]:
+    """The variables that are set; to OpenTelemetry's specification an empty one is not."""
+    found = {field.name: environ.get(_variable(field.name), "") for field in fields(Settings)}
     return {name: value for name, value in found.items() if value.strip()}
 
 
-def _from_pyproject(folder: Path) -> dict[str, object]:
-    path = folder / "pyproject.toml"
+def _from_pyproject(path: Path) -> dict[str, object]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
@@ -102,32 +97,47 @@ def _from_pyproject(folder: Path) -> dict[str, object]:
     try:
         tools = tomllib.loads(text).get("tool", {})
     except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path}: {error}") from error
+        raise ConfigurationError(f"{path}: not valid TOML: {error}") from error
     table = tools.get("otel_coverage", {}) if isinstance(tools, dict) else tools
     if not isinstance(table, dict):
-        raise ConfigurationError(f"{path}: {PYPROJECT_TABLE} is no table")
+        raise ConfigurationError(f"{path}: {PYPROJECT_TABLE} is {table!r}, expected a table [{PYPROJECT_TABLE}]")
+    if "enabled" in table:
+        raise ConfigurationError(f"{path}: [{PYPROJECT_TABLE}] cannot set enabled; set {_variable('enabled')} instead")
     return cast("dict[str, object]", table)
 
 
-def _checked(name: str, value: object, origin: str) -> object:
-    where = f"{name} in {origin}"
+def _checked(name: str, value: object, origin: str | Path) -> object:
+    """``value`` as the setting's type."""
+    if origin == "environment":
+        where = _variable(name)
+    elif origin == "arguments":
+        where = f"argument {name}"
+    else:
+        where = f"{origin}: {name} in [{PYPROJECT_TABLE}]"
+    names = [field.name for field in fields(Settings)]
+    if name not in names:
+        raise ConfigurationError(f"{where}: there is no such setting; known are {', '.join(names)}")
+    where = f"{where} is {'a value that is not text' if name == 'token' else repr(value)}"
     if name in ("enabled", "server_timing"):
         text = str(value).strip().lower()
         if text not in _TRUE | _FALSE:
-            raise ConfigurationError(f"{where}: {value!r} is neither 1 nor 0")
+            raise ConfigurationError(f"{where}, expected 1 or 0")
         return text in _TRUE
     if name == "source":
         entries = [value] if isinstance(value, str) else value
         if not isinstance(entries, list | tuple) or not all(isinstance(entry, str) for entry in entries):
-            raise ConfigurationError(f"{where}: a list of packages or folders is wanted, not {value!r}")
+            raise ConfigurationError(f"{where}, expected a list of packages or folders")
         parts = (part.strip() for entry in entries for part in entry.replace("\n", ",").split(","))
         return tuple(part for part in parts if part)
     if not isinstance(value, str):
-        shown = "what stands there" if name == "token" else repr(value)
-        raise ConfigurationError(f"{where}: text is wanted, not {shown}")
+        raise ConfigurationError(f"{where}, expected text")
     if name in ("granularity", "engine"):
         choices = get_args(Granularity if name == "granularity" else EngineChoice)
         if value not in choices:
-            raise ConfigurationError(f"{where}: {value!r} is none of {', '.join(choices)}")
+            raise ConfigurationError(f"{where}, expected {' or '.join(choices)}")
         return value
     return value or None
+
+
+def _variable(name: str) -> str:
+    return ENVIRONMENT_PREFIX + name.upper()

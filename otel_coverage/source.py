@@ -1,4 +1,4 @@
-"""The source tree: which files are the application's own, and what each of them is called.
+"""The source tree: which files are the application's own, and the module name of each.
 
 A module's name is derived from its path alone, never from ``__name__``, so that a file run as ``__main__`` and the same
 file imported, in a container or a checkout, get the same name.
@@ -23,7 +23,7 @@ from otel_coverage.coveragepy import read_configuration
 from otel_coverage.errors import ConfigurationError
 
 _DEFINITION = re.compile(r"\s*(?P<decorator>@)|\s*(?:async\s+)?def\s+(?P<name>\w+)")
-_NOTHING_YET = re.compile(r"\s*(?P<decorator>@)?[\s(]*(?:#.*|\\\s*)?")  # what may stand before a decorator's expression
+_BEFORE_EXPRESSION = re.compile(r"\s*(?P<decorator>@)?[\s(]*(?:#.*|\\\s*)?")  # that of a decorator
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,8 @@ class SourceFile:
     def defines(self, name: str, line: int) -> bool:
         """Whether the source defines the function ``name`` with a ``def`` or a first decorator that stands on ``line``.
 
-        True where the source is gone or unreadable: functions are far more frequent than what is asked to be told apart
-        from them (see :mod:`otel_coverage.symbols`).
+        True where the source is missing or unreadable: functions are far more frequent than the hidden scopes that have
+        to be distinguished from them (see :mod:`otel_coverage.symbols`).
         """
         text = linecache.getline(self.filename, line)
         found = _DEFINITION.match(text)
@@ -58,7 +58,7 @@ class SourceFile:
         """Whether an expression that begins on ``line`` is that of a decorator whose ``@`` stands on a line before."""
         while line > 1:
             line -= 1
-            found = _NOTHING_YET.fullmatch(linecache.getline(self.filename, line).rstrip("\n"))
+            found = _BEFORE_EXPRESSION.fullmatch(linecache.getline(self.filename, line).rstrip("\n"))
             if found is None or found["decorator"]:
                 return found is not None
         return False
@@ -111,7 +111,7 @@ class SourceTree:
     def from_rcfile(cls, source: Iterable[str] = (), rcfile: str | None = None) -> SourceTree:
         """The tree that a coverage.py configuration file describes; ``source``, where given, overrides the file's.
 
-        As in coverage.py, a source, wherever it was given, switches the file's ``include`` off.
+        As in coverage.py, ``include`` is ignored where any source is given.
 
         Raises:
             ConfigurationError: the file cannot be read as a coverage.py configuration.
@@ -136,7 +136,7 @@ class SourceTree:
         )
 
     def locate(self, filename: str) -> SourceFile | None:
-        """The application's file of that name, or None for everybody else's. Answers are kept."""
+        """The application's file of that name, or None for all other files. Answers are cached."""
         try:
             return self._located[filename]
         except KeyError:

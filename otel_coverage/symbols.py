@@ -2,7 +2,7 @@
 
 A symbol reads ``module:qualname@line``, e.g. ``shop.orders:Order.total@42``. The module comes from the file's path
 (see :mod:`otel_coverage.source`), the qualname and the line from the code object that the interpreter compiled, so that
-what ran and what the source tree holds are named by the same rule.
+the recorder and the catalog name them by the same rule.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _NEVER_HIDDEN = CO_VARARGS | CO_VARKEYWORDS | CO_GENERATOR | CO_COROUTINE | CO_A
 class Symbol(str):
     """A function or class definition in the source tree: its id, ``module:qualname@line``.
 
-    A string, since sets of hundreds are made, sorted and written out at the end of every request: no other class is
-    hashed but once.
+    A string, since sets of hundreds are made, sorted and written out at the end of every request: a string computes its
+    hash only once.
     """
 
     __slots__ = ()

@@ -1,10 +1,10 @@
-"""Which tests run on which interpreter, and what none of them may do: be skipped unseen."""
+"""Which tests run on which versions, and that none is skipped unnoticed."""
 
 from __future__ import annotations
 
-import sys
-
 import pytest
+
+from tests.support.versions import runs_here
 
 # Fixtures that import much and serve few folders are in those folders' conftest.py. Those of stores are here, as all
 # tests of a process share one engine.
@@ -16,18 +16,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, rather than skip, what this interpreter cannot run by its version."""
-    here = sys.version_info[:2]
-    wanted: list[pytest.Item] = []
-    left_out: list[pytest.Item] = []
-    for item in items:
-        fits = all(here >= mark.args for mark in item.iter_markers("since")) and all(
-            here <= mark.args for mark in item.iter_markers("until")
-        )
-        (wanted if fits else left_out).append(item)
+    """Leave out, rather than skip, what is for other versions of CPython or RQ."""
+    left_out = [item for item in items if not runs_here(item)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = wanted
+        items[:] = [item for item in items if runs_here(item)]
 
 
 @pytest.hookimpl(trylast=True)

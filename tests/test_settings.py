@@ -1,4 +1,4 @@
-"""Settings: from arguments, then environment, then pyproject.toml."""
+"""Settings from arguments, environment variables and pyproject.toml."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_nothing_set_records_nothing(tmp_path: Path) -> None:
+def test_without_settings_nothing_is_recorded(tmp_path: Path) -> None:
     assert Settings.load(environ={}, folder=tmp_path) == Settings(
         enabled=False, source=(), granularity="line", engine="auto", rcfile=None, token=None, run_id=None
     )
@@ -45,7 +45,7 @@ def test_every_setting_has_its_variable(tmp_path: Path) -> None:
     )
 
 
-def test_arguments_win_over_the_environment_and_that_over_the_file(folder: Path) -> None:
+def test_arguments_take_precedence_over_the_environment_and_that_over_pyproject(folder: Path) -> None:
     environ = {"OTEL_COVERAGE_SOURCE": "from_environment", "OTEL_COVERAGE_RUN_ID": "environment"}
     settings = Settings.load(environ=environ, folder=folder, source=("from_argument",))
     assert (settings.source, settings.run_id, settings.engine) == (("from_argument",), "environment", "coverage")
@@ -57,31 +57,31 @@ def test_an_option_that_was_not_used_and_an_empty_variable_are_not_set(folder: P
     assert settings == Settings(source=("from_file",), engine="coverage", run_id="file")
 
 
-def test_a_source_may_list_several_with_commas_or_lines() -> None:
+def test_source_may_be_a_list_or_text_with_commas_or_newlines() -> None:
     wanted = ("a", "b", "c")
     for source in ("a,b,c", "a\n b\nc\n", ["a", "b", "c"], ("a,b", "c")):
         assert Settings.load(environ={}, folder="/nowhere", source=source).source == wanted
 
 
 @pytest.mark.parametrize("value", ["1", "true", "YES", "on"])
-def test_recording_is_switched_on_by_any_yes(value: str) -> None:
+def test_recording_is_enabled_by_any_spelling_of_true(value: str) -> None:
     assert Settings.load(environ={"OTEL_COVERAGE_ENABLED": value}, folder="/nowhere").enabled
 
 
 @pytest.mark.parametrize("value", ["0", "False", "no", "off"])
-def test_recording_is_switched_off_by_any_no(value: str) -> None:
+def test_recording_is_disabled_by_any_spelling_of_false(value: str) -> None:
     assert not Settings.load(environ={"OTEL_COVERAGE_ENABLED": value}, folder="/nowhere").enabled
 
 
 @pytest.mark.parametrize(
     ("environ", "message"),
     [
-        ({"OTEL_COVERAGE_ENABLED": "maybe"}, "enabled in the environment: 'maybe' is neither 1 nor 0"),
-        ({"OTEL_COVERAGE_ENGINE": "magic"}, "engine in the environment: 'magic' is none of auto, monitoring, coverage"),
-        ({"OTEL_COVERAGE_GRANULARITY": "word"}, "granularity in the environment: 'word' is none of line, function"),
+        ({"OTEL_COVERAGE_ENABLED": "maybe"}, "OTEL_COVERAGE_ENABLED is 'maybe', expected 1 or 0"),
+        ({"OTEL_COVERAGE_ENGINE": "magic"}, "OTEL_COVERAGE_ENGINE is 'magic', expected auto or monitoring or coverage"),
+        ({"OTEL_COVERAGE_GRANULARITY": "word"}, "OTEL_COVERAGE_GRANULARITY is 'word', expected line or function"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_told_with_where_it_stood(environ: dict[str, str], message: str) -> None:
+def test_an_error_names_the_variable_what_was_found_and_what_is_expected(environ: dict[str, str], message: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         Settings.load(environ=environ, folder="/nowhere")
     assert str(error.value) == message
@@ -90,24 +90,34 @@ def test_a_value_that_cannot_be_used_is_told_with_where_it_stood(environ: dict[s
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("[tool.otel_coverage]\nsources = []\n", "unknown setting 'sources'"),
-        ("[tool.otel_coverage]\nenabled = true\n", "unknown setting 'enabled'"),
-        ("[tool.otel_coverage]\nsource = 3\n", "a list of packages or folders is wanted, not 3"),
-        ("[tool.otel_coverage]\nrun_id = 3\n", "text is wanted, not 3"),
-        ("[tool.otel_coverage\n", "pyproject.toml"),
-        ("[tool]\notel_coverage = 3\n", "is no table"),
-        ("tool = 3 # otel_coverage\n", "is no table"),
+        ("[tool.otel_coverage]\nsources = []\n", "sources in [tool.otel_coverage]: there is no such setting"),
+        ("[tool.otel_coverage]\nenabled = true\n", "cannot set enabled; set OTEL_COVERAGE_ENABLED instead"),
+        ("[tool.otel_coverage]\nsource = 3\n", "is 3, expected a list of packages or folders"),
+        ("[tool.otel_coverage]\nrun_id = 3\n", "is 3, expected text"),
+        ("[tool.otel_coverage\n", "not valid TOML"),
+        ("[tool]\notel_coverage = 3\n", "is 3, expected a table"),
+        ("tool = 3 # otel_coverage\n", "is 3, expected a table"),
     ],
 )
-def test_a_table_that_cannot_be_used_is_told(tmp_path: Path, table: str, message: str) -> None:
+def test_an_error_in_pyproject_names_the_file_what_was_found_and_what_is_expected(
+    tmp_path: Path, table: str, message: str
+) -> None:
     (tmp_path / "pyproject.toml").write_text(table)
     with pytest.raises(ConfigurationError) as error:
         Settings.load(environ={}, folder=tmp_path)
+    assert str(error.value).startswith(str(tmp_path / "pyproject.toml"))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_what_is_wrong_with_somebody_elses_pyproject_is_not_our_error(tmp_path: Path) -> None:
+def test_an_unknown_argument_is_refused_without_its_value() -> None:
+    with pytest.raises(ConfigurationError) as error:
+        Settings.load(environ={}, folder="/nowhere", tokens="secret")
+    assert str(error.value).startswith("argument tokens: there is no such setting")
+    assert "secret" not in str(error.value)
+
+
+def test_errors_in_a_pyproject_without_our_table_are_ignored(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[project\n")
     assert Settings.load(environ={}, folder=tmp_path) == Settings()
 

@@ -1,4 +1,4 @@
-"""A collector that acknowledges at once, as one does that has a queue on disk; it keeps nothing."""
+"""A collector that acknowledges every export at once and discards it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import grpc
 
 
 class Acknowledge(grpc.GenericRpcHandler):
-    """Takes any request, and answers nothing to it."""
+    """Answers any request with an empty message."""
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
         return grpc.unary_unary_rpc_method_handler(lambda request, context: b"")
 
 
 def main() -> None:
-    """Serve on a free port, and say which."""
+    """Serve on a free port, and print it."""
     server = grpc.server(ThreadPoolExecutor(2), handlers=[Acknowledge()])
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

@@ -17,7 +17,7 @@ from benchmarks.recorder import workloads
 from benchmarks.recorder.tools import UNTRACED, Plain, Tool, tools
 
 CONDITIONS = {"alone": "alone", "busy": "four busy threads", "idle": "idle recording beside"}
-PATIENCE = 60  # seconds for one measurement: a tool that needs more is not measured
+TIMEOUT = 60  # seconds for one measurement: a tool that needs more is not measured
 
 Cell = tuple[str, str, str]  # workload, condition, tool
 
@@ -47,7 +47,7 @@ def main() -> None:
     failures: list[str] = []
     for number in range(arguments.rounds):
         for name, condition, tool in cells:
-            if number and not tool.barred:
+            if number and not tool.every_round:
                 continue
             _progress(f"round {number + 1} of {arguments.rounds}: {name}, {condition}: {tool.name}")
             value = _measured(failures, tool.name, name, condition, str(arguments.seconds))
@@ -82,9 +82,9 @@ def _measured(failures: list[str], *arguments: str) -> Any:
         reason = ""
         with log.open("wb") as stream:
             try:
-                subprocess.run(command, stdout=subprocess.DEVNULL, stderr=stream, check=False, timeout=PATIENCE)
+                subprocess.run(command, stdout=subprocess.DEVNULL, stderr=stream, check=False, timeout=TIMEOUT)
             except subprocess.TimeoutExpired:
-                reason = f"not done after {PATIENCE} seconds"
+                reason = f"not done after {TIMEOUT} seconds"
         if out.exists():
             return json.loads(out.read_text())
         failures.append(f"{', '.join(arguments)}: {reason or _last_line(log)}")

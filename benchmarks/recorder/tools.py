@@ -1,4 +1,4 @@
-"""The recorders that are compared: ours in each form, and what others offer, behind one face."""
+"""The recorders that are compared, behind one interface: ours in each form, and other tools."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any
 import coverage
 from opentelemetry.context.context import Context
 
-from otel_coverage.recording import CurrentRecording, Engine, implementation, open_engine
-from otel_coverage.recording.choosing import PURE_PYTHON
+from otel_coverage.recording import CurrentRecording, Engine, open_engine, select_backend
+from otel_coverage.recording.backend import PURE_PYTHON
 from otel_coverage.settings import EngineChoice, Granularity
 from otel_coverage.source import SourceTree
 
@@ -29,20 +29,20 @@ class Tool:
         lines: whether it records lines; else functions.
         concurrent: whether it claims to keep concurrent requests apart.
         spares_others: whether code outside the folder that it records runs as if it were not there.
-        barred: whether bars are set for it, so that it is measured in every round and not only once.
+        every_round: whether it is measured in every round, since limits are set for it, and not only once.
     """
 
     name = ""
     lines = True
     concurrent = True
     spares_others = False
-    barred = False
+    every_round = False
 
     def start(self, folder: Path) -> None:
         """Switch on, before the source below ``folder`` is imported."""
 
     def record(self, request: Callable[[], object]) -> Any:
-        """Run one traced request and return what the tool hands out for it."""
+        """Run one traced request and return what the tool has recorded of it."""
         raise NotImplementedError
 
     def hits(self, recorded: Any) -> set[str] | set[int]:
@@ -81,7 +81,7 @@ class Ours(Tool):
         self._granularity = granularity
         self._choice = engine
         self._in_python = in_python
-        self.barred = engine == "monitoring" and not in_python
+        self.every_round = engine == "monitoring" and not in_python
         self.spares_others = engine == "monitoring"
         self._context: ContextVar[Context] = ContextVar("context")
         self._engine: Engine
@@ -220,7 +220,7 @@ def tools() -> Iterable[Tool]:
     yield Plain()
     if sys.version_info >= (3, 12):
         yield OursUntraced(UNTRACED, "line")
-        if implementation().name == "c":
+        if select_backend().name == "c":
             yield Ours("ours in C, functions", "function")
             yield Ours("ours in C, lines", "line")
         yield Ours("ours in Python, functions", "function", in_python=True)

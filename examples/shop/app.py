@@ -1,4 +1,4 @@
-"""The application, put together."""
+"""The application factory."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 
 def list_runs() -> None:
-    """Print the runs that were opened: ``flask --app shop.app runs``."""
+    """Print all runs: ``flask --app shop.app runs``."""
     for row in database.of_request().execute("SELECT run FROM runs ORDER BY run"):
         click.echo(row["run"])

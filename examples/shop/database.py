@@ -1,4 +1,4 @@
-"""SQLite: a connection for each request or job, closed when the request's context goes away."""
+"""SQLite: a connection for each request or job, closed with the request's context."""
 
 from __future__ import annotations
 
@@ -37,21 +37,21 @@ def connect(path: str) -> sqlite3.Connection:
 
 
 def create_schema(path: str) -> None:
-    """Make the tables; called once, when the application starts."""
+    """Create the tables; called at the start of the application."""
     with closing(connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript(SCHEMA)
 
 
 def of_request() -> sqlite3.Connection:
-    """The connection of the request that is being answered."""
+    """The connection of the current request."""
     if "connection" not in g:
         g.connection = connect(current_app.config["SHOP"].database)
     return cast("sqlite3.Connection", g.connection)
 
 
 def close(error: BaseException | None = None) -> None:
-    """Close the request's connection, if it ever opened one; what was not committed is gone."""
+    """Close the request's connection, if there is one; uncommitted changes are lost."""
     connection = g.pop("connection", None)
     if connection is not None:
         connection.close()
@@ -59,6 +59,6 @@ def close(error: BaseException | None = None) -> None:
 
 @contextmanager
 def of_job() -> Iterator[sqlite3.Connection]:
-    """A connection for a job; what it did is kept when the job succeeds."""
+    """A connection for a job; committed if the job succeeds."""
     with closing(connect(Settings.from_environment().database)) as connection, connection:
         yield connection

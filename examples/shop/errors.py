@@ -1,4 +1,4 @@
-"""What can go wrong in the shop, and how the browser hears of it."""
+"""The shop's errors, and their JSON responses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flask import Response, current_app, jsonify
 
 
 class ShopError(Exception):
-    """Base of what the shop refuses on purpose."""
+    """Base of the shop's errors."""
 
     status = 500
 
@@ -17,24 +17,24 @@ class ShopError(Exception):
         self.message = message
 
     def as_json(self) -> dict[str, Any]:
-        """The body of the answer."""
+        """The body of the response."""
         return {"error": self.message}
 
 
 class InvalidError(ShopError):
-    """The request makes no sense."""
+    """The request is invalid."""
 
     status = 400
 
 
 class NotFoundError(ShopError):
-    """There is no such thing in this run."""
+    """The resource does not exist in this run."""
 
     status = 404
 
 
 class ConflictError(ShopError):
-    """Not now: the thing is in a state that forbids it."""
+    """The state of the resource does not allow the request."""
 
     status = 409
 
@@ -43,16 +43,16 @@ class ConflictError(ShopError):
         self.state = state
 
     def as_json(self) -> dict[str, Any]:
-        """The body of the answer, with the state that is in the way."""
+        """The body of the response, with that state."""
         return {**super().as_json(), "state": self.state}
 
 
 def refuse(error: ShopError) -> tuple[Response, int]:
-    """Answer a refusal as JSON."""
+    """The response to a shop error."""
     return jsonify(error.as_json()), error.status
 
 
 def apologise(error: Exception) -> tuple[Response, int]:
-    """Answer a failure of our own."""
+    """The response to an unexpected exception."""
     current_app.logger.exception("unexpected: %s", error)
     return jsonify({"error": "something went wrong"}), 500

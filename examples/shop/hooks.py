@@ -1,4 +1,4 @@
-"""What happens around every request."""
+"""Hooks around every request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RUN = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 def install(app: Flask) -> None:
-    """Have the hooks called."""
+    """Register the hooks."""
     app.url_value_preprocessor(take_run)
     app.before_request(check_run)
     app.before_request(check_body)
@@ -23,12 +23,12 @@ def install(app: Flask) -> None:
 
 
 def take_run(endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Take the run out of the address: views find it in ``g``."""
+    """Move the run from the URL to ``g``."""
     g.run = (values or {}).pop("run", None)
 
 
 def check_run() -> None:
-    """Refuse an address with a run that cannot be, or that was never opened."""
+    """Reject a URL with an invalid or unknown run."""
     if g.run is None:
         return
     if RUN.fullmatch(g.run) is None:
@@ -38,13 +38,13 @@ def check_run() -> None:
 
 
 def check_body() -> None:
-    """Refuse a body that is neither JSON nor a form."""
+    """Reject a body that is neither JSON nor a form."""
     if request.method in ("POST", "PATCH") and not (request.is_json or request.mimetype == "multipart/form-data"):
         raise InvalidError("send JSON or a form")
 
 
 def add_headers(response: Response) -> Response:
-    """Tell caches to stay away."""
+    """Disable caching."""
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -1,4 +1,4 @@
-"""What the worker does. Jobs take and return plain values; they may ask for more jobs."""
+"""The worker's jobs. They take and return plain values, and may enqueue further jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shop.products import Catalogue
 
 
 def fulfil(run: str, number: int) -> str:
-    """Pack an order, and have its receipt written."""
+    """Pack an order, and enqueue its receipt."""
     with of_job() as connection:
         book, catalogue = OrderBook(connection, run), Catalogue(connection, run)
         order = book.find(number)
@@ -23,7 +23,7 @@ def fulfil(run: str, number: int) -> str:
 
 
 def refund(run: str, number: int) -> str:
-    """Take an order back, and have its credit note written."""
+    """Refund an order, and enqueue its credit note."""
     with of_job() as connection:
         book, catalogue = OrderBook(connection, run), Catalogue(connection, run)
         order = book.find(number)
@@ -35,7 +35,7 @@ def refund(run: str, number: int) -> str:
 
 
 def write_letter(run: str, number: int, kind: str) -> str:
-    """Write a letter of a kind that :mod:`shop.letters` knows."""
+    """Write a letter of a kind defined in :mod:`shop.letters`."""
     with of_job() as connection:
         order = OrderBook(connection, run).find(number)
         text = letters.credit_note(order) if kind == "credit_note" else letters.receipt(order)
@@ -44,7 +44,7 @@ def write_letter(run: str, number: int, kind: str) -> str:
 
 
 def import_stock(run: str, text: str) -> int:
-    """Take over a supplier's stock list."""
+    """Import a supplier's stock list."""
     with of_job() as connection:
         catalogue = Catalogue(connection, run)
         imported = [catalogue.save(product) for product in stockfile.products(text)]
@@ -52,7 +52,7 @@ def import_stock(run: str, text: str) -> int:
 
 
 def close_month(run: str) -> list[str]:
-    """Have each figure worked out in a job of its own, and put together once they are there."""
+    """Enqueue a job for each figure, and one that combines them when they are finished."""
     parts = [queueing.later("work_out", run, name) for name in sorted(KINDS)]
     queueing.later("put_together", run, after=parts)
     return [part.id for part in parts]
@@ -67,13 +67,13 @@ def work_out(run: str, name: str) -> int:
 
 
 def put_together(run: str) -> dict[str, int]:
-    """The month's figures, all of them."""
+    """All figures of the month."""
     with of_job() as connection:
         return Figures(connection, run).all()
 
 
 def purge(run: str) -> None:
-    """Forget a run's orders; to be called by a scheduler that was never set up."""
+    """Delete a run's orders; intended for a scheduler that was never set up."""
     with of_job() as connection:
         for number in [order.number for order in OrderBook(connection, run).each()]:
             connection.execute("DELETE FROM items WHERE run = ? AND number = ?", (run, number))

@@ -11,7 +11,7 @@ from shop.service import Service
 
 
 class Letters(Service):
-    """The letters of a run, kept rather than sent."""
+    """The letters of a run, stored instead of sent."""
 
     def post(self, order: Order, text: str) -> None:
         """Send one."""
@@ -28,17 +28,17 @@ class Letters(Service):
 
 
 def receipt(order: Order) -> str:
-    """What was bought, and what it cost."""
+    """The text of a receipt."""
     return f"Thank you for order {order.number}.\n{_table(order.items)}\nPaid: {money.shown(order.total())}\n"
 
 
 def credit_note(order: Order) -> str:
-    """What we give back."""
+    """The text of a credit note."""
     return f"We took back order {order.number}.\nReturned: {money.shown(-order.total())}\n"
 
 
 def reminder(order: Order, days: int) -> str:
-    """A friendly word to somebody who has not paid."""
+    """The text of a payment reminder."""
     return f"Order {order.number} has waited for {days} days.\n"
 
 

@@ -1,4 +1,4 @@
-"""Points for faithful customers: written for a campaign that never came, called by nobody."""
+"""Loyalty points: written for a campaign that never came, and not called."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Account:
-    """What a customer has collected."""
+    """A customer's points."""
 
     customer: str
     points: int = 0
@@ -25,5 +25,5 @@ class Account:
 
 
 def tier(account: Account) -> str:
-    """How we address the customer."""
+    """The salutation of the customer."""
     return "gold" if account.points > 1_000 else "silver"

@@ -1,4 +1,4 @@
-"""Money in whole cents; used by the web pages and by the jobs alike."""
+"""Money in whole cents; used by the web pages and the jobs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shop.errors import InvalidError
 
 
 def cents(text: str | float) -> int:
-    """Cents from what somebody typed."""
+    """Parse an amount into cents."""
     try:
         amount = Decimal(str(text))
     except InvalidOperation:
@@ -17,7 +17,7 @@ def cents(text: str | float) -> int:
 
 
 def shown(amount: int) -> str:
-    """An amount as people read it."""
+    """An amount as text."""
     sign = "-" if amount < 0 else ""
     return f"{sign}{abs(amount) // 100}.{abs(amount) % 100:02d} EUR"
 

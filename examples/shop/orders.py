@@ -1,4 +1,4 @@
-"""Orders, and the book that they are written in."""
+"""Orders, and the order book."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEXT = {"open": ("paid", "cancelled"), "paid": ("fulfilled",), "fulfilled": ("re
 
 @dataclass(frozen=True)
 class Item:
-    """So many of one product, at the price of the day."""
+    """A quantity of one product, at its price when ordered."""
 
     sku: str
     price: int
@@ -27,12 +27,12 @@ class Item:
 
     @property
     def amount(self) -> int:
-        """What they cost together."""
+        """The price of the quantity."""
         return self.price * self.quantity
 
 
 class Order:
-    """What somebody wants to buy, and how far we are with it."""
+    """An order and its status."""
 
     def __init__(self, number: int, status: str, voucher: str | None, items: list[Item]) -> None:
         self.number = number
@@ -52,15 +52,15 @@ class Order:
         self._status = value
 
     def subtotal(self) -> int:
-        """The items' prices, added up."""
+        """The sum of the items' prices."""
         return sum(item.amount for item in self.items)
 
     def total(self) -> int:
-        """What there is to pay."""
+        """The amount to pay."""
         return self.subtotal() - pricing.reduction(self)
 
     def as_json(self) -> dict[str, Any]:
-        """The order for the browser."""
+        """The order, ready for JSON."""
         return {"number": self.number, "status": self.status, "total": money.shown(self.total())}
 
     def __eq__(self, other: object) -> bool:
@@ -75,7 +75,7 @@ class OrderBook(Service):
 
     @audited("ordered")
     def write(self, items: list[Item], voucher: str | None) -> Order:
-        """Take an order."""
+        """Create an order."""
         row = self.connection.execute("SELECT COUNT(*) AS taken FROM orders WHERE run = ?", (self.run,)).fetchone()
         order = Order(row["taken"] + 1, "open", pricing.check_voucher(voucher), items)
         self.connection.execute(
@@ -98,14 +98,14 @@ class OrderBook(Service):
         return Order(number, found["status"], found["voucher"], list(self._items(number)))
 
     def each(self) -> Iterator[Order]:
-        """All orders, one after the other."""
+        """Iterate over all orders."""
         rows = self.connection.execute("SELECT number FROM orders WHERE run = ? ORDER BY number", (self.run,))
         for row in rows.fetchall():
             yield self.find(row["number"])
 
     @audited("moved")
     def move(self, order: Order, status: str) -> None:
-        """Take an order a step further."""
+        """Change the status of an order."""
         order.status = status
         self.connection.execute(
             "UPDATE orders SET status = ? WHERE run = ? AND number = ?", (status, self.run, order.number)
@@ -113,7 +113,7 @@ class OrderBook(Service):
 
     @audited("cancelled")
     def cancel(self, number: int) -> Order:
-        """Give up an order that nobody paid."""
+        """Cancel an unpaid order."""
         order = self.find(number)
         self.move(order, "cancelled")
         return order

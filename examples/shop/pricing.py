@@ -1,4 +1,4 @@
-"""What an order costs less, and why."""
+"""Discounts."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ VOUCHERS = {"WELCOME": 10, "FRIENDS": 25}
 
 
 class Rule(ABC):
-    """A reason to charge less."""
+    """A discount rule."""
 
     @abstractmethod
     def applies(self, order: Order) -> bool:
-        """Whether the order earns it."""
+        """Whether it applies to the order."""
 
     @abstractmethod
     def reduction(self, order: Order) -> int:
-        """How much less."""
+        """The discount, in cents."""
 
 
 class Bulk(Rule):
@@ -39,10 +39,10 @@ class Bulk(Rule):
 
 
 class Voucher(Rule):
-    """What a voucher's code is worth."""
+    """The discount of a voucher's code."""
 
     def applies(self, order: Order) -> bool:
-        """Whether the order names a code that we gave out."""
+        """Whether the order has a valid code."""
         return order.voucher is not None
 
     def reduction(self, order: Order) -> int:
@@ -51,10 +51,10 @@ class Voucher(Rule):
 
 
 class Staff(Rule):
-    """Thirty percent off for those who work here; nobody has asked yet."""
+    """Thirty percent off for staff; not used yet."""
 
     def applies(self, order: Order) -> bool:
-        """Whether a colleague buys."""
+        """Whether the customer is staff."""
         return False
 
     def reduction(self, order: Order) -> int:
@@ -66,7 +66,7 @@ RULES: tuple[Rule, ...] = (Bulk(), Voucher())
 
 
 def reduction(order: Order) -> int:
-    """The largest reduction that the order earns; they do not add up."""
+    """The largest discount that applies; discounts are not combined."""
     return max((rule.reduction(order) for rule in RULES if rule.applies(order)), default=0)
 
 

@@ -1,4 +1,4 @@
-"""Products, and the catalogue that holds them."""
+"""Products, and the catalogue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STARTING_STOCK = (
 
 
 class Product:
-    """Something to buy."""
+    """A product."""
 
     def __init__(self, sku: str, name: str, price: int, stock: int) -> None:
         self.sku = sku
@@ -28,12 +28,12 @@ class Product:
 
     @classmethod
     def from_row(cls, row: sqlite3.Row) -> Product:
-        """A product as the database keeps it."""
+        """A product from a database row."""
         return cls(row["sku"], row["name"], row["price"], row["stock"])
 
     @property
     def price(self) -> int:
-        """What one of it costs."""
+        """The price of one piece, in cents."""
         return self._price
 
     @price.setter
@@ -44,11 +44,11 @@ class Product:
 
     @property
     def available(self) -> bool:
-        """Whether there is any left."""
+        """Whether it is in stock."""
         return self.stock > 0
 
     def as_json(self) -> dict[str, Any]:
-        """The product for the browser."""
+        """The product, ready for JSON."""
         return {"sku": self.sku, "name": self.name, "price": money.shown(self.price), "available": self.available}
 
     def __repr__(self) -> str:
@@ -60,7 +60,7 @@ class Catalogue(Service):
 
     @audited("opened")
     def stock_up(self) -> None:
-        """Fill the shelves of a run that has just begun."""
+        """Insert the starting stock of a new run."""
         self.connection.executemany(
             "INSERT INTO products (run, sku, name, price, stock) VALUES (?, ?, ?, ?, ?)",
             [(self.run, *product) for product in STARTING_STOCK],
@@ -79,7 +79,7 @@ class Catalogue(Service):
         return Product.from_row(found)
 
     def search(self, words: str) -> list[Product]:
-        """Products that have all the words in their names."""
+        """Products whose names contain all the words."""
 
         def matches(product: Product) -> bool:
             return all(word in product.name.lower() for word in words.lower().split())
@@ -88,7 +88,7 @@ class Catalogue(Service):
 
     @audited("priced")
     def save(self, product: Product) -> None:
-        """Keep a product as it is now."""
+        """Insert or update a product."""
         self.connection.execute(
             "INSERT INTO products (run, sku, name, price, stock) VALUES (?, ?, ?, ?, ?) ON CONFLICT (run, sku) "
             "DO UPDATE SET name = excluded.name, price = excluded.price, stock = excluded.stock",
@@ -96,14 +96,14 @@ class Catalogue(Service):
         )
 
     def take(self, sku: str, quantity: int) -> None:
-        """Take some from the shelf."""
+        """Reduce the stock of a product."""
         product = self.find(sku)
         if product.stock < quantity:
             raise ConflictError(f"only {product.stock} of {sku!r} left", state="short")
         self._shift(sku, -quantity)
 
     def put_back(self, sku: str, quantity: int) -> None:
-        """Put some back on the shelf."""
+        """Increase the stock of a product."""
         self._shift(sku, quantity)
 
     def discontinue(self, sku: str) -> None:

@@ -1,4 +1,4 @@
-"""The way to the worker, for the web pages and for jobs that need more jobs."""
+"""The job queue, for the web pages and for jobs that enqueue jobs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def queue() -> Queue:
 
 
 def later(function: str, *arguments: Any, after: list[Job] | None = None) -> Job:
-    """Have the worker call a function of :mod:`shop.jobs`, once the jobs ``after`` are done."""
+    """Enqueue a function of :mod:`shop.jobs`, to run when the jobs ``after`` are finished."""
     return queue().enqueue(f"shop.jobs.{function}", *arguments, depends_on=after or None)
 
 
@@ -27,5 +27,5 @@ def find(job_id: str) -> Job:
 
 
 def forget(job_id: str) -> None:
-    """Take a job out of the queue again."""
+    """Delete a job."""
     find(job_id).delete()

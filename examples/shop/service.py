@@ -1,4 +1,4 @@
-"""What the services have in common: a connection, a run, and a note of what was done."""
+"""Base of the services: a connection, a run, and an audit log."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class Service:
         self.run = run
 
     def note(self, action: str) -> None:
-        """Keep that something was done."""
+        """Add an action to the audit log."""
         self.connection.execute("INSERT INTO audit (run, action) VALUES (?, ?)", (self.run, action))
 
     def history(self) -> list[str]:
-        """Everything that was done in this run."""
+        """All actions of this run."""
         rows = self.connection.execute("SELECT action FROM audit WHERE run = ? ORDER BY rowid", (self.run,))
         return [row["action"] for row in rows]
 
 
 def audited(action: str) -> Callable[[Callable[Concatenate[S, P], R]], Callable[Concatenate[S, P], R]]:
-    """Make a method of a service leave a note once it has succeeded."""
+    """Add an action to the audit log after a method of a service has succeeded."""
 
     def decorate(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
         @functools.wraps(method)

@@ -1,4 +1,4 @@
-"""What the shop needs to know of its surroundings."""
+"""The shop's settings."""
 
 from __future__ import annotations
 

@@ -14,14 +14,14 @@ COLUMNS = ("sku", "name", "price", "stock")
 
 
 def check(text: str) -> None:
-    """Refuse a file that is no stock list, before any job is bothered with it."""
+    """Reject a file that is not a stock list, before a job is enqueued."""
     header = text.partition("\n")[0].strip().split(",")
     if tuple(header) != COLUMNS:
         raise InvalidError(f"a stock list has the columns {', '.join(COLUMNS)}")
 
 
 def products(text: str) -> Iterator[Product]:
-    """The products that the list describes; lines that make no sense are left out."""
+    """The products of the list; invalid lines are skipped."""
     for row in csv.DictReader(io.StringIO(text)):
         product = _read(row)
         if product is not None:
@@ -36,7 +36,7 @@ def _read(row: dict[str, str]) -> Product | None:
 
 
 def write(catalogue: list[Product]) -> str:
-    """A stock list of our own, for a supplier."""
+    """A stock list of the catalogue, for a supplier."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(COLUMNS)

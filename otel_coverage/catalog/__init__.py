@@ -1,8 +1,7 @@
 """All classes and functions of one revision, found without running it."""
 
-from otel_coverage.catalog.building import build
+from otel_coverage.catalog.builder import build
 from otel_coverage.catalog.catalog import Catalog, CatalogError, CatalogFile, CatalogSymbol
-from otel_coverage.catalog.document import catalog_document
-from otel_coverage.catalog.pushing import push
+from otel_coverage.catalog.code_symbols import push
 
-__all__ = ["Catalog", "CatalogError", "CatalogFile", "CatalogSymbol", "build", "catalog_document", "push"]
+__all__ = ["Catalog", "CatalogError", "CatalogFile", "CatalogSymbol", "build", "push"]

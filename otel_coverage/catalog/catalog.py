@@ -1,11 +1,13 @@
-"""The catalog: all that a source tree defines, as plain data."""
+"""The catalog of a source tree as plain data, and as the document of ``symbols.json``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from otel_coverage.symbols import Symbol
+
+SCHEMA_VERSION = 1
 
 Kind = Literal["function", "class"]
 
@@ -15,16 +17,16 @@ class CatalogSymbol:
     """A function or class definition.
 
     Attributes:
-        symbol: its name, as the recorder knows it.
+        symbol: its identity, the same as the recorder's.
         kind: ``function`` or ``class``.
         file: path as in :class:`~otel_coverage.source.SourceFile`, e.g. ``shop/orders.py``.
         end_line: the last line of the definition.
-        executable_lines: the statements of its own, as coverage.py counts them: those of its body without the bodies of
-            functions that it holds, which have their own. The lines of its decorators and its ``def`` run where it is
-            defined and belong to whatever stands around it, unless the body stands on the same line.
-        parent: qualname of the class that directly holds it, empty where none does.
-        digest: changes when the text of the definition does, wherever in the file it stands.
-        excluded: coverage.py is told not to count it (``# pragma: no cover``, ``exclude_lines``).
+        executable_lines: its own statements as coverage.py counts them: those of its body, without the bodies of nested
+            functions, which have their own. Decorator and ``def`` lines run where the function is defined and belong to
+            the enclosing scope, unless the body is on the same line.
+        parent: qualname of the class that directly contains it; empty without one.
+        digest: of the definition's text; independent of its position in the file.
+        excluded: whether coverage.py's configuration excludes it (``# pragma: no cover``, ``exclude_lines``).
     """
 
     symbol: Symbol
@@ -44,13 +46,13 @@ class CatalogSymbol:
 
 @dataclass(frozen=True, slots=True)
 class CatalogFile:
-    """A file that was read.
+    """A file of the catalog.
 
     Attributes:
         path: as in :class:`~otel_coverage.source.SourceFile`.
         module: the module's dotted name.
-        executable_lines: all its statements, as coverage.py counts them.
-        excluded_lines: the statements that coverage.py is told not to count.
+        executable_lines: all its statements as coverage.py counts them.
+        excluded_lines: the statements that coverage.py's configuration excludes.
     """
 
     path: str
@@ -61,7 +63,7 @@ class CatalogFile:
 
 @dataclass(frozen=True, slots=True)
 class CatalogError:
-    """A file whose definitions are not, or not safely, in the catalog."""
+    """A file whose definitions are not in the catalog, and why."""
 
     file: str
     line: int
@@ -78,9 +80,41 @@ class Catalog:
     Attributes:
         symbols: every definition that the interpreter can reach, sorted by module and line.
         files: every file that was read, sorted by path.
-        errors: every file that could not be read, sorted by path.
+        errors: every file that was skipped, sorted by path.
     """
 
     symbols: tuple[CatalogSymbol, ...]
     files: tuple[CatalogFile, ...]
     errors: tuple[CatalogError, ...]
+
+    def document(self, revision: str | None) -> dict[str, Any]:
+        """The content of ``symbols.json``, ready for JSON."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "revision": revision,
+            "symbols": [
+                {
+                    "id": entry.id,
+                    "module": entry.symbol.module,
+                    "qualname": entry.symbol.qualname,
+                    "line": entry.symbol.line,
+                    "kind": entry.kind,
+                    "file": entry.file,
+                    "end_line": entry.end_line,
+                    "parent": entry.parent,
+                    "excluded": entry.excluded,
+                    "executable_lines": list(entry.executable_lines),
+                }
+                for entry in self.symbols
+            ],
+            "files": [
+                {
+                    "file": file.path,
+                    "module": file.module,
+                    "executable_lines": list(file.executable_lines),
+                    "excluded_lines": list(file.excluded_lines),
+                }
+                for file in self.files
+            ],
+            "errors": [{"file": error.file, "line": error.line, "message": error.message} for error in self.errors],
+        }

@@ -1,4 +1,4 @@
-"""``otel-coverage catalog``: what the source tree defines, without running it."""
+"""``otel-coverage catalog``: the classes and functions of a source tree."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import click
 
 from otel_coverage import catalog as catalogs
 from otel_coverage.catalog import Catalog
-from otel_coverage.cli.identity import chosen_namespace, chosen_revision
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.reporting.documents import json_text, write_text
+from otel_coverage.revision import current_namespace, current_revision
 from otel_coverage.settings import Settings
 from otel_coverage.source import SourceFile, SourceTree
 
@@ -19,28 +19,37 @@ _source = click.option(
     "--source",
     multiple=True,
     metavar="PACKAGE|FOLDER",
-    help="The application's packages or folders; may be repeated. [OTEL_COVERAGE_SOURCE; else the working directory]",
+    help="The application's packages or folders; repeatable. [OTEL_COVERAGE_SOURCE, else the working directory]",
 )
 _rcfile = click.option(
     "--rcfile", metavar="FILE", help="A coverage.py configuration: source, omit, exclude_lines. [OTEL_COVERAGE_RCFILE]"
 )
 _revision = click.option(
-    "--revision", metavar="REV", help="The revision's name. [OTEL_RESOURCE_ATTRIBUTES' vcs.ref.head.revision, else git]"
+    "--revision",
+    metavar="REV",
+    help="The revision's name. [vcs.ref.head.revision in OTEL_RESOURCE_ATTRIBUTES, else from git]",
 )
 
 
 @click.group(name="catalog")
 def command() -> None:
-    """Find all functions and classes of a source tree, without running it."""
+    """Find all functions and classes of a source tree, without running it.
+
+    \b
+    Example:
+      otel-coverage catalog push --source shop --store chdb:///var/lib/coverage
+    """
 
 
 @command.command()
 @_source
 @_rcfile
 @_revision
-@click.option("--format", "shape", type=click.Choice(["json", "table"]), help="[table on a terminal, else json]")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write there instead of to stdout.")
-@click.option("--strict", is_flag=True, help="Exit with 1 when a file could not be read.")
+@click.option(
+    "--format", "shape", type=click.Choice(["json", "table"]), help="Output format. [table on a terminal, else json]"
+)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file instead of stdout.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if a file was skipped.")
 def build(
     source: tuple[str, ...], rcfile: str | None, revision: str | None, shape: str | None, out: Path | None, strict: bool
 ) -> None:
@@ -54,16 +63,16 @@ def build(
     tree = _tree(source, rcfile)
     catalog = _build(tree)
     shape = shape or ("table" if out is None and sys.stdout.isatty() else "json")
-    revision = chosen_revision(revision, tree)
-    text = json_text(catalogs.catalog_document(catalog, revision)) if shape == "json" else _table(catalog)
+    revision = revision or _revision_of(tree)
+    text = json_text(catalog.document(revision)) if shape == "json" else _table(catalog)
     if out is None:
         click.echo(text, nl=False)
     else:
         try:
             write_text(out, text)
         except OSError as error:
-            raise ConfigurationError(f"{out}: cannot be written: {error.strerror}") from error
-    _tell_errors(catalog)
+            raise ConfigurationError(f"cannot write {out}: {error.strerror}") from error
+    _print_errors(catalog)
     if strict and catalog.errors:
         sys.exit(1)
 
@@ -73,10 +82,17 @@ def build(
 @_rcfile
 @_revision
 @click.option(
-    "--store", "dsn", envvar="OTEL_COVERAGE_STORE", required=True, metavar="DSN", help="[OTEL_COVERAGE_STORE]"
+    "--store",
+    "dsn",
+    envvar="OTEL_COVERAGE_STORE",
+    required=True,
+    metavar="DSN",
+    help="The store. [OTEL_COVERAGE_STORE]",
 )
-@click.option("--namespace", metavar="NAME", help="[OTEL_RESOURCE_ATTRIBUTES' service.namespace, else empty]")
-@click.option("--strict", is_flag=True, help="When a file could not be read, push nothing and exit with 1.")
+@click.option(
+    "--namespace", metavar="NAME", help="service.namespace of the services. [from OTEL_RESOURCE_ATTRIBUTES, else empty]"
+)
+@click.option("--strict", is_flag=True, help="If a file was skipped, push nothing and exit with 1.")
 def push(
     source: tuple[str, ...],
     rcfile: str | None,
@@ -85,10 +101,10 @@ def push(
     namespace: str | None,
     strict: bool,
 ) -> None:
-    """Make the source tree's catalog the one that the store has of this revision.
+    """Store the catalog of a source tree, replacing the one that the store has for this revision.
 
-    Whatever the store knew of the revision before is replaced. Where the traced application runs from an image without
-    git, give it and this command the same OTEL_RESOURCE_ATTRIBUTES=vcs.ref.head.revision=REV.
+    Where the traced application runs without git (in an image), set the same
+    OTEL_RESOURCE_ATTRIBUTES=vcs.ref.head.revision=REV for it and for this command.
 
     \b
     Example:
@@ -97,22 +113,26 @@ def push(
     from otel_coverage.store import open_store
 
     tree = _tree(source, rcfile)
-    revision = chosen_revision(revision, tree)
+    revision = revision or _revision_of(tree)
     if revision is None:
-        raise ConfigurationError("the source is in no git work tree: --revision REV says which revision this is")
+        raise ConfigurationError("the source is not in a git work tree; name its revision with --revision")
     catalog = _build(tree)
-    _tell_errors(catalog)
+    _print_errors(catalog)
     if strict and catalog.errors:
-        click.echo("nothing pushed", err=True)
+        click.echo("nothing was pushed", err=True)
         sys.exit(1)
     with open_store(dsn) as store:
-        count = catalogs.push(store, catalog, revision, chosen_namespace(namespace))
+        count = catalogs.push(store, catalog, revision, current_namespace() if namespace is None else namespace)
     click.echo(f"pushed {count} symbols of revision {revision}")
 
 
 def _tree(source: tuple[str, ...], rcfile: str | None) -> SourceTree:
     settings = Settings.load(source=source, rcfile=rcfile)
     return SourceTree.from_rcfile(settings.source, settings.rcfile)
+
+
+def _revision_of(tree: SourceTree) -> str | None:
+    return current_revision([root.folder for root in tree.roots])
 
 
 def _build(tree: SourceTree) -> Catalog:
@@ -126,9 +146,9 @@ def _build(tree: SourceTree) -> Catalog:
         return catalogs.build(tree, on_file=advance)
 
 
-def _tell_errors(catalog: Catalog) -> None:
+def _print_errors(catalog: Catalog) -> None:
     for error in catalog.errors:
-        click.echo(f"{error} (left out)", err=True)
+        click.echo(f"{error} (skipped)", err=True)
 
 
 def _table(catalog: Catalog) -> str:
@@ -140,4 +160,4 @@ def _table(catalog: Catalog) -> str:
     )
     functions = sum(entry.kind == "function" for entry in catalog.symbols)
     classes = len(catalog.symbols) - functions
-    return f"{rows}{functions} functions, {classes} classes in {len(catalog.files)} files\n"
+    return f"{rows}functions: {functions}, classes: {classes}, files: {len(catalog.files)}\n"

@@ -1,4 +1,4 @@
-"""``otel-coverage collect``."""
+"""``otel-coverage collect``: the embedded collector as a command."""
 
 from __future__ import annotations
 
@@ -17,23 +17,45 @@ _DEFAULT_CLICKHOUSE_ENDPOINT = "127.0.0.1:8123"
 
 
 @click.command()
-@click.option("--store", "dsn", required=True, envvar="OTEL_COVERAGE_STORE", help="Where to keep the spans.")
-@click.option("--grpc-endpoint", default="127.0.0.1:4317", show_default=True, help="Where to listen for OTLP/gRPC.")
-@click.option("--http-endpoint", default="127.0.0.1:4318", show_default=True, help="Where to listen for OTLP/HTTP.")
+@click.option(
+    "--store",
+    "dsn",
+    required=True,
+    envvar="OTEL_COVERAGE_STORE",
+    help="The store for the spans. [OTEL_COVERAGE_STORE]",
+    metavar="DSN",
+)
+@click.option(
+    "--grpc-endpoint",
+    default="127.0.0.1:4317",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where to listen for OTLP/gRPC.",
+)
+@click.option(
+    "--http-endpoint",
+    default="127.0.0.1:4318",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where to listen for OTLP/HTTP.",
+)
 @click.option(
     "--clickhouse-endpoint",
-    help="Where to answer as ClickHouse's HTTP interface does, over an embedded store. "
+    metavar="HOST:PORT",
+    help="Where to serve ClickHouse's HTTP interface to an embedded store. "
     f"[default: {_DEFAULT_CLICKHOUSE_ENDPOINT}; none where the store is a server]",
 )
-@click.option("--clickhouse-user", default="default", show_default=True, help="Who may ask there.")
+@click.option("--clickhouse-user", default="default", show_default=True, help="The user that it requires.")
 @click.option(
     "--clickhouse-password",
     envvar="OTEL_COVERAGE_CLICKHOUSE_PASSWORD",
     default="",
-    help="What they have to know. [OTEL_COVERAGE_CLICKHOUSE_PASSWORD, which other users of the machine cannot see]",
+    help="That user's password. [OTEL_COVERAGE_CLICKHOUSE_PASSWORD; prefer it: options are visible to other users]",
 )
 @click.option(
-    "--allow-remote", is_flag=True, help="Listen on an address that other machines reach: who sends spans is not asked."
+    "--allow-remote",
+    is_flag=True,
+    help="Allow addresses that other machines can reach. OTLP has no authentication here.",
 )
 def command(
     dsn: str,
@@ -44,13 +66,13 @@ def command(
     clickhouse_password: str,
     allow_remote: bool,
 ) -> None:
-    """Receive spans by OTLP and keep them in a store, until SIGTERM or Ctrl-C.
+    """Receive spans by OTLP and write them to a store, until SIGTERM or Ctrl-C.
 
-    An export is acknowledged after its spans are stored. The schema is applied at the start. An embedded store belongs
-    to this process while it runs; `report` and `query` ask it through this process then, and so can whatever speaks to
-    ClickHouse over HTTP. There everything may be read, and nothing written but spans.
+    The schema is applied at startup. An export is acknowledged after its spans are stored. An embedded store is locked
+    by this process while it runs; `report`, `query` and other ClickHouse clients read it through this process, over
+    HTTP. That interface is read-only, except for inserts of spans.
 
-    An endpoint is host:port, port 0 for any that is free, or none.
+    An endpoint is host:port (port 0 for any free one), or none to disable it.
 
     \b
     Examples:
@@ -64,8 +86,8 @@ def command(
     clickhouse = _endpoint(clickhouse_endpoint, allow_remote)
     if clickhouse is not None and not clickhouse.is_loopback and not clickhouse_password:
         raise ConfigurationError(
-            f"{clickhouse}: other machines reach that address; "
-            "OTEL_COVERAGE_CLICKHOUSE_PASSWORD says what they have to know"
+            f"--clickhouse-endpoint {clickhouse} is reachable from other machines; "
+            "set a password in OTEL_COVERAGE_CLICKHOUSE_PASSWORD"
         )
     wait_for_stop = _on_stop_signals()
     access = Access(clickhouse_user, clickhouse_password)
@@ -85,21 +107,24 @@ def _endpoint(text: str, allow_remote: bool) -> Endpoint | None:
     endpoint = Endpoint.parse(text)
     if not endpoint.is_loopback and not allow_remote:
         raise ConfigurationError(
-            f"{endpoint}: other machines reach that address, and the collector asks nobody who they are; "
-            "--allow-remote if that is meant"
+            f"endpoint {endpoint} is reachable from other machines, and OTLP has no authentication here; "
+            "use a loopback address, or add --allow-remote"
         )
     return endpoint
 
 
 def _on_stop_signals() -> Callable[[], object]:
-    """Take SIGTERM and SIGINT from now on; what is returned waits for one, or for nothing where one came meanwhile.
+    """Handle SIGTERM and SIGINT from now on.
 
-    The interpreter itself writes to the pipe, whichever thread the signal interrupts. A handler that set an Event could
-    find the Event's own lock taken by the code that it interrupts, and wait for ever.
+    The interpreter itself writes to the pipe, whichever thread the signal interrupts. A handler that sets an Event can
+    deadlock: the interrupted code may hold the Event's lock.
+
+    Returns:
+        A function that blocks until one of the signals has arrived.
     """
-    reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    signal.set_wakeup_fd(writing)
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    signal.set_wakeup_fd(write_end)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    return lambda: os.read(reading, 1)
+    return lambda: os.read(read_end, 1)

@@ -1,4 +1,4 @@
-"""``otel-coverage demo``: the whole road, on an example application."""
+"""``otel-coverage demo``: everything at once, on an example application."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from otel_coverage.demo.demo import Demo
+from otel_coverage.demo.demo import Demo, Progress
 from otel_coverage.demo.example import Example
 from otel_coverage.demo.processes import ProcessError, ended_by_signals
-from otel_coverage.demo.progress import Progress
 from otel_coverage.errors import ConfigurationError, OtelCoverageError
-from otel_coverage.playback.playing import fresh_run_id
+from otel_coverage.playback.runner import new_run_id
 from otel_coverage.reporting.overview import show
 
 
@@ -25,26 +24,28 @@ from otel_coverage.reporting.overview import show
     show_default=True,
     help="Folder for the report.",
 )
-@click.option("--profile", "slugs", metavar="SLUG", multiple=True, help="Play this one; repeatable.  [default: all]")
 @click.option(
-    "--concurrency", type=click.IntRange(1), default=1, show_default=True, help="Profiles played at the same time."
+    "--profile", "slugs", metavar="SLUG", multiple=True, help="A profile to play; repeatable.  [default: all]"
+)
+@click.option(
+    "--concurrency", type=click.IntRange(1), default=1, show_default=True, help="Profiles that are played concurrently."
 )
 @click.option(
     "--worker-class",
     type=click.Choice(["gthread", "gevent"]),
     default="gthread",
     show_default=True,
-    help="What serves the application.",
+    help="gunicorn's worker class for the application.",
 )
-@click.option("--keep-store", is_flag=True, help="Keep the spans in a folder beside the report's, to query them.")
-@click.option("--verbose", is_flag=True, help="Say which commands are run.")
+@click.option("--keep-store", is_flag=True, help="Keep the store in a folder beside the report's, for queries.")
+@click.option("--verbose", is_flag=True, help="Print the commands that are run.")
 def command(
     out: Path, slugs: tuple[str, ...], concurrency: int, worker_class: str, keep_store: bool, verbose: bool
 ) -> None:
     """Play the example application's profiles and report which functions each of them executes.
 
-    Starts a Redis, our collector with an embedded ClickHouse, the example under gunicorn and an RQ worker, all on free
-    loopback ports; stops them again, also on Ctrl-C.
+    Starts Redis, the collector with an embedded ClickHouse, the example under gunicorn and an RQ worker, all on free
+    loopback ports, and stops them again, also on Ctrl-C.
 
     \b
     Examples:
@@ -56,8 +57,8 @@ def command(
     recordings = example.recordings(slugs)
     out = out.resolve()
     if out.exists() and not out.is_dir():
-        raise ConfigurationError(f"{out}: not a folder; --out names one for the report")
-    store = out.with_name(f"{out.name}-store-{fresh_run_id()}") if keep_store else None
+        raise ConfigurationError(f"{out} is not a folder; choose another with --out")
+    store = out.with_name(f"{out.name}-store-{new_run_id()}") if keep_store else None
     progress = Progress(Console(), verbose=verbose)
     demo = Demo(example, recordings, out, concurrency, store, worker_class)
     try:
@@ -66,11 +67,11 @@ def command(
     except OtelCoverageError as error:
         if isinstance(error, ProcessError) and error.tail:
             click.echo(error.tail, err=True)
-        click.echo(f"All logs are in {demo.logs}", err=True)
+        click.echo(f"The logs are in {demo.logs}", err=True)
         raise
-    progress.say("")
+    progress.print("")
     show(report, progress.console)
     if store is not None:
-        progress.say(f"The spans are kept: otel-coverage query leaderboard --store chdb://{store}")
+        progress.print(f"The store is kept: otel-coverage query leaderboard --store chdb://{store}")
     if not report.findings.complete:
         sys.exit(1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import logging
 import os
 import platform
@@ -10,24 +12,29 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import click
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_coverage import __version__
-from otel_coverage.cli.application import application_lines
 from otel_coverage.coveragepy import wants_branches
 from otel_coverage.errors import ConfigurationError, OtelCoverageError, UnreachableError
-from otel_coverage.recording import implementation, open_engine
-from otel_coverage.recording.ways import NO_BRANCHES
+from otel_coverage.recording import branch_edges, open_engine, select_backend
 from otel_coverage.revision import revision_of
 from otel_coverage.settings import ENVIRONMENT_PREFIX, PYPROJECT_TABLE, Settings
 from otel_coverage.source import SourceTree
 from otel_coverage.tracing.context import current_recording
 from otel_coverage.tracing.exporter import MESSAGE_BYTES
 from otel_coverage.tracing.processor import SPAN_BYTES
-from otel_coverage.tracing.provider import REVISION, exporter_makers
+from otel_coverage.tracing.provider import REVISION, configured_provider, exporter_makers
+from otel_coverage.tracing.recorder import installed
+from otel_coverage.tracing.sampler import CoverageSampler
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 PACKAGES = (
     "flask",
@@ -38,16 +45,28 @@ PACKAGES = (
     "opentelemetry-exporter-otlp-proto-grpc",
     "coverage",
 )
-PATIENCE = 3.0
+PATIENCE = 3.0  # seconds
+
+# the OpenTelemetry instrumentation of each HTTP client: package on PyPI, module and class
+_CLIENTS = {
+    "aiohttp": ("opentelemetry-instrumentation-aiohttp-client", "aiohttp_client", "AioHttpClientInstrumentor"),
+    "httpx": ("opentelemetry-instrumentation-httpx", "httpx", "HTTPXClientInstrumentor"),
+    "requests": ("opentelemetry-instrumentation-requests", "requests", "RequestsInstrumentor"),
+    "urllib3": ("opentelemetry-instrumentation-urllib3", "urllib3", "URLLib3Instrumentor"),
+}
+
+_REMEDY = "start it by 'otel-coverage run --', or call otel_coverage.instrument(app)"
 
 
 @click.command()
-@click.option("--app", "name", metavar="MODULE:NAME", help="Import this application, too, and say how it is wired.")
+@click.option(
+    "--app", "name", metavar="MODULE:NAME", help="Import this application, too, and report how it is instrumented."
+)
 def command(name: str | None) -> None:
-    """Say in words what is wired here and what is not.
+    """Report what is set up here for tracing and recording, and what is not.
 
     Run it where the application runs: same folder, same environment; with --app also started in the same way. Exit code
-    1 where the collector does not answer, 2 where a setting cannot be used.
+    1 means that the collector does not answer, 2 that a setting cannot be used.
 
     \b
     Examples:
@@ -67,13 +86,13 @@ def command(name: str | None) -> None:
         ("packages", _packages),
         ("service", _service),
         ("collector", _collector),
-        *([] if name is None else [("app", lambda: application_lines(name, settings))]),
+        *([] if name is None else [("app", lambda: _application(name, settings))]),
     ):
         try:
             for line in describe():
                 click.echo(f"{topic:<10} {line}")
         except OtelCoverageError as error:
-            click.echo(f"{topic:<10} WRONG: {error}")
+            click.echo(f"{topic:<10} problem: {error}")
             failure = failure or error
     if failure is not None:
         click.echo(f"otel-coverage: {failure}", err=True)
@@ -109,29 +128,31 @@ def _engine(settings: Settings) -> Iterator[str]:
     if settings.engine != "auto":
         reason = f"chosen by {ENVIRONMENT_PREFIX}ENGINE or pyproject.toml"
     elif name == "monitoring":
-        reason = "sys.monitoring is there from CPython 3.12 on"
+        reason = "CPython 3.12 and newer have sys.monitoring"
     else:
         reason = "sys.monitoring needs CPython 3.12"
     yield f"{name}, by {settings.granularity}: {reason}"
     if name == "monitoring":
-        callbacks = implementation()
-        yield f"callbacks in {callbacks.name.capitalize()}: {callbacks.reason}"
+        backend = select_backend()
+        yield f"callbacks in {backend.name.capitalize()}: {backend.reason}"
     if wanted and engine.branch:
         yield f"branches too: {settings.rcfile} says branch = true"
     elif wanted:
         reason = (
-            NO_BRANCHES if settings.granularity == "line" else "they come with lines: OTEL_COVERAGE_GRANULARITY=line"
+            branch_edges.UNSUPPORTED_REASON
+            if settings.granularity == "line"
+            else "only OTEL_COVERAGE_GRANULARITY=line records them"
         )
         yield f"no branches, though {settings.rcfile} says branch = true: {reason}"
 
 
 def _tool_ids() -> Iterator[str]:
     if sys.version_info < (3, 12):
-        yield "this Python has none"
+        yield "none: sys.monitoring needs CPython 3.12"
         return
     taken = {number: sys.monitoring.get_tool(number) for number in range(6)}
     names = ", ".join(f"{number}: {name}" for number, name in taken.items() if name)
-    yield f"in this process {names or 'none is taken'}; an application's own tools are seen only in the application"
+    yield f"in use in this process: {names or 'none'}; tools that an application registers are seen only there"
 
 
 def _source(settings: Settings) -> Iterator[str]:
@@ -143,9 +164,9 @@ def _revision(settings: Settings) -> Iterator[str]:
     tree = SourceTree.from_rcfile(settings.source, settings.rcfile)
     revision = revision_of([root.folder for root in tree.roots])
     if REVISION in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
-        yield "named by OTEL_RESOURCE_ATTRIBUTES"
+        yield "set by OTEL_RESOURCE_ATTRIBUTES"
     else:
-        yield revision or f"unknown, no git work tree: name it in OTEL_RESOURCE_ATTRIBUTES={REVISION}=…"
+        yield revision or f"unknown, since the source is in no git work tree: set OTEL_RESOURCE_ATTRIBUTES={REVISION}=…"
 
 
 def _packages() -> Iterator[str]:
@@ -158,22 +179,22 @@ def _packages() -> Iterator[str]:
 
 def _service() -> Iterator[str]:
     if os.environ.get("OTEL_SERVICE_NAME") or "service.name" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
-        yield os.environ.get("OTEL_SERVICE_NAME") or "named by OTEL_RESOURCE_ATTRIBUTES"
+        yield os.environ.get("OTEL_SERVICE_NAME") or "set by OTEL_RESOURCE_ATTRIBUTES"
     else:
-        yield "has no name: OTEL_SERVICE_NAME gives it one"
+        yield "no service name: set OTEL_SERVICE_NAME"
     yield (
-        f"on a tracer provider of your own, OTEL_BSP_MAX_EXPORT_BATCH_SIZE={MESSAGE_BYTES // SPAN_BYTES} keeps "
-        "messages below the 4 MiB that receivers take; ours sees to that itself"
+        f"on a tracer provider of your own, set OTEL_BSP_MAX_EXPORT_BATCH_SIZE={MESSAGE_BYTES // SPAN_BYTES}: "
+        "receivers accept messages up to 4 MiB (the provider of otel-coverage limits them itself)"
     )
 
 
 def _collector() -> Iterator[str]:
     makers = exporter_makers()
     if not makers:
-        yield "OTEL_TRACES_EXPORTER says none: spans go nowhere"
+        yield "OTEL_TRACES_EXPORTER=none: no span is exported"
     for name, make in makers.items():
         if name == "console":
-            yield "spans go to the console"
+            yield "spans are printed to the console"
             continue
         endpoint = (
             os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -182,18 +203,18 @@ def _collector() -> Iterator[str]:
         )
         if not (_listens(endpoint) and _answers(make)):
             raise UnreachableError(
-                f"{endpoint} does not answer ({name}): start a collector there, or name another in "
-                "OTEL_EXPORTER_OTLP_ENDPOINT"
+                f"{endpoint} does not answer ({name}): start a collector there, or set "
+                "OTEL_EXPORTER_OTLP_ENDPOINT to the address of one"
             )
         yield f"{endpoint} answers ({name})"
 
 
 def _listens(endpoint: str) -> bool:
-    """Whether anybody does: an exporter would try again and again for as long as it may."""
+    """Whether something listens there. Asked first, since an exporter retries until its timeout."""
     parts = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
     try:
         if parts.port is None:
-            return True  # the exporter knows which port it means
+            return True  # the exporter has a default
         with socket.create_connection((parts.hostname or "localhost", parts.port), PATIENCE):
             return True
     except ValueError as error:
@@ -203,10 +224,10 @@ def _listens(endpoint: str) -> bool:
 
 
 def _answers(make: Callable[..., SpanExporter]) -> bool:
-    """Whether an export without spans is accepted: all that the environment says of the connection is tried with it."""
-    chatter = logging.getLogger("opentelemetry")
-    level = chatter.level
-    chatter.setLevel(logging.CRITICAL)
+    """Whether an export without spans succeeds, over the connection that the environment configures."""
+    sdk_logger = logging.getLogger("opentelemetry")
+    level = sdk_logger.level
+    sdk_logger.setLevel(logging.CRITICAL)
     try:
         exporter = make(timeout=PATIENCE)
         accepted = exporter.export([]) is SpanExportResult.SUCCESS
@@ -214,5 +235,138 @@ def _answers(make: Callable[..., SpanExporter]) -> bool:
     except Exception as error:
         raise ConfigurationError(f"OTEL_EXPORTER_OTLP_*: {error}") from error
     finally:
-        chatter.setLevel(level)
+        sdk_logger.setLevel(level)
     return accepted
+
+
+def _application(name: str, settings: Settings) -> Iterator[str]:
+    """How the application is instrumented in this process, a line for each aspect.
+
+    Args:
+        name: ``module:name``, or ``module:factory()``, as gunicorn takes it.
+        settings: those of this process.
+
+    Raises:
+        ConfigurationError: the application cannot be imported.
+    """
+    app = _load(name)
+    kind = type(app)
+    yield f"{name} is a {kind.__module__}.{kind.__qualname__}"
+    flask = sys.modules.get("flask")
+    if flask is None or not isinstance(app, flask.Flask):
+        yield "it is not a Flask application: otel_coverage.CoverageMiddleware around it records any WSGI application"
+        return
+    yield from _spans(app)
+    yield from _recording(app, settings)
+    yield from _provider(configured_provider())
+    yield from _jobs()
+    yield from _threads_and_processes()
+    yield from _other_services()
+    yield from _views(app, settings)
+
+
+def _load(name: str) -> Any:
+    """The application of that name: imported, or made by the factory.
+
+    Raises:
+        ConfigurationError: importing or making it failed.
+    """
+    module_name, _, attribute = name.partition(":")
+    is_factory = attribute.endswith("()")
+    attribute = (attribute.removesuffix("()") or "app") if module_name else ""
+    if not attribute.isidentifier():
+        raise ConfigurationError(f"--app {name}: expected MODULE:NAME or MODULE:FACTORY()")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+        return found() if is_factory else found
+    except Exception as error:
+        first_line = str(error).partition("\n")[0]
+        raise ConfigurationError(f"--app {name}: {type(error).__name__}: {first_line}") from error
+
+
+def _spans(app: Flask) -> Iterator[str]:
+    if getattr(app, "_is_instrumented_by_opentelemetry", False):
+        yield "OpenTelemetry's Flask instrumentation makes its SERVER spans"
+    else:
+        yield f"no SERVER spans are made for it in this process: {_REMEDY}"
+
+
+def _recording(app: Flask, settings: Settings) -> Iterator[str]:
+    from otel_coverage.instrumentation import flask
+
+    if flask.is_recorded(app):
+        yield "its traced requests are recorded"
+    elif not settings.enabled:
+        yield f"its requests are not recorded: {ENVIRONMENT_PREFIX}ENABLED=1 switches recording on"
+    else:
+        yield f"its requests are not recorded in this process: {_REMEDY}"
+
+
+def _provider(provider: TracerProvider | None) -> Iterator[str]:
+    if provider is None:
+        yield "no tracer provider is configured in this process: no span is exported"
+        return
+    yield f"spans go to a {type(provider).__module__}.{type(provider).__qualname__}"
+    if isinstance(provider.sampler, CoverageSampler):
+        yield f"traced requests are always sampled, others by {provider.sampler.sampler.get_description()}"
+    elif installed() is not None:
+        yield (
+            f"its sampler {provider.sampler.get_description()} may drop traced requests: "
+            "wrap it in otel_coverage.CoverageSampler"
+        )
+
+
+def _jobs() -> Iterator[str]:
+    if "rq" not in sys.modules:
+        yield "it has not imported rq; its jobs are instrumented when it does"
+        return
+    from otel_coverage.instrumentation.rq import RQInstrumentor
+
+    if RQInstrumentor().is_instrumented_by_opentelemetry:
+        yield "jobs that it enqueues with rq carry their trace and playback; start the workers in the same way"
+    else:
+        yield f"jobs that it enqueues with rq do not carry their trace and playback: {_REMEDY}"
+
+
+def _threads_and_processes() -> Iterator[str]:
+    from otel_coverage.instrumentation import setup
+
+    if setup.follows_threads():
+        yield "threads and processes that its requests start are recorded for them"
+    else:
+        yield f"threads and processes that its requests start are not recorded for them: {_REMEDY}"
+
+
+def _other_services() -> Iterator[str]:
+    imported = [name for name in _CLIENTS if name in sys.modules]
+    instrumented = [name for name in imported if _is_instrumented(name)]
+    others = [name for name in imported if name not in instrumented]
+    if instrumented:
+        yield f"requests to other services by {', '.join(instrumented)} carry their trace and playback"
+    if others:
+        packages = " ".join(_CLIENTS[name][0] for name in others)
+        yield (
+            f"requests to other services by {', '.join(others)} do not carry their trace and playback: "
+            f"pip install {packages}, and {_REMEDY}"
+        )
+
+
+def _is_instrumented(client: str) -> bool:
+    _, module, instrumentor = _CLIENTS[client]
+    found = sys.modules.get(f"opentelemetry.instrumentation.{module}")
+    return found is not None and bool(getattr(found, instrumentor)().is_instrumented_by_opentelemetry)
+
+
+def _views(app: Flask, settings: Settings) -> Iterator[str]:
+    tree = SourceTree.from_rcfile(settings.source, settings.rcfile)
+    files = {
+        endpoint: inspect.unwrap(view).__code__.co_filename
+        for endpoint, view in app.view_functions.items()
+        if hasattr(inspect.unwrap(view), "__code__")
+    }
+    outside = sorted(endpoint for endpoint, file in files.items() if tree.locate(file) is None)
+    inside = len(files) - len(outside)
+    shown = ", ".join(outside[:5]) + (", …" if len(outside) > 5 else "")
+    yield f"{inside} of its {len(files)} view functions are in the source{f'; not: {shown}' if outside else ''}"

@@ -1,4 +1,4 @@
-"""``otel-coverage``: the commands by name, each imported only when it is called."""
+"""``otel-coverage``: the group of commands, each imported when it is called."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ import click
 from otel_coverage import __version__
 from otel_coverage.errors import ConfigurationError, OtelCoverageError
 
-# command → what the list of commands says of it; its module in this folder has the same name and holds ``command``
+# command → its line in the help; the module of the same name in this folder defines ``command``
 COMMANDS = {
     "catalog": "Find all functions and classes of a source tree, without running it.",
-    "collect": "Receive spans and keep them in a store.",
+    "collect": "Receive spans and write them to a store.",
     "demo": "Play the example application's profiles and report on them.",
-    "doctor": "Say in words what is wired here and what is not.",
+    "doctor": "Show what is instrumented in this environment, and what is missing.",
     "playback": "Replay recorded workflows against a running application.",
-    "query": "Ask the store, by a query's name or in SQL.",
+    "query": "Query the store, by a query's name or in SQL.",
     "redundancy": "Find a small set of profiles that executes what all of them execute.",
     "report": "Write the matrix, the reverse index, the gaps and the rest to files.",
-    "run": "Run a command with tracing and recording switched on.",
-    "schema": "Create, show or switch off the tables and views.",
-    "store": "See what a store takes, and forget what is old.",
+    "run": "Run a command with tracing and recording.",
+    "schema": "Create, show or detach the tables and views.",
+    "store": "Show the size of a store, and delete old data.",
 }
 
-_INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended
+_INTERRUPTED = 130  # the exit code of a shell for SIGINT
 
 
 class LazyGroup(click.Group):
-    """Imports a command when it is needed, so that ``run`` does not pay for what ``report`` imports."""
+    """Imports a command when it is called, so that ``run`` does not load what ``report`` needs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The commands' names, in the order of the list."""
+        """The names of the commands, sorted."""
         return sorted(COMMANDS)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, without importing any."""
+        """Write the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
 
@@ -48,7 +48,7 @@ class LazyGroup(click.Group):
         try:
             module = importlib.import_module(f"otel_coverage.cli.{cmd_name}")
         except ModuleNotFoundError:
-            if ctx.resilient_parsing:  # completing a command line: of a command that lacks an extra, the name is known
+            if ctx.resilient_parsing:  # shell completion also offers commands whose extra is missing
                 return click.Command(cmd_name, help=COMMANDS[cmd_name])
             raise
         return cast("click.Command", module.command)
@@ -57,38 +57,37 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="otel-coverage")
 def cli() -> None:
-    """Which Python functions each recorded workflow executes, inside the tracing pipeline that you already run.
+    """Show which Python functions each recorded workflow executes, through your OpenTelemetry pipeline.
 
     \b
     Examples:
-      otel-coverage demo                                       the whole road, on an example application
-      otel-coverage run -- gunicorn shop:app                   trace a web application
-      otel-coverage run -- rq worker                           trace its jobs
-      otel-coverage collect --store chdb:///var/lib/coverage   receive the spans
+      otel-coverage demo                                       try everything on an example application
+      otel-coverage run -- gunicorn shop:app                   trace and record a web application
+      otel-coverage run -- rq worker                           trace and record its jobs
+      otel-coverage collect --store chdb:///var/lib/coverage   receive the spans, without another collector
       otel-coverage report --store chdb:///var/lib/coverage --out artifacts
     """
 
 
 def main() -> None:
-    """Entry point of the console script: an error that the user can mend is one line on stderr, without a traceback."""
+    """Entry point of the console script. Errors that a user can fix are one line on stderr, without a traceback."""
     try:
         code = cli.main(prog_name="otel-coverage", standalone_mode=False)
     except (click.ClickException, OtelCoverageError) as error:
-        sys.exit(_tell(error))
+        sys.exit(_print_error(error))
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "otel_coverage":
             raise
-        needed = f"the module {error.name!r}, which this command needs, is not installed"
-        sys.exit(
-            _tell(ConfigurationError(f"{needed}; pip install 'otel-coverage[embedded,playback,report]' brings it"))
-        )
+        message = f"this command needs the module {error.name!r}, which is not installed"
+        install = "pip install 'otel-coverage[embedded,playback,report]'"
+        sys.exit(_print_error(ConfigurationError(f"{message}; run {install}")))
     except click.Abort:
         sys.exit(_INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _tell(error: click.ClickException | OtelCoverageError) -> int:
-    """Show the error; its exit code."""
+def _print_error(error: click.ClickException | OtelCoverageError) -> int:
+    """Print an error; returns its exit code."""
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return error.exit_code

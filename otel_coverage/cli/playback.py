@@ -1,4 +1,4 @@
-"""``otel-coverage playback``: replay recorded workflows."""
+"""``otel-coverage playback``: replays recorded workflows."""
 
 from __future__ import annotations
 
@@ -12,54 +12,60 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.playback import Outcome, Player, Profile, jobs, read
-from otel_coverage.playback.delivery import Delivery
-from otel_coverage.playback.jobs import JobStatus
-from otel_coverage.playback.playing import checked_base_url, fresh_run_id, play_all
+from otel_coverage.playback import Outcome, Player, Profile, job_status, load
+from otel_coverage.playback.job_status import JobStatus
+from otel_coverage.playback.runner import PlaybackTelemetry, check_base_url, new_run_id, play_all
 from otel_coverage.settings import Settings
-from otel_coverage.slug import is_run_id
+from otel_coverage.slug import RUN_ID_RULE, is_run_id
 
 
 @click.group
 def command() -> None:
-    """Replay recorded workflows against a running application."""
+    """Replay recorded workflows against a running application.
+
+    \b
+    Example:
+      otel-coverage playback run profiles/checkout --base-url http://127.0.0.1:8000
+    """
 
 
 @command.command
 @click.argument("recordings", metavar="RECORDING...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--base-url", required=True, help="Address of the application, e.g. http://127.0.0.1:8000.")
-@click.option("--run-id", help="Name of the run that all of this belongs to.  [default: a new one]")
+@click.option("--base-url", metavar="URL", required=True, help="The application, e.g. http://127.0.0.1:8000.")
+@click.option("--run-id", help="Id of the run. [OTEL_COVERAGE_RUN_ID, else a new one]")
 @click.option(
-    "--concurrency", type=click.IntRange(1), default=1, show_default=True, help="Profiles played at the same time."
+    "--concurrency", type=click.IntRange(1), default=1, show_default=True, help="Profiles that are played concurrently."
 )
 @click.option(
     "--job-status",
-    default=jobs.PATH,
+    "job_status_path",
+    metavar="PATH",
+    default=job_status.PATH,
     show_default=True,
-    help="Path that tells a job's status as JSON; empty to wait for no job.",
+    help="Path that returns a job's status as JSON; empty to wait for no job.",
 )
 @click.option(
     "--job-timeout",
     type=click.FloatRange(0, min_open=True),
-    default=jobs.TIMEOUT,
+    default=job_status.TIMEOUT,
     show_default=True,
-    help="Seconds that a job may take before its profile counts as failed.",
+    help="Seconds until an unfinished job fails its profile.",
 )
 def run(
     recordings: tuple[Path, ...],
     base_url: str,
     run_id: str | None,
     concurrency: int,
-    job_status: str,
+    job_status_path: str,
     job_timeout: float,
 ) -> None:
-    """Replay each RECORDING: a file, or a profile's folder.
+    """Replay each playback recording: a file, or the folder of a profile.
 
-    Its requests carry the profile's name as OpenTelemetry baggage, so that a traced application records what each
-    profile executes. Before a GET, and at the end, the jobs that earlier requests enqueued are waited for. All
-    recordings are read and checked before the first request is sent.
+    The requests carry the profile's name as OpenTelemetry baggage, so that a traced application records what each
+    profile executes. Before a GET, and at the end, the command waits for the jobs that earlier requests enqueued. All
+    files are checked before the first request is sent.
 
-    On a terminal a bar shows the progress; in a pipe each finished profile is a line of JSON. The exit code is 1 when a
+    A terminal shows a progress bar; a pipe gets a line of JSON for each finished profile. The exit code is 1 if a
     profile failed or the playback's own spans did not reach the collector.
 
     \b
@@ -68,29 +74,29 @@ def run(
       otel-coverage playback run profiles/* --base-url http://127.0.0.1:8000 --concurrency 4
     """
     settings = Settings.load()
-    if job_status and "{job_id}" not in job_status:
-        raise ConfigurationError(f"--job-status {job_status!r}: the path has no {{job_id}} in it")
-    run_id = run_id or settings.run_id or fresh_run_id()
+    if job_status_path and "{job_id}" not in job_status_path:
+        raise ConfigurationError(f"--job-status {job_status_path!r} must contain {{job_id}}")
+    run_id = run_id or settings.run_id or new_run_id()
     if not is_run_id(run_id):
-        raise ConfigurationError(f"run id {run_id!r}: 1 to 128 printable ASCII characters without a space are wanted")
-    profiles = [read(path, job_status=job_status) for path in recordings]
+        raise ConfigurationError(f"the run id {run_id!r} is not valid; use {RUN_ID_RULE}")
+    profiles = [load(path, job_status=job_status_path) for path in recordings]
     for profile in profiles:
-        for left_out in profile.left_out:
-            click.echo(f"otel-coverage: {profile.origin}: {left_out}; left out", err=True)
-    base_url = checked_base_url(base_url)
+        for skipped in profile.skipped:
+            click.echo(f"otel-coverage: {profile.origin}: {skipped}; skipped", err=True)
+    base_url = check_base_url(base_url)
     for name in ("opentelemetry", "otel_coverage"):
-        logging.getLogger(name).addHandler(logging.NullHandler())  # what matters of it is said below, in a line
-    delivery = Delivery.open()
-    tracer = delivery.provider.get_tracer("otel_coverage.playback")
-    player = Player(base_url, run_id, tracer, settings, JobStatus(job_status, job_timeout))
+        logging.getLogger(name).addHandler(logging.NullHandler())  # their warnings are replaced by the one below
+    telemetry = PlaybackTelemetry.open()
+    tracer = telemetry.provider.get_tracer("otel_coverage.playback")
+    player = Player(base_url, run_id, tracer, settings, JobStatus(job_status_path, job_timeout))
     try:
         outcomes = list((_on_terminal if sys.stdout.isatty() else _in_pipe)(player, profiles, concurrency))
     finally:
-        lost = delivery.close()
+        lost = telemetry.close()
         if lost:
             click.echo(
                 f"otel-coverage: {lost} spans of the playback itself did not reach the collector, so run {run_id} will "
-                "look incomplete; check OTEL_EXPORTER_OTLP_ENDPOINT, or set OTEL_TRACES_EXPORTER=none",
+                "be reported as incomplete; check OTEL_EXPORTER_OTLP_ENDPOINT, or set OTEL_TRACES_EXPORTER=none",
                 err=True,
             )
     if lost or not all(outcome.passed for outcome in outcomes):

@@ -10,12 +10,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from otel_coverage.cli.identity import chosen_namespace
 from otel_coverage.reporting.asking import find
 from otel_coverage.reporting.overview import show
 from otel_coverage.reporting.renderers.leaderboard import leaderboard
 from otel_coverage.reporting.report import Report, write_report
-from otel_coverage.revision import revision_of
+from otel_coverage.revision import current_namespace, revision_of
 from otel_coverage.settings import Settings
 from otel_coverage.source import SourceTree
 from otel_coverage.store import open_store
@@ -55,7 +54,12 @@ def command(
     settings = Settings.load(source=source, rcfile=rcfile)
     tree = SourceTree.from_rcfile(settings.source, settings.rcfile)
     with open_store(dsn, read_only=True) as store:
-        findings = find(store, revision=revision, namespace=chosen_namespace(namespace), services=service)
+        findings = find(
+            store,
+            revision=revision,
+            namespace=current_namespace() if namespace is None else namespace,
+            services=service,
+        )
     if revision is None:
         click.echo(f"newest revision with coverage: {findings.revision or '(none was set)'}", err=True)
     _compare_with(tree, findings.revision)

@@ -41,7 +41,7 @@ def command(
     settings = Settings.load(source=source or None, granularity=granularity, engine=engine, rcfile=rcfile)
     program = shutil.which(command_line[0])
     if program is None:
-        raise ConfigurationError(f"{command_line[0]}: no such command; what follows 'run --' must be on PATH")
+        raise ConfigurationError(f"{command_line[0]}: command not found on PATH")
     if settings.enabled:
         check(settings)
     else:
@@ -56,10 +56,10 @@ def command(
 
 
 def check(settings: Settings) -> None:
-    """Find what would otherwise be found at the first traced request.
+    """Check, before the command starts, what the first traced request will need.
 
     Raises:
-        ConfigurationError: a setting cannot be used, or no file is the application's own.
+        ConfigurationError: a setting cannot be used, or the source has no Python file.
     """
     from otel_coverage.recording import open_engine
     from otel_coverage.tracing.context import current_recording
@@ -72,17 +72,17 @@ def check(settings: Settings) -> None:
 
 
 def _as_environment(settings: Settings) -> dict[str, str]:
-    """What the command, and the processes that it starts, wherever they run, are to record."""
+    """The settings of the command and its child processes, as variables that mean the same in any folder."""
     values = {
-        "source": ",".join(_anywhere(entry) for entry in settings.source or (".",)),
+        "source": ",".join(_absolute(entry) for entry in settings.source or (".",)),
         "granularity": settings.granularity,
         "engine": settings.engine,
     }
-    return values if settings.rcfile is None else {**values, "rcfile": _anywhere(settings.rcfile)}
+    return values if settings.rcfile is None else {**values, "rcfile": _absolute(settings.rcfile)}
 
 
-def _anywhere(entry: str) -> str:
-    """A path that exists here, made absolute; a package's name as it is."""
+def _absolute(entry: str) -> str:
+    """An existing path made absolute; anything else, a package's name, as it is."""
     return str(Path(entry).resolve()) if Path(entry).exists() else entry
 
 

@@ -1,4 +1,4 @@
-"""The body of a request as it was meant: whatever compression it came in taken off, piece by piece, up to a bound."""
+"""Request bodies, decompressed in bounded chunks."""
 
 from __future__ import annotations
 
@@ -17,65 +17,65 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-MAX_BODY_BYTES = 256 * 1024 * 1024  # of an insert; what goes into the engine goes by pieces
+MAX_BODY_BYTES = 256 * 1024 * 1024  # of an insert, which is streamed into ClickHouse
 
-_PIECE = 256 * 1024
-_MAX_BLOCK = 64 * 1024 * 1024  # of ClickHouse's own compression; its clients make blocks of 1 MiB
+_CHUNK = 256 * 1024
+_MAX_BLOCK = 64 * 1024 * 1024  # of ClickHouse's compressed format; clients send blocks of 1 MiB
 
 _LZ4, _ZSTD, _NONE = 0x82, 0x90, 0x02
 _CHECKSUM_BYTES, _HEADER = 16, struct.Struct("<BII")
 
 
 class BodyError(ValueError):
-    """The body is not what its headers say."""
+    """The body is not encoded as its headers say."""
 
 
 class BodyTooLargeError(BodyError):
-    """The body holds more than the bound."""
+    """The decompressed body is larger than the limit."""
 
 
-def body_of(request: Request, limit: int, *, in_blocks: bool = False) -> Iterator[bytes]:
-    """The body in pieces.
+def read_body(request: Request, limit: int, *, in_blocks: bool = False) -> Iterator[bytes]:
+    """The decompressed body in chunks.
 
     Args:
-        request: its ``Content-Encoding`` counts.
-        limit: bytes that it may hold once decompressed.
-        in_blocks: whether, inside of that, it consists of blocks as ClickHouse compresses them.
+        request: its ``Content-Encoding`` is decoded.
+        limit: bytes, decompressed.
+        in_blocks: whether the decoded content is in ClickHouse's compressed format (``decompress=1``).
 
     Raises:
-        BodyError: it cannot be decompressed.
-        BodyTooLargeError: it holds more than ``limit``.
+        BodyError: the body cannot be decompressed.
+        BodyTooLargeError: the body is larger than ``limit``.
     """
-    pieces = _read(request.stream)
+    chunks = _read(request.stream)
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding != "identity":
         if encoding not in _DECOMPRESSORS:
-            raise BodyError(f"Content-Encoding {encoding!r} is not one of {', '.join(_DECOMPRESSORS)}")
-        pieces = _decompressed(pieces, _DECOMPRESSORS[encoding])
+            raise BodyError(f"unsupported Content-Encoding {encoding!r}; use one of {', '.join(_DECOMPRESSORS)}")
+        chunks = _decompressed(chunks, _DECOMPRESSORS[encoding])
     if in_blocks:
-        pieces = _out_of_blocks(pieces)
-    return _bounded(pieces, limit)
+        chunks = _decompressed_blocks(chunks)
+    return _bounded(chunks, limit)
 
 
 def _read(stream: Any) -> Iterator[bytes]:
-    while piece := stream.read(_PIECE):
-        yield piece
+    while chunk := stream.read(_CHUNK):
+        yield chunk
 
 
-def _bounded(pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
+def _bounded(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
     total = 0
-    for piece in pieces:
-        total += len(piece)
+    for chunk in chunks:
+        total += len(chunk)
         if total > limit:
-            raise BodyTooLargeError(f"the body holds more than {limit} bytes")
-        yield piece
+            raise BodyTooLargeError(f"the body is larger than {limit} bytes")
+        yield chunk
 
 
 class _Zlib:
-    """zlib's decompressor with the interface that those of lz4 and zstd share."""
+    """zlib's decompressor behind the interface of those of lz4 and zstd."""
 
     def __init__(self) -> None:
-        self._inner = zlib.decompressobj(zlib.MAX_WBITS | 32)  # gzip's header or zlib's
+        self._inner = zlib.decompressobj(zlib.MAX_WBITS | 32)  # a gzip or zlib header
 
     @property
     def eof(self) -> bool:
@@ -101,33 +101,33 @@ _DECOMPRESSORS: dict[str, Callable[[], Any]] = {
 }
 
 
-def _decompressed(pieces: Iterable[bytes], make: Callable[[], Any]) -> Iterator[bytes]:
-    """Never more than one piece at a time, however much a few bytes stand for; frames may follow one another."""
+def _decompressed(chunks: Iterable[bytes], make: Callable[[], Any]) -> Iterator[bytes]:
+    """At most ``_CHUNK`` bytes at a time, whatever the compression ratio; frames may be concatenated."""
     decompressor = make()
-    begun = False
+    started = False
     try:
-        for piece in pieces:
-            data = piece
+        for chunk in chunks:
+            data = chunk
             while data or not (decompressor.needs_input or decompressor.eof):
-                begun = True
+                started = True
                 if decompressor.eof:
                     decompressor = make()
-                yield decompressor.decompress(data, _PIECE)
+                yield decompressor.decompress(data, _CHUNK)
                 data = (decompressor.unused_data or b"") if decompressor.eof else b""
     except (zlib.error, zstd.ZstdError, RuntimeError, EOFError) as error:
         raise BodyError(f"the body cannot be decompressed: {error}") from error
-    if begun and not decompressor.eof:
-        raise BodyError("the body ends in the middle of what was compressed")
+    if started and not decompressor.eof:
+        raise BodyError("the compressed body is truncated")
 
 
-def _out_of_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """ClickHouse's own blocks: checksum (which TCP's already covers), method, sizes, data."""
-    source = _Source(pieces)
-    while source.take(_CHECKSUM_BYTES, optional=True):
-        method, compressed, size = _HEADER.unpack(source.take(_HEADER.size))
+def _decompressed_blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The content of ClickHouse's compressed blocks: checksum (not verified: TCP has one), method, sizes, data."""
+    reader = _Reader(chunks)
+    while reader.read(_CHECKSUM_BYTES, optional=True):
+        method, compressed, size = _HEADER.unpack(reader.read(_HEADER.size))
         if size > _MAX_BLOCK or not _HEADER.size <= compressed <= _MAX_BLOCK:
-            raise BodyError("a compressed block names an impossible size")
-        data = source.take(compressed - _HEADER.size)
+            raise BodyError("a compressed block has an invalid size")
+        data = reader.read(compressed - _HEADER.size)
         try:
             if method == _LZ4:
                 yield lz4.block.decompress(data, uncompressed_size=size)
@@ -136,27 +136,27 @@ def _out_of_blocks(pieces: Iterable[bytes]) -> Iterator[bytes]:
             elif method == _NONE:
                 yield data
             else:
-                raise BodyError(f"a block is compressed by an unknown method, {method:#x}")
+                raise BodyError(f"a compressed block has the unknown method {method:#x}")
         except (lz4.block.LZ4BlockError, zstd.ZstdError, EOFError) as error:
-            raise BodyError(f"a block cannot be decompressed: {error}") from error
+            raise BodyError(f"a compressed block cannot be decompressed: {error}") from error
 
 
-class _Source:
-    """Pieces, taken by the byte."""
+class _Reader:
+    """Reads exact numbers of bytes from chunks."""
 
-    def __init__(self, pieces: Iterable[bytes]) -> None:
-        self._pieces = iter(pieces)
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self._chunks = iter(chunks)
         self._rest = bytearray()
 
-    def take(self, count: int, *, optional: bool = False) -> bytes:
-        """The next ``count`` bytes; none at the end, where that is allowed."""
+    def read(self, count: int, *, optional: bool = False) -> bytes:
+        """The next ``count`` bytes; none at the end of the body if ``optional``."""
         while len(self._rest) < count:
-            piece = next(self._pieces, None)
-            if piece is None:
+            chunk = next(self._chunks, None)
+            if chunk is None:
                 if optional and not self._rest:
                     return b""
-                raise BodyError("the body ends in the middle of a compressed block")
-            self._rest += piece
+                raise BodyError("the body ends inside a compressed block")
+            self._rest += chunk
         taken = bytes(self._rest[:count])
         del self._rest[:count]
         return taken

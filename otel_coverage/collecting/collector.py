@@ -1,4 +1,4 @@
-"""The collector: OTLP over gRPC and HTTP in, rows of ``otel_traces`` out, and ClickHouse's HTTP interface to them."""
+"""The collector: starts and stops its servers around one store."""
 
 from __future__ import annotations
 
@@ -7,31 +7,29 @@ from types import TracebackType
 from typing import Self
 
 from otel_coverage.collecting.bodies import MAX_BODY_BYTES
-from otel_coverage.collecting.clickhouse.access import Access
-from otel_coverage.collecting.endpoint import Endpoint
-from otel_coverage.collecting.http_server import HttpServer
-from otel_coverage.collecting.intake import Intake
-from otel_coverage.collecting.otlp_grpc import GrpcServer
-from otel_coverage.collecting.otlp_http import MAX_MESSAGE_BYTES, OtlpApplication
+from otel_coverage.collecting.clickhouse.request import Access
+from otel_coverage.collecting.otlp import MAX_MESSAGE_BYTES, GrpcServer, OtlpApplication
+from otel_coverage.collecting.servers import Endpoint, HttpServer
+from otel_coverage.collecting.writer import SpanWriter
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Store
 from otel_coverage.store.announcement import Announcement, announced
 
 
 class Collector:
-    """Listens from its making; takes spans and queries between :meth:`start` and :meth:`stop`.
+    """Binds its endpoints when it is constructed; serves between :meth:`start` and :meth:`stop`.
 
-    An export is answered only after the store has taken its spans. Where it has not, or too much waits already, the
-    answer is UNAVAILABLE (503 over HTTP), on which clients try again.
+    An export is acknowledged after the store has its spans. Where the insert failed, or the write queue is full, the
+    response is UNAVAILABLE (503 over HTTP), which clients retry.
 
     Args:
-        grpc: where to listen for OTLP over gRPC; None for nowhere, as in all that follow.
+        grpc: where to listen for OTLP over gRPC; None to disable, as for the other two.
         http: where to listen for OTLP over HTTP.
-        clickhouse: where to answer as ClickHouse does, over an embedded store.
-        access: who may ask there.
+        clickhouse: where to serve ClickHouse's HTTP interface to an embedded store.
+        access: the credentials required there.
 
     Raises:
-        ConfigurationError: nobody can listen there.
+        ConfigurationError: an endpoint cannot be bound.
     """
 
     def __init__(
@@ -44,44 +42,44 @@ class Collector:
         self._access = access or Access()
         self._running = ExitStack()
         self._grpc = self._http = self._clickhouse = None
-        with ExitStack() as listening:  # undone where one of them cannot
+        with ExitStack() as bound:  # closed again when a later endpoint cannot be bound
             if grpc is not None:
                 self._grpc = GrpcServer(grpc, "--grpc-endpoint")
-                listening.callback(self._grpc.stop)
+                bound.callback(self._grpc.stop)
             if http is not None:
                 self._http = HttpServer(http, "--http-endpoint", MAX_MESSAGE_BYTES)
-                listening.callback(self._http.stop)
+                bound.callback(self._http.stop)
             if clickhouse is not None:
                 self._clickhouse = HttpServer(clickhouse, "--clickhouse-endpoint", MAX_BODY_BYTES)
-                listening.callback(self._clickhouse.stop)
-            self._running = listening.pop_all()
+                bound.callback(self._clickhouse.stop)
+            self._running = bound.pop_all()
 
     @property
     def endpoints(self) -> dict[str, Endpoint]:
-        """Where it listens, by what for."""
+        """Protocol → bound endpoint, for the enabled ones."""
         servers = {"OTLP/gRPC": self._grpc, "OTLP/HTTP": self._http, "ClickHouse HTTP": self._clickhouse}
-        return {purpose: server.endpoint for purpose, server in servers.items() if server is not None}
+        return {protocol: server.endpoint for protocol, server in servers.items() if server is not None}
 
     def start(self, store: Store) -> None:
-        """Take spans and write them to a store that has the schema; answer queries over an embedded one.
+        """Accept spans for a store that has the schema; answer queries where it is embedded.
 
         Raises:
-            ConfigurationError: queries are to be answered, over a store that is not embedded.
+            ConfigurationError: the ClickHouse endpoint is enabled and the store is not embedded.
         """
-        intake = Intake(store)
-        stopping = ExitStack()  # undone in reverse order: first nobody writes any more, then what was taken is stored
-        stopping.callback(intake.close)
+        spans = SpanWriter(store)
+        stopping = ExitStack()  # in reverse order: first the servers, then the writer, which stores what is queued
+        stopping.callback(spans.close)
         stopping.push(self._running)
         self._running = stopping
         if self._clickhouse is not None:
-            self._answer_queries(store, self._clickhouse)
+            self._serve_queries(store, self._clickhouse)
         if self._http is not None:
-            self._http.start(OtlpApplication(intake))
+            self._http.start(OtlpApplication(spans))
         if self._grpc is not None:
-            self._grpc.start(intake)
+            self._grpc.start(spans)
 
     def stop(self) -> None:
-        """Refuse what is new, write and answer what was received."""
+        """Refuse new requests, answer those in progress, store what is queued."""
         self._running.close()
 
     def __enter__(self) -> Self:
@@ -92,14 +90,15 @@ class Collector:
     ) -> None:
         self.stop()
 
-    def _answer_queries(self, store: Store, server: HttpServer) -> None:
+    def _serve_queries(self, store: Store, server: HttpServer) -> None:
         if store.dsn.kind != "chdb":
             raise ConfigurationError(
-                f"{store.dsn}: it answers queries itself; --clickhouse-endpoint none leaves that to it"
+                f"--clickhouse-endpoint serves an embedded store, and {store.dsn} is a server; "
+                "use --clickhouse-endpoint none and query the server itself"
             )
-        from otel_coverage.collecting.clickhouse.application import ClickHouseApplication  # they import the engine
-        from otel_coverage.collecting.clickhouse.engine import Engine
+        from otel_coverage.collecting.clickhouse.application import ClickHouseApplication  # they import chDB
+        from otel_coverage.collecting.clickhouse.sessions import SessionFactory
 
-        server.start(ClickHouseApplication(Engine(store), self._access))
+        server.start(ClickHouseApplication(SessionFactory(store), self._access))
         where = Announcement(server.endpoint.host, server.endpoint.port, self._access.user, self._access.password)
         self._running.enter_context(announced(store.dsn.path, where))

@@ -1,1 +1,1 @@
-"""The main job on an example: everything started, played, reported on and stopped again by one command."""
+"""The demo: one command that starts, plays, reports on and stops an example application."""

@@ -1,10 +1,11 @@
-"""The main job: an application and its worker traced, profiles played through them, a report on what was executed."""
+"""The demo: traces an application and its worker, plays profiles, and reports what each profile executed."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,33 +13,66 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from rich.console import Console
+
 from otel_coverage.demo.example import Example
-from otel_coverage.demo.jobs import wait_until_done
 from otel_coverage.demo.processes import Child, ProcessError, Supervisor
-from otel_coverage.demo.progress import Progress
-from otel_coverage.demo.redis import start_redis
+from otel_coverage.demo.redis import start_redis, wait_for_jobs
 from otel_coverage.errors import OtelCoverageError
-from otel_coverage.playback.playing import fresh_run_id
+from otel_coverage.playback.runner import new_run_id
 from otel_coverage.reporting.asking import find
 from otel_coverage.reporting.report import Report, write_report
 from otel_coverage.source import SourceTree
 from otel_coverage.store import open_store
 
-_STARTED = 60.0
-_PLAYED = 300.0
+_START_TIMEOUT = 60.0  # seconds
+_PLAYBACK_TIMEOUT = 300.0  # seconds
+
+
+class Progress:
+    """Prints a line for each finished step; on a terminal also a spinner during the step.
+
+    Args:
+        console: to print to.
+        verbose: whether to print details.
+    """
+
+    def __init__(self, console: Console, *, verbose: bool = False) -> None:
+        self.console = console
+        self.verbose = verbose
+
+    @contextmanager
+    def step(self, doing: str) -> Iterator[None]:
+        """Run the block as a step; print its duration."""
+        began = time.monotonic()
+        if self.console.is_terminal:
+            with self.console.status(f"{doing} …"):
+                yield
+        else:
+            yield
+        self.print(f"{doing} ({time.monotonic() - began:.1f} s)")
+
+    def print(self, text: str) -> None:
+        """Print a line as it is."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def detail(self, text: str) -> None:
+        """Print a line if verbose."""
+        if self.verbose:
+            self.console.print(f"    {text}", style="dim", markup=False, highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """What is to be played, and where the report goes.
+    """A demo to run.
 
     Attributes:
         example: the application and its profiles.
         recordings: folders of the profiles to play.
         out: folder for the report.
-        concurrency: how many profiles are played at the same time.
-        store: folder that is to keep the spans; None to forget them.
-        worker_class: gunicorn's, for the application.
+        concurrency: profiles that are played concurrently.
+        store: folder for the embedded store; None for a temporary one.
+        worker_class: gunicorn's ``--worker-class``.
     """
 
     example: Example
@@ -49,28 +83,28 @@ class Demo:
     worker_class: str = "gthread"
 
     def run(self, progress: Progress) -> Report:
-        """Start everything, play, wait, stop everything, and write the report.
+        """Start all processes, play the profiles, wait for their jobs, stop the processes, write the report.
 
         Raises:
-            ProcessError: a process went wrong; it says how its log ends.
-            OtelCoverageError: something else did.
+            ProcessError: a process failed; ``tail`` is the end of its log.
+            OtelCoverageError: something else failed.
         """
         with TemporaryDirectory(prefix="otel-coverage-demo-") as temporary, self._logs_kept_on_failure(Path(temporary)):
             folder = Path(temporary)
             store = f"chdb://{self.store or folder / 'store'}"
             with Supervisor(folder) as supervisor:
-                stage = _Stage(self, supervisor, progress, folder, store)
-                with progress.step("Reading the example's source for its catalog"):
-                    stage.push_catalog()
-                stage.play(fresh_run_id())
+                running = _RunningDemo(self, supervisor, progress, folder, store)
+                with progress.step("Storing the catalog of the example's source"):
+                    running.push_catalog()
+                running.play(new_run_id())
             with progress.step(f"Writing the report to {self.out}"):
                 with open_store(store, read_only=True) as opened:
-                    findings = find(opened, revision=stage.revision)
+                    findings = find(opened, revision=running.revision)
                 return write_report(findings, SourceTree([str(self.example.source)]), self.out)
 
     @property
     def logs(self) -> Path:
-        """Where the processes' logs are left when something went wrong."""
+        """The folder that the processes' logs are copied to after a failure."""
         return self.out.with_name(f"{self.out.name}-logs")
 
     @contextmanager
@@ -84,8 +118,8 @@ class Demo:
             raise
 
 
-class _Stage:
-    """The demo while it runs."""
+class _RunningDemo:
+    """The processes of a demo."""
 
     def __init__(self, demo: Demo, supervisor: Supervisor, progress: Progress, folder: Path, store: str) -> None:
         self.demo = demo
@@ -94,18 +128,18 @@ class _Stage:
         self.folder = folder
         self.store = store
         self.source = str(demo.example.source)
-        self.revision = demo.example.revision  # asked once: somebody may commit meanwhile
+        self.revision = demo.example.revision  # read once: it may change during the demo
         self.env = demo.example.environment()
 
     def push_catalog(self) -> None:
-        """Tell the store what there is to be executed; before the collector takes the store for itself."""
-        self._ours("schema", "schema", "apply", "--store", self.store)
-        self._ours(
+        """Create the schema and store the catalog; before the collector locks the store."""
+        self._run("schema", "schema", "apply", "--store", self.store)
+        self._run(
             *("catalog", "catalog", "push", "--store", self.store, "--source", self.source, "--revision", self.revision)
         )
 
     def play(self, run_id: str) -> None:
-        """Everything that happens while the application is up."""
+        """Start the application, play the profiles, wait for their jobs, and stop the application."""
         with self.progress.step("Starting Redis, the collector, gunicorn and the RQ worker"):
             redis, redis_url = start_redis(self.supervisor, self.folder, self.env)
             collector, endpoint = self._start_collector()
@@ -114,10 +148,10 @@ class _Stage:
             worker = self._start_worker(self._traced(app, endpoint, "shop-worker"), redis_url)
         with self.progress.step(f"Playing {len(self.demo.recordings)} profiles"):
             self._playback(run_id, base_url, endpoint)
-        with self.progress.step("Waiting for the jobs that are left"), _log_of(worker):
-            count = wait_until_done(redis_url, _PLAYED, self.supervisor.check)
+        with self.progress.step("Waiting for the remaining jobs"), _with_log_of(worker):
+            count = wait_for_jobs(redis_url, _PLAYBACK_TIMEOUT, self.supervisor.check)
         self.progress.detail(f"{count} jobs")
-        with self.progress.step("Stopping them again"):
+        with self.progress.step("Stopping them"):
             for child in (worker, web, collector, redis):
                 self._stop(child)
 
@@ -125,18 +159,18 @@ class _Stage:
         endpoints = ["--grpc-endpoint", "127.0.0.1:0", "--http-endpoint", "none", "--clickhouse-endpoint", "none"]
         command = [*_OTEL_COVERAGE, "collect", "--store", self.store, *endpoints]
         child = self._start("collector", command, self.env)
-        return child, "http://" + child.wait_for(r"^listening on (\S+) \(OTLP/gRPC\)", _STARTED)[1]
+        return child, "http://" + child.wait_for(r"^listening on (\S+) \(OTLP/gRPC\)", _START_TIMEOUT)[1]
 
     def _start_web(self, env: Mapping[str, str]) -> tuple[Child, str]:
         command = [*_OTEL_COVERAGE, "run", "--", *self.demo.example.web_server(self.demo.worker_class)]
         child = self._start("gunicorn", command, env)
-        address = child.wait_for(r"Listening at: (http://\S+)", _STARTED)[1]
-        child.wait_for(r"Booting worker", _STARTED)
+        address = child.wait_for(r"Listening at: (http://\S+)", _START_TIMEOUT)[1]
+        child.wait_for(r"Booting worker", _START_TIMEOUT)
         return child, address
 
     def _start_worker(self, env: Mapping[str, str], redis_url: str) -> Child:
         child = self._start("worker", [*_OTEL_COVERAGE, "run", "--", *self.demo.example.worker(redis_url)], env)
-        child.wait_for(r"Listening on", _STARTED)
+        child.wait_for(r"Listening on", _START_TIMEOUT)
         return child
 
     def _playback(self, run_id: str, base_url: str, endpoint: str) -> None:
@@ -144,18 +178,18 @@ class _Stage:
         options = ["--base-url", base_url, "--run-id", run_id, "--concurrency", str(self.demo.concurrency)]
         env = {**self.env, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}
         child = self._start("playback", [*_OTEL_COVERAGE, "playback", "run", *recordings, *options], env)
-        told = 0
-        for _ in self.supervisor.while_running(child, _PLAYED):
-            told = self._tell(child, told)
-        self._tell(child, told)
+        printed = 0
+        for _ in self.supervisor.while_running(child, _PLAYBACK_TIMEOUT):
+            printed = self._print_outcomes(child, printed)
+        self._print_outcomes(child, printed)
         if child.process.returncode:
-            raise ProcessError("not every profile passed", child.tail())
+            raise ProcessError("some profiles failed", child.tail())
 
-    def _tell(self, playback: Child, told: int) -> int:
-        """Say which profiles were played since the last time."""
+    def _print_outcomes(self, playback: Child, printed: int) -> int:
+        """Print the outcomes after the first ``printed`` ones; returns their total number."""
         outcomes = list(_json_lines(playback.log.read_text(encoding="utf-8", errors="replace")))
-        for outcome in outcomes[told:]:
-            self.progress.say(
+        for outcome in outcomes[printed:]:
+            self.progress.print(
                 f"  {outcome['outcome']}  {outcome['profile']}: {outcome['requests']} requests, {outcome['jobs']} jobs"
             )
         return len(outcomes)
@@ -170,11 +204,11 @@ class _Stage:
             "OTEL_SERVICE_NAME": service,
         }
 
-    def _ours(self, name: str, *arguments: str) -> None:
-        """One of our own commands, to its end."""
+    def _run(self, name: str, *arguments: str) -> None:
+        """Run a command of otel-coverage until it exits."""
         command = [*_OTEL_COVERAGE, *arguments]
         self.progress.detail(" ".join(command))
-        self.supervisor.run(name, command, self.env, _PLAYED)
+        self.supervisor.run(name, command, self.env, _PLAYBACK_TIMEOUT)
 
     def _start(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> Child:
         self.progress.detail(" ".join(command))
@@ -184,7 +218,7 @@ class _Stage:
         child.check()
         code = self.supervisor.stop(child)
         if code:
-            raise ProcessError(f"{child.name} ended with exit code {code} when it was told to stop", child.tail())
+            raise ProcessError(f"{child.name} ended with exit code {code} when it was stopped", child.tail())
 
 
 _OTEL_COVERAGE = (sys.executable, "-m", "otel_coverage")
@@ -197,8 +231,8 @@ def _json_lines(text: str) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def _log_of(child: Child) -> Iterator[None]:
-    """Have what goes wrong told with the end of the log that says why."""
+def _with_log_of(child: Child) -> Iterator[None]:
+    """Add the end of a child's log to a ProcessError that has none."""
     try:
         yield
     except ProcessError as error:

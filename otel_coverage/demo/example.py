@@ -1,4 +1,4 @@
-"""Where the example application and its recorded profiles lie."""
+"""The example application and its profiles."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ from otel_coverage.revision import revision_of
 NEEDED = ("flask", "gunicorn", "redis", "rq")
 THREADS = 8
 
-_FOREIGN = ("OTEL_", "RQ_", "SHOP_", "REDIS_URL", "GUNICORN_", "COVERAGE_")
-_OURS = ("OTEL_COVERAGE_ENGINE", "OTEL_COVERAGE_GRANULARITY")
+_REMOVED = ("OTEL_", "RQ_", "SHOP_", "REDIS_URL", "GUNICORN_", "COVERAGE_")
+_KEPT = ("OTEL_COVERAGE_ENGINE", "OTEL_COVERAGE_GRANULARITY")
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An application and workflows that were recorded on it.
+    """A folder with an application and its profiles.
 
     Attributes:
-        folder: holds the application's package ``shop`` and the folder ``profiles``.
+        folder: contains the package ``shop`` and the folder ``profiles``.
     """
 
     folder: Path
 
     @classmethod
     def find(cls) -> Example:
-        """The example: inside the package where it was installed from a wheel, beside it in a checkout.
+        """Find the example: inside the package when installed from a wheel, beside it in a checkout.
 
         Raises:
-            ConfigurationError: it is nowhere.
+            ConfigurationError: there is none.
         """
         for folder in (_PACKAGE / "examples", _PACKAGE.parent / "examples"):
             if (folder / "shop" / "app.py").is_file():
                 return cls(folder)
-        raise ConfigurationError("the example application is not here; run the demo from a checkout of the project")
+        raise ConfigurationError(
+            "the example application is not installed; run the demo from a checkout of the project"
+        )
 
     def check(self, worker_class: str = "gthread") -> None:
-        """Make sure that what the application runs on is installed.
+        """Check that the application's dependencies are installed.
 
         Raises:
-            ConfigurationError: it is not.
+            ConfigurationError: some are missing.
         """
         if worker_class == "gevent" and find_spec("gevent") is None:
-            raise ConfigurationError("--worker-class gevent needs gevent; pip install gevent")
+            raise ConfigurationError("--worker-class gevent needs gevent; run pip install gevent")
         missing = [name for name in NEEDED if find_spec(name) is None]
         if missing:
-            raise ConfigurationError(
-                f"the demo needs {', '.join(missing)}; pip install 'otel-coverage[demo]' brings all"
-            )
+            raise ConfigurationError(f"the demo needs {', '.join(missing)}; run pip install 'otel-coverage[demo]'")
 
     @property
     def source(self) -> Path:
@@ -66,13 +66,13 @@ class Example:
 
     @property
     def revision(self) -> str:
-        """What git calls the application's sources, or the version that they were installed with."""
+        """The git revision of the application's source, else the version of this package."""
         return revision_of([self.source]) or f"example-{__version__}"
 
     def environment(self) -> dict[str, str]:
-        """This process's, without what was meant for other applications, and with the example to be imported."""
+        """This process's environment without settings for other applications, and with the example on the path."""
         scripts = sysconfig.get_path("scripts")
-        kept = {name: value for name, value in os.environ.items() if name in _OURS or not name.startswith(_FOREIGN)}
+        kept = {name: value for name, value in os.environ.items() if name in _KEPT or not name.startswith(_REMOVED)}
         return {
             **kept,
             "PATH": os.pathsep.join([scripts, kept.get("PATH", os.defpath)]),
@@ -82,33 +82,33 @@ class Example:
         }
 
     def web_server(self, worker_class: str = "gthread") -> list[str]:
-        """The command that serves it, on a port that gunicorn's log tells."""
+        """The command of the web server, on a free port, which gunicorn logs."""
         threads = ["--threads", str(THREADS)] if worker_class == "gthread" else []
         options = ["--bind", "127.0.0.1:0", "--worker-class", worker_class, *threads, *_without_control_socket()]
         return ["gunicorn", *options, "shop.app:create_app()"]
 
     def worker(self, redis_url: str) -> list[str]:
-        """The command that does its jobs."""
+        """The command of the RQ worker."""
         return ["rq", "worker", "--url", redis_url, "shop"]
 
     @property
     def slugs(self) -> list[str]:
-        """The profiles that there are."""
+        """The names of the profiles."""
         return sorted(path.name for path in (self.folder / "profiles").iterdir() if path.is_dir())
 
-    def recordings(self, wanted: Sequence[str] = ()) -> list[Path]:
-        """The folders of the profiles that are wanted, or of all.
+    def recordings(self, slugs: Sequence[str] = ()) -> list[Path]:
+        """The folders of some profiles, of all by default.
 
         Raises:
-            ConfigurationError: one is not there.
+            ConfigurationError: there is no such profile.
         """
-        for slug in wanted:
+        for slug in slugs:
             if slug not in self.slugs:
                 raise ConfigurationError(f"the example has no profile {slug!r}; it has {', '.join(self.slugs)}")
-        return [self.folder / "profiles" / slug for slug in wanted or self.slugs]
+        return [self.folder / "profiles" / slug for slug in slugs or self.slugs]
 
 
 def _without_control_socket() -> list[str]:
-    """Newer gunicorns open a socket in the home folder, where only one of them has room."""
+    """Newer gunicorn versions open a control socket at a fixed path, which two servers cannot share."""
     settings = importlib.import_module("gunicorn.config").KNOWN_SETTINGS
     return ["--no-control-socket"] if any("--no-control-socket" in (each.cli or ()) for each in settings) else []

@@ -1,4 +1,4 @@
-"""Child processes that are started in order, watched while they run, and gone in the end, whatever happens."""
+"""Supervised child processes: started in order, watched while they run, and stopped in every case."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from typing import Self
 
 from otel_coverage.errors import OtelCoverageError
 
-TAIL = 15
-_PAUSE = 0.02
+TAIL = 15  # lines
+_POLL_INTERVAL = 0.02  # seconds
 _PR_SET_PDEATHSIG = 1
-_ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ProcessError(OtelCoverageError):
-    """A process did not do what it was started for.
+    """A process failed, or ended when it should not.
 
     Attributes:
         tail: the end of its log.
@@ -41,7 +41,7 @@ class ProcessError(OtelCoverageError):
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process that was started, and the file that takes whatever it prints."""
+    """A started process, and the file with its output."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -49,7 +49,7 @@ class Child:
 
     @property
     def running(self) -> bool:
-        """Whether it has not ended yet."""
+        """Whether it has not exited."""
         return self.process.poll() is None
 
     def tail(self, lines: int = TAIL) -> str:
@@ -58,23 +58,23 @@ class Child:
         return "\n".join(text.splitlines()[-lines:])
 
     def check(self) -> None:
-        """Make sure that it still runs.
+        """Check that it still runs.
 
         Raises:
-            ProcessError: it ended.
+            ProcessError: it exited.
         """
         if not self.running:
             raise ProcessError(f"{self.name} ended early, exit code {self.process.returncode}", self.tail())
 
     def wait_for(self, pattern: str, timeout: float) -> re.Match[str]:
-        """Wait until its log holds a line that matches.
+        """Wait until a line of its log matches.
 
         Raises:
-            ProcessError: it ended before, or took longer.
+            ProcessError: it exited before, or ``timeout`` seconds passed.
         """
         deadline = time.monotonic() + timeout
         while True:
-            alive = self.running  # looked at first: what it printed just before its end counts
+            alive = self.running  # read before the log: the output just before its exit counts
             found = re.search(pattern, self.log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
             if found:
                 return found
@@ -82,14 +82,14 @@ class Child:
                 self.check()
             if time.monotonic() > deadline:
                 raise ProcessError(f"{self.name} was not ready after {timeout:g} s", self.tail())
-            time.sleep(_PAUSE)
+            time.sleep(_POLL_INTERVAL)
 
 
 class Supervisor:
-    """Starts processes, each in a group of its own, and stops them all in reverse order.
+    """Starts processes, each in its own group, and stops all of them in reverse order.
 
     Args:
-        folder: where they run and leave their logs.
+        folder: their working directory, with their logs.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -103,7 +103,7 @@ class Supervisor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with _undisturbed():
+        with _delayed_signals():
             for child in reversed(self.children):
                 self.stop(child)
 
@@ -111,10 +111,10 @@ class Supervisor:
         """Start a process; its output goes to ``<name>.log``.
 
         Raises:
-            ProcessError: there is no such program.
+            ProcessError: it cannot be executed.
         """
         path = self.folder / f"{name}.log"
-        with _undisturbed(), path.open("wb") as log:
+        with _delayed_signals(), path.open("wb") as log:
             try:
                 process = subprocess.Popen(
                     command,
@@ -133,48 +133,48 @@ class Supervisor:
         return child
 
     def run(self, name: str, command: Sequence[str], env: Mapping[str, str], timeout: float) -> Child:
-        """Start a process, wait for its end, and watch the others meanwhile.
+        """Run a process until it exits, and watch the others meanwhile.
 
         Raises:
-            ProcessError: it failed or took longer, or one of the others ended.
+            ProcessError: it failed or timed out, or another process exited.
         """
         child = self.start(name, command, env)
         for _ in self.while_running(child, timeout):
-            time.sleep(_PAUSE)
+            time.sleep(_POLL_INTERVAL)
         if child.process.returncode:
             raise ProcessError(f"{name} failed, exit code {child.process.returncode}", child.tail())
         return child
 
     def while_running(self, child: Child, timeout: float) -> Iterator[None]:
-        """Yield again and again until a process ends, watching the others.
+        """Yield repeatedly until a process exits, and watch the others meanwhile.
 
         Raises:
-            ProcessError: it took longer, or one of the others ended.
+            ProcessError: it timed out, or another process exited.
         """
         deadline = time.monotonic() + timeout
         while child.running:
-            self.check(apart_from=child)
+            self.check(except_for=child)
             if time.monotonic() > deadline:
                 self.stop(child)
                 raise ProcessError(f"{child.name} was not done after {timeout:g} s", child.tail())
             yield
         self.children.remove(child)
 
-    def check(self, apart_from: Child | None = None) -> None:
-        """Make sure that all processes still run.
+    def check(self, except_for: Child | None = None) -> None:
+        """Check that all processes still run.
 
         Raises:
-            ProcessError: one ended.
+            ProcessError: one exited.
         """
         for child in self.children:
-            if child is not apart_from:
+            if child is not except_for:
                 child.check()
 
     def stop(self, child: Child, grace: float = 15.0) -> int:
-        """Ask a process to end, twice, then make it and its group; returns its exit code."""
+        """Send SIGTERM twice, then SIGKILL to the process group; returns the exit code."""
         if child in self.children:
             self.children.remove(child)
-        for patience in (grace, 3.0):  # rq finishes its job when asked once, and drops it when asked again
+        for patience in (grace, 3.0):  # rq finishes its job on the first signal, and drops it on the second
             if child.running:
                 with contextlib.suppress(ProcessLookupError):
                     child.process.terminate()
@@ -187,13 +187,13 @@ class Supervisor:
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP unwind the stack as Ctrl-C does, so that what was started is stopped."""
+    """Raise SystemExit on SIGTERM and SIGHUP, so that context managers stop what they started."""
 
-    def leave(number: int, frame: FrameType | None) -> None:
+    def exit_(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    wanted = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, leave) for number in wanted}
+    numbers = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, exit_) for number in numbers}
     try:
         yield
     finally:
@@ -202,13 +202,13 @@ def ended_by_signals() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Put off what would end this process: not between a child's start and its note, nor while all are stopped."""
+def _delayed_signals() -> Iterator[None]:
+    """Delay signals that would end this process, so that no child is started unrecorded or left running."""
     if threading.current_thread() is not threading.main_thread():
-        yield  # signals are handled in the main thread alone
+        yield  # signals are handled in the main thread only
         return
     received: list[int] = []
-    before = {number: signal.signal(number, lambda number, frame: received.append(number)) for number in _ENDINGS}
+    before = {number: signal.signal(number, lambda number, frame: received.append(number)) for number in _STOP_SIGNALS}
     try:
         yield
     finally:
@@ -219,7 +219,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def _parent_death_signal() -> Callable[[], None] | None:
-    """What a child calls, between fork and exec, so that the kernel ends it when its parent is killed."""
+    """A function to call between fork and exec: the kernel then terminates the child when its parent dies."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl

@@ -1,3 +1,3 @@
-"""Hooks into Flask, RQ and the interpreter's start, where a traced context begins and ends."""
+"""Hooks into Flask, RQ, threads and processes: where a traced context begins, and where it goes on."""
 
-RUN = "OTEL_COVERAGE_RUN"  # set by ``otel-coverage run`` for the process: make spans, also where recording is off
+RUN = "OTEL_COVERAGE_RUN"  # set by ``otel-coverage run``: make spans even where recording is off

@@ -1,4 +1,4 @@
-"""Who is let in: what a request's headers say of a playback, and what is left of them for others to read."""
+"""Extracting the playback from a request's headers, and removing from them what must not go further."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from otel_coverage.settings import Settings
 from otel_coverage.slug import is_run_id, is_slug
 from otel_coverage.tracing.context import baggage_entries
 from otel_coverage.tracing.log import log
-from otel_coverage.tracing.playback import PREFIX, PROFILE, RUN_ID, SIGNATURE, Playback
-from otel_coverage.tracing.trust import is_token, verify
+from otel_coverage.tracing.playback import PREFIX, PROFILE, RUN_ID, SIGNATURE, Playback, is_token, verify
 
 # as WSGI spells X-Profile-Trace, X-Profile-Trace-Token and baggage
 HEADER = "HTTP_X_PROFILE_TRACE"
 TOKEN_HEADER = "HTTP_X_PROFILE_TRACE_TOKEN"  # noqa: S105
 BAGGAGE = "HTTP_BAGGAGE"
 
-LONGEST_BAGGAGE = 8192  # W3C's limit; OpenTelemetry ignores a header that is longer
+_SLUG_RULE = "[a-z0-9][a-z0-9._-]{0,127}"
+
+LONGEST_BAGGAGE = 8192  # characters; W3C's limit, past which OpenTelemetry ignores the header
 
 
 def extract_playback(environ: dict[str, Any], settings: Settings) -> Playback | None:
-    """The playback that the request belongs to, if it names one that may be believed.
+    """The playback that the request belongs to; None where it names none, a malformed or an unauthenticated one.
 
-    The baggage header is rewritten: it names the playback that was admitted, signed where a token is set, or none. The
-    token is taken out of the environ. Whoever reads the headers later sees only what was admitted.
+    Changes ``environ``, so that only what was accepted is read from it later: the token header is removed, and the
+    baggage header names the accepted playback, signed where a token is set, or none.
     """
     header = environ.get(HEADER)
     token = environ.pop(TOKEN_HEADER, None)
     if _may_name_a_playback(environ.get(BAGGAGE, "")) and len(environ[BAGGAGE]) > LONGEST_BAGGAGE:
-        del environ[BAGGAGE]  # nobody may read it, and OpenTelemetry would write all of it into its log
-        _refuse("its baggage is longer than W3C allows")
+        del environ[BAGGAGE]  # OpenTelemetry would ignore it, and write all of it into its log
+        _refuse(f"its baggage header is longer than {LONGEST_BAGGAGE} characters, the limit of W3C Baggage")
     others, claims = _split(environ.get(BAGGAGE, ""))
     playback = None if header is None else _from_header(header, token, claims, settings)
     playback = playback or _from_baggage(claims, settings)
@@ -47,10 +48,10 @@ def extract_playback(environ: dict[str, Any], settings: Settings) -> Playback | 
 
 def _from_header(slug: str, token: str | None, claims: dict[str, str], settings: Settings) -> Playback | None:
     if settings.token is not None and (token is None or not is_token(settings.token, token)):
-        _refuse("X-Profile-Trace came without the token")
+        _refuse("X-Profile-Trace is only accepted with the right X-Profile-Trace-Token, as OTEL_COVERAGE_TOKEN is set")
         return None
     if not is_slug(slug):
-        _refuse("X-Profile-Trace holds no slug")
+        _refuse(f"X-Profile-Trace is not a slug: {_SLUG_RULE}")
         return None
     run_id = claims.get(RUN_ID, "")
     return Playback(slug, run_id if is_run_id(run_id) else settings.run_id or "")
@@ -61,19 +62,19 @@ def _from_baggage(claims: dict[str, str], settings: Settings) -> Playback | None
         return None
     slug, run_id = claims[PROFILE], claims.get(RUN_ID, "")
     if not is_slug(slug):
-        _refuse("baggage playback.profile holds no slug")
+        _refuse(f"baggage playback.profile is not a slug: {_SLUG_RULE}")
         return None
     if run_id and not is_run_id(run_id):
-        _refuse("baggage playback.run_id holds no run id")
+        _refuse("baggage playback.run_id is not a run id (printable ASCII without spaces, at most 128 characters)")
         return None
     if settings.token is not None and not verify(settings.token, slug, run_id, claims.get(SIGNATURE, "")):
-        _refuse("baggage playback.* came without its signature")
+        _refuse("baggage playback.profile lacks a valid playback.sig, required as OTEL_COVERAGE_TOKEN is set")
         return None
     return Playback(slug, run_id or settings.run_id or "")
 
 
 def _split(header: str) -> tuple[list[str], dict[str, str]]:
-    """The baggage's entries that are nobody's business here, as they are, and those of a playback, decoded."""
+    """The baggage entries without ``playback.``, as they are, and the names and values, decoded, of those with it."""
     if not _may_name_a_playback(header):
         return [header] if header else [], {}
     others, claims = [], {}
@@ -88,9 +89,9 @@ def _split(header: str) -> tuple[list[str], dict[str, str]]:
 
 
 def _may_name_a_playback(header: str) -> bool:
-    return "playback" in header or "%" in header  # a name may be written in percent signs
+    return "playback" in header or "%" in header  # its name may be percent-encoded
 
 
 def _refuse(why: str) -> None:
-    """The request goes on, untraced. What it sent is not logged: it may be anything, and any length."""
+    """Log why the request is not traced, without what it sent, which may be anything of any length."""
     log.warn("refused_requests", "coverage: request not traced: %s", why)

@@ -1,44 +1,40 @@
-"""Flask: OpenTelemetry's instrumentation makes the spans; around it, whole applications are wrapped at their class."""
+"""Flask: OpenTelemetry's instrumentation makes the spans; ``Flask.__call__`` is wrapped around it, to record."""
 
 from __future__ import annotations
 
-import functools
 import weakref
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import flask
 from opentelemetry.trace import TracerProvider
 
 from otel_coverage.instrumentation.extraction import BAGGAGE, HEADER
+from otel_coverage.instrumentation.patch import Patches
 from otel_coverage.instrumentation.wsgi import Hook
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse
-
-_wrapped: tuple[Any, Callable[..., Iterable[bytes]]] | None = None
-_hook: Hook | None = None
-_all = False
-_apps: weakref.WeakSet[flask.Flask] = weakref.WeakSet()
+_patches = Patches()
+_hooks: weakref.WeakKeyDictionary[flask.Flask, Hook] = weakref.WeakKeyDictionary()
+_hook_of_others: Hook | None = None
 _spans_by_us: weakref.WeakSet[flask.Flask] = weakref.WeakSet()
 
 
 def record_app(app: flask.Flask, hook: Hook) -> None:
     """Record what traced requests to ``app`` execute, whatever wraps its ``wsgi_app`` before or after this call."""
-    _apps.add(app)
-    _wrap(hook)
+    _hooks[app] = hook
+    _wrap()
 
 
 def record_all_apps(hook: Hook) -> None:
-    """The same for every application of this process, those to come included."""
-    global _all
-    _all = True
-    _wrap(hook)
+    """Record what traced requests execute in every application of this process, present and future."""
+    global _hook_of_others
+    _hook_of_others = hook
+    _wrap()
 
 
 def is_recorded(app: flask.Flask) -> bool:
     """Whether traced requests to ``app`` are recorded."""
-    return _hook is not None and (_all or app in _apps)
+    return _hook_of_others is not None or app in _hooks
 
 
 def make_spans(app: flask.Flask, provider: TracerProvider) -> None:
@@ -50,58 +46,38 @@ def make_spans(app: flask.Flask, provider: TracerProvider) -> None:
 
 def release_app(app: flask.Flask) -> None:
     """Undo :func:`record_app` and :func:`make_spans`."""
-    _apps.discard(app)
+    _hooks.pop(app, None)
     if app in _spans_by_us:
         _spans_by_us.discard(app)
         _instrumentor().uninstrument_app(app)
-    if not _apps and not _all:
-        _unwrap()
+    if not _hooks and _hook_of_others is None:
+        _patches.undo()
 
 
 def release_all_apps() -> None:
-    """Undo all of it."""
-    global _all
-    _all = False
-    for app in list(_apps):
+    """Undo :func:`record_all_apps`, and :func:`release_app` each application."""
+    global _hook_of_others
+    _hook_of_others = None
+    for app in {*_hooks, *_spans_by_us}:
         release_app(app)
-    _unwrap()
+    _patches.undo()
 
 
 def _instrumentor() -> Any:
-    # not at the top: its own import of flask may be what has us imported
+    # not at the top: its own import of flask may be what imports this module
     from opentelemetry.instrumentation.flask import FlaskInstrumentor
 
     return FlaskInstrumentor
 
 
-def _wrap(hook: Hook) -> None:
-    # On the class, not on an app's wsgi_app: so it stays outermost, around middlewares that the application adds later,
-    # and whoever makes applications, when and how often, needs no hook. flask.Flask may be OpenTelemetry's subclass of
-    # itself by now, and applications may be instances of either.
-    global _hook, _wrapped
-    _hook = hook
-    if _wrapped is None:
-        owner: Any = next(base for base in flask.Flask.__mro__ if "__call__" in vars(base))
-        _wrapped = owner, owner.__call__
-        owner.__call__ = _recorded(owner.__call__)
+def _wrap() -> None:
+    # The class, not the wsgi_app of each application: so it stays around middlewares that are added later, and needs no
+    # hook where applications are made. flask.Flask may be OpenTelemetry's subclass of it by now; both kinds are served.
+    _patches.wrap(flask.Flask, "__call__", _call)
 
 
-def _unwrap() -> None:
-    global _hook, _wrapped
-    if _wrapped is not None:
-        owner, original = _wrapped
-        owner.__call__ = original
-    _hook = _wrapped = None
-
-
-def _recorded(original: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
-    @functools.wraps(original)
-    def __call__(app: flask.Flask, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:  # noqa: N807
-        if HEADER not in environ and BAGGAGE not in environ:
-            return original(app, environ, start_response)
-        hook = _hook if _all or app in _apps else None
-        if hook is None:
-            return original(app, environ, start_response)
-        return hook.serve(functools.partial(original, app), environ, start_response)
-
-    return __call__
+def _call(call: Callable[..., Any], app: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if len(args) != 2 or (HEADER not in args[0] and BAGGAGE not in args[0]):
+        return call(*args, **kwargs)
+    hook = _hooks.get(app, _hook_of_others)
+    return call(*args) if hook is None else hook.serve(call, *args)

@@ -1,4 +1,4 @@
-"""Replacing a method of somebody else's class, or a function of their module, and putting the very same thing back."""
+"""Wrapping functions of other packages, and undoing that."""
 
 from __future__ import annotations
 
@@ -8,28 +8,56 @@ from typing import Any
 
 import wrapt
 
-# wrapped method, its instance (or class), arguments, keyword arguments
+# called with the wrapped function (bound), its instance or class, positional and keyword arguments
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
 class Patches:
-    """Methods and functions wrapped by us, to be undone together."""
+    """The hooks of one instrumentation: wrapped functions and other things to undo, all undone together."""
 
     def __init__(self) -> None:
-        self._undo: list[tuple[type | ModuleType, str, object, object]] = []
+        self._patches: dict[tuple[type | ModuleType, str], _Patch] = {}
+        self._undo: list[Callable[[], object]] = []
 
     def wrap(self, owner: type | ModuleType, name: str, wrapper: Wrapper) -> None:
-        """Wrap it where it is defined: in ``owner`` itself, or in the nearest of its bases that defines it."""
+        """Wrap a function or method where it is defined: in ``owner``, or in the nearest of its bases that defines it.
+
+        What these patches wrap already is left as it is.
+        """
         places = (owner,) if isinstance(owner, ModuleType) else owner.__mro__
         definer = next(place for place in places if name in vars(place))
-        original = vars(definer)[name]
-        wrapped = wrapt.FunctionWrapper(original, wrapper)
-        self._undo.append((definer, name, original, wrapped))
-        setattr(definer, name, wrapped)
+        if (definer, name) not in self._patches:
+            patch = self._patches[definer, name] = _Patch(definer, name, wrapper)
+            self._undo.append(patch.undo)
+
+    def on_undo(self, action: Callable[[], object]) -> None:
+        """Have :meth:`undo` call ``action``, once, in its turn: what was put on last is undone first."""
+        if action not in self._undo:
+            self._undo.append(action)
+
+    def __contains__(self, patch: tuple[type | ModuleType, str]) -> bool:
+        """Whether these patches wrap the function of that name in that class or module."""
+        return patch in self._patches
 
     def undo(self) -> None:
-        """Put back what stood there, classmethods as classmethods; where somebody put theirs since, theirs stays."""
+        """Put back every original, classmethods as classmethods.
+
+        A wrapper that somebody else has wrapped since cannot be taken out; it stays, and passes each call through.
+        """
+        self._patches.clear()
         while self._undo:
-            owner, name, original, wrapped = self._undo.pop()
-            if vars(owner)[name] is wrapped:
-                setattr(owner, name, original)
+            self._undo.pop()()
+
+
+class _Patch:
+    def __init__(self, owner: type | ModuleType, name: str, wrapper: Wrapper) -> None:
+        self._owner, self._name = owner, name
+        self._original = vars(owner)[name]
+        self._is_active = True
+        self._wrapped = wrapt.FunctionWrapper(self._original, wrapper, enabled=lambda: self._is_active)
+        setattr(owner, name, self._wrapped)
+
+    def undo(self) -> None:
+        self._is_active = False
+        if vars(self._owner).get(self._name) is self._wrapped:
+            setattr(self._owner, self._name, self._original)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import wrapt
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 
-from otel_coverage.instrumentation.children import hook_children, release_children
-from otel_coverage.instrumentation.commands import hook_commands, hook_popen, release_commands
-from otel_coverage.instrumentation.process import continue_environment
-from otel_coverage.instrumentation.threads import hook_event_loops, hook_threads, release_threads
+from otel_coverage.instrumentation.environment import continue_environment
+from otel_coverage.instrumentation.multiprocessing import instrument_multiprocessing
+from otel_coverage.instrumentation.patch import Patches
+from otel_coverage.instrumentation.subprocess import instrument_popen, instrument_subprocess
+from otel_coverage.instrumentation.threads import instrument_event_loops, instrument_greenlets, instrument_threads
 from otel_coverage.settings import Settings
 from otel_coverage.tracing import provider as providers
 from otel_coverage.tracing import recorder as recorders
@@ -24,8 +28,8 @@ from otel_coverage.tracing.recorder import Recorder
 if TYPE_CHECKING:
     from flask import Flask
 
-_threads_by_us = False
-_when_imported: dict[str, Callable[[], None]] = {}
+_patches = Patches()
+_on_import: dict[str, Callable[[ModuleType], None]] = {}  # by package; an import hook of wrapt cannot be taken back
 _watched: set[str] = set()
 _continued = False
 
@@ -52,89 +56,80 @@ def instrument(
     """
     loaded = Settings.load(**settings)
     if loaded.enabled:
-        wire(loaded, app, tracer_provider)
+        install_hooks(loaded, app, tracer_provider)
     return app
 
 
-def wire(
+def install_hooks(
     settings: Settings, app: Flask | None = None, tracer_provider: TracerProvider | None = None, *, auto: bool = False
 ) -> None:
-    """Hook everything in, recording only where ``settings`` enable it.
+    """Install every hook; what they record, and whether, is up to ``settings``.
 
     Args:
         settings: what to record.
         app: one application, or None for all.
         tracer_provider: makes the spans.
         auto: OpenTelemetry's auto-instrumentation runs: it makes Flask's spans and carries contexts into threads.
+
+    Raises:
+        ConfigurationError: a setting cannot be used, or the process records with other settings already.
     """
     recorder: Recorder | None = None
     if settings.enabled:
         current_recording()  # raises where nothing could be recorded
         recorder = recorders.install(settings)
     provider = providers.equip(settings, tracer_provider)
-    _when("rq", lambda: _instrument_jobs(provider, recorder))
+    _when_imported("rq", lambda _: _instrument_rq(provider, recorder))
     if app is not None:
         _instrument_app(app, provider, recorder)
     elif recorder is not None:
-        _when("flask", lambda: _record_all_apps(provider, recorder))
+        _when_imported("flask", partial(_record_all_apps, provider, recorder))
     if not auto:
-        _carry_into_threads()
+        _switch_on(ThreadingInstrumentor())  # before our own hooks, so that they are undone before it
     if recorder is not None:
-        hook_threads(recorder)
-        hook_commands(recorder)
-        hook_children(recorder, provider)
-        _when("asyncio", lambda: hook_event_loops(sys.modules["asyncio"]))
-        _when("gevent", lambda: _hook_greenlets(recorder))
-        _when("gevent.subprocess", lambda: hook_popen(sys.modules["gevent.subprocess"].Popen))
+        instrument_threads(_patches, recorder)
+        instrument_subprocess(_patches, recorder)
+        instrument_multiprocessing(_patches, recorder, provider, install_hooks)
+        _when_imported("asyncio", partial(instrument_event_loops, _patches, recorder))
+        _when_imported("gevent", partial(instrument_greenlets, _patches, recorder))
+        _when_imported("gevent.subprocess", lambda module: instrument_popen(_patches, recorder, module.Popen))
         _continue_environment(recorder, provider)
 
 
 def uninstrument(app: Flask | None = None) -> None:
     """Undo :func:`instrument`: for ``app`` alone, or for the whole process, the recorder included."""
-    global _threads_by_us
     if app is not None:
         from otel_coverage.instrumentation import flask
 
         flask.release_app(app)
         return
-    _when_imported.clear()
-    release_children()
-    release_commands()
-    if "otel_coverage.instrumentation.flask" in sys.modules:
-        from otel_coverage.instrumentation import flask
-
-        flask.release_all_apps()
-    if "otel_coverage.instrumentation.rq" in sys.modules:
-        from otel_coverage.instrumentation.rq import RQInstrumentor
-
-        if RQInstrumentor().is_instrumented_by_opentelemetry:
-            RQInstrumentor().uninstrument()
-    if "otel_coverage.instrumentation.greenlets" in sys.modules:
-        from otel_coverage.instrumentation import greenlets
-
-        greenlets.release_greenlets()
-    release_threads()  # put on after OpenTelemetry's, so taken off before
-    if _threads_by_us:
-        ThreadingInstrumentor().uninstrument()
-        _threads_by_us = False
+    _on_import.clear()
+    _patches.undo()
     recorders.uninstall()
     providers.forget()
 
 
-def _when(package: str, action: Callable[[], None]) -> None:
-    """Act now where the package is imported already, else when it is: not everybody has Flask, or jobs."""
-    _when_imported[package] = action
+def follows_threads() -> bool:
+    """Whether the threads and processes that traced code of this process starts are recorded for it."""
+    return (threading.Thread, "start") in _patches
+
+
+def _when_imported(package: str, action: Callable[[ModuleType], None]) -> None:
+    """Call ``action`` with the package now or when it is imported; once, until :func:`uninstrument`."""
+    if package in _on_import:
+        return
+    _on_import[package] = action
     if package not in _watched:
         _watched.add(package)
-        wrapt.register_post_import_hook(_imported, package)
+        wrapt.register_post_import_hook(_imported, package)  # calls it at once where the package is imported already
     elif package in sys.modules:
-        action()
+        action(sys.modules[package])
 
 
 def _imported(module: ModuleType) -> None:
-    action = _when_imported.get(module.__name__)
+    action = _on_import.get(module.__name__)
     if action is not None:
-        action()
+        action(module)
 
 
 def _instrument_app(app: Flask, provider: TracerProvider, recorder: Recorder | None) -> None:
@@ -143,38 +138,36 @@ def _instrument_app(app: Flask, provider: TracerProvider, recorder: Recorder | N
     flask.make_spans(app, provider)
     if recorder is not None:
         flask.record_app(app, wsgi.Hook(recorder, provider))
+    _patches.on_undo(flask.release_all_apps)
 
 
-def _record_all_apps(provider: TracerProvider, recorder: Recorder) -> None:
+def _record_all_apps(provider: TracerProvider, recorder: Recorder, _: ModuleType) -> None:
     from otel_coverage.instrumentation import flask, wsgi
 
     flask.record_all_apps(wsgi.Hook(recorder, provider))
+    _patches.on_undo(flask.release_all_apps)
 
 
-def _instrument_jobs(provider: TracerProvider, recorder: Recorder | None) -> None:
+def _instrument_rq(provider: TracerProvider, recorder: Recorder | None) -> None:
     from otel_coverage.instrumentation.rq import RQInstrumentor
 
-    instrumentor = RQInstrumentor()
+    _switch_on(RQInstrumentor(), tracer_provider=provider, recorder=recorder)
+
+
+def _switch_on(instrumentor: BaseInstrumentor, **arguments: Any) -> None:
+    """Instrument with it, until :func:`uninstrument`, unless somebody else did already."""
     if not instrumentor.is_instrumented_by_opentelemetry:
-        instrumentor.instrument(tracer_provider=provider, recorder=recorder)
+        instrumentor.instrument(**arguments)
+        _patches.on_undo(partial(_switch_off, instrumentor))
 
 
-def _hook_greenlets(recorder: Recorder) -> None:
-    from otel_coverage.instrumentation.greenlets import hook_greenlets
-
-    hook_greenlets(recorder)
-
-
-def _carry_into_threads() -> None:
-    global _threads_by_us
-    instrumentor = ThreadingInstrumentor()
-    if not instrumentor.is_instrumented_by_opentelemetry:
-        instrumentor.instrument()
-        _threads_by_us = True
+def _switch_off(instrumentor: BaseInstrumentor) -> None:
+    if instrumentor.is_instrumented_by_opentelemetry:
+        instrumentor.uninstrument()
 
 
 def _continue_environment(recorder: Recorder, provider: TracerProvider) -> None:
-    """Once a process: its environment does not change its mind."""
+    """Once a process: when its environment is read again later, the span has begun already."""
     global _continued
     if not _continued:
         _continued = True

@@ -1,7 +1,7 @@
-"""Threads that traced code starts, and what it asks pools of threads to do: each runs for whoever asked, to its end.
+"""Threads and greenlets that traced code starts, and what it submits to pools and event loops of other threads.
 
-OpenTelemetry's threading instrumentation carries contexts as well, but not into a ``run()`` of one's own, and it does
-not know when a thread is done.
+Each runs in the context of its start or submission, and its entry waits for it. OpenTelemetry's threading
+instrumentation carries contexts, too, but not into a ``run()`` method, and it does not know when a thread is done.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -20,175 +21,185 @@ from otel_coverage.tracing.context import entry_of
 from otel_coverage.tracing.entry import Entry
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.pending import PendingWork
-from otel_coverage.tracing.recorder import Recorder
-
-_patches = Patches()
-_hooks: _Hooks | None = None
+from otel_coverage.tracing.recorder import Recorder, installed
 
 
-def hook_threads(recorder: Recorder) -> None:
-    """Have threads run for who started them. Doing it twice changes nothing."""
-    global _hooks
-    if _hooks is None:
-        _hooks = _Hooks(recorder)
-        _patches.wrap(threading.Thread, "start", _hooks.start)
-        if "start" in vars(threading.Timer):  # OpenTelemetry's instrumentation puts one there
-            _patches.wrap(threading.Timer, "start", _hooks.start)
-        _patches.wrap(ThreadPoolExecutor, "submit", _hooks.submit)
-        _patches.wrap(_thread, "start_new_thread", _hooks.start_new)  # threading has its own name for it
+def instrument_threads(patches: Patches, recorder: Recorder) -> None:
+    """Have threads, and tasks of thread pools, run in the context that started or submitted them."""
+    hooks = _Hooks(recorder)
+    patches.wrap(threading.Thread, "start", hooks.start)
+    if "start" in vars(threading.Timer):  # put there by OpenTelemetry's threading instrumentation
+        patches.wrap(threading.Timer, "start", hooks.start)
+    patches.wrap(ThreadPoolExecutor, "submit", hooks.submit)
+    patches.wrap(_thread, "start_new_thread", hooks.start_new_thread)  # threading holds a reference of its own
 
 
-def hook_event_loops(asyncio: Any) -> None:
-    """The same for what is handed to an event loop that runs in another thread."""
-    if _hooks is not None:
-        for module in (asyncio, asyncio.tasks):
-            _patches.wrap(module, "run_coroutine_threadsafe", _hooks.run_coroutine)
+def instrument_event_loops(patches: Patches, recorder: Recorder, asyncio: Any) -> None:
+    """Have an entry wait for what it submits to the event loop of another thread."""
+    for module in (asyncio, asyncio.tasks):
+        patches.wrap(module, "run_coroutine_threadsafe", _Hooks(recorder).run_coroutine_threadsafe)
 
 
-def is_following() -> bool:
-    """Whether threads run for who started them."""
-    return _hooks is not None
+def instrument_greenlets(patches: Patches, recorder: Recorder, gevent: Any) -> None:
+    """Have greenlets of gevent run in the context that spawned them: gevent starts each with an empty one."""
+    callback = partial(_on_spawn, recorder)
+    gevent.Greenlet.add_spawn_callback(callback)
+    patches.on_undo(partial(gevent.Greenlet.remove_spawn_callback, callback))
 
 
-def release_threads() -> None:
-    """Undo :func:`hook_threads`."""
-    global _hooks
-    _hooks = None
-    _patches.undo()
-
-
-class Carried:
-    """A function as another thread is to call it, any number of times: in the context of whoever asked for it.
+class ContextCall:
+    """A function to be called by another thread, any number of times, in the context in which this object was made.
 
     Args:
         function: what to call.
-        work: what the call is known by, where there is to be one and somebody waits for it already.
+        work: the pending work that the call is, where the entry waits for it already.
     """
 
     def __init__(self, function: Callable[..., Any], work: PendingWork | None = None) -> None:
         self._function = function
         self._context = otel_context.get_current()
         self._entry = entry_of(self._context)
-        self._errand = work
-        for name in ("__name__", "__qualname__"):  # what is shown of it
+        self._work = work
+        for name in ("__name__", "__qualname__"):  # for whoever displays it
             with suppress(Exception):  # a function may be any object
                 setattr(self, name, getattr(function, name))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call it."""
-        token = otel_context.attach(self._context)  # first of all: engine ``coverage`` waits a few calls for it
-        hooks, entry = _hooks, self._entry
-        work = self._errand or PendingWork(self._function, is_application=True)
-        if entry is not None and hooks is not None:
-            work.begin()
-            hooks.recorder.add_pending(entry, work)
+        """Call the function, recorded for the entry of the context."""
+        token = otel_context.attach(self._context)
+        recorder, entry = installed(), self._entry
         try:
-            return self._function(*args, **kwargs)
+            if entry is None or recorder is None:
+                return self._function(*args, **kwargs)
+            work = self._work or PendingWork(self._function, is_application=True)
+            work.begin()
+            recorder.add_pending(entry, work)
+            try:
+                with recorder.follow(entry):
+                    return self._function(*args, **kwargs)
+            finally:
+                recorder.pending_done(entry, work)
         finally:
             otel_context.detach(token)
-            if entry is not None and hooks is not None:
-                hooks.recorder.pending_done(entry, work)
 
 
 class _Hooks:
-    """The wrappers. What fails in them is counted; the thread starts all the same."""
+    """The wrappers. A failure in them is logged and counted; the thread starts all the same."""
 
     def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
+        self._recorder = recorder
 
     def start(self, start: Callable[..., Any], thread: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """``Thread.start``: the thread's ``run()`` is called in the context of whoever starts it."""
+        """``Thread.start``: the thread's ``run()`` is called in the current context."""
         entry = entry_of(otel_context.get_current())
         if entry is None or thread.ident is not None:
             return start(*args, **kwargs)
-        work = self._sent(entry, lambda: _carry(thread))
+        work = self._add_pending(entry, lambda: _run_in_context(thread))
         try:
             return start(*args, **kwargs)
         except BaseException:
-            self._finish(entry, work)
+            self._pending_done(entry, work)
             raise
 
-    def start_new(self, start: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """``_thread.start_new_thread``, called by its own name."""
+    def start_new_thread(self, start: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """``_thread.start_new_thread``, where it is called directly."""
         entry = entry_of(otel_context.get_current())
-        work, args = self._carried(entry, args)
+        work, args = self._in_context(entry, args)
         try:
             return start(*args, **kwargs)
         except BaseException:
-            self._finish(entry, work)
+            self._pending_done(entry, work)
             raise
 
     def submit(self, submit: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """``ThreadPoolExecutor.submit``: the function is called in the context of whoever asks."""
+        """``ThreadPoolExecutor.submit``: the function is called in the current context."""
         entry = entry_of(otel_context.get_current())
-        work, args = self._carried(entry, args)
+        work, args = self._in_context(entry, args)
         try:
             future = submit(*args, **kwargs)
         except BaseException:
-            self._finish(entry, work)
+            self._pending_done(entry, work)
             raise
-        self._finished_with(future, entry, work)
+        self._done_with(future, entry, work)
         return future
 
-    def run_coroutine(self, run: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """``asyncio.run_coroutine_threadsafe``, which hands the context over itself."""
+    def run_coroutine_threadsafe(
+        self, run: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """``asyncio.run_coroutine_threadsafe``, which carries the context itself."""
         entry = entry_of(otel_context.get_current())
         future = run(*args, **kwargs)
         if entry is not None:
-            work = self._sent(entry, lambda: PendingWork(args[0] if args else kwargs["coro"]))
-            self._finished_with(future, entry, work)
+            work = self._add_pending(entry, lambda: PendingWork(args[0] if args else kwargs["coro"]))
+            self._done_with(future, entry, work)
         return future
 
-    def _sent(self, entry: Entry, make: Callable[[], PendingWork | None]) -> PendingWork | None:
-        """An work that the entry waits for; None where there is nothing to wait for."""
+    def _add_pending(self, entry: Entry, make: Callable[[], PendingWork | None]) -> PendingWork | None:
+        """The work that ``make`` returns, which the entry waits for from now on; None where it need not wait."""
         try:
             work = make()
         except Exception as error:
             log.failed("following a thread", error)
+            entry.mark_incomplete("hook_failed", f"a thread that it started could not be followed: {error}")
             return None
         if work is not None:
-            self.recorder.add_pending(entry, work)
+            self._recorder.add_pending(entry, work)
         return work
 
-    def _carried(self, entry: Entry | None, args: tuple[Any, ...]) -> tuple[PendingWork | None, tuple[Any, ...]]:
-        """An work, and the arguments with the function that they begin with to be called in the current context."""
+    def _in_context(self, entry: Entry | None, args: tuple[Any, ...]) -> tuple[PendingWork | None, tuple[Any, ...]]:
+        """The pending work, and the arguments with their first, a function, bound to the current context."""
         if entry is None or not args:
             return None, args
-        work = self._sent(entry, lambda: PendingWork(args[0]))
-        return work, args if work is None else (Carried(args[0], work), *args[1:])
+        work = self._add_pending(entry, lambda: PendingWork(args[0]))
+        return work, args if work is None else (ContextCall(args[0], work), *args[1:])
 
-    def _finish(self, entry: Entry | None, work: PendingWork | None) -> None:
+    def _pending_done(self, entry: Entry | None, work: PendingWork | None) -> None:
         if entry is not None and work is not None:
-            self.recorder.pending_done(entry, work)
+            self._recorder.pending_done(entry, work)
 
-    def _finished_with(self, future: Any, entry: Entry | None, work: PendingWork | None) -> None:
-        """Have the work end with the future at the latest: it may be cancelled."""
+    def _done_with(self, future: Any, entry: Entry | None, work: PendingWork | None) -> None:
+        """End the work with its future at the latest: a future that is cancelled never calls its function."""
         if work is not None:
-            future.add_done_callback(lambda _: self._finish(entry, work))
+            future.add_done_callback(lambda _: self._pending_done(entry, work))
 
 
-def _carry(thread: Any) -> PendingWork | None:
-    """Have the thread's ``run()`` called in the current context, unless the thread is to serve everybody."""
-    work = PendingWork(_called_by(thread))
+def _run_in_context(thread: Any) -> PendingWork | None:
+    """Bind the thread's ``run()`` to the current context; None, and nothing done, where the thread serves everybody."""
+    work = PendingWork(_function_of(thread))
     if work.serves_all:
         return None
     own = vars(thread).get("run")
-    carried = Carried(thread.run, work)
+    call = ContextCall(thread.run, work)
 
     def run() -> None:
         if own is None:
             del thread.run
         else:
             thread.run = own
-        carried()
+        call()
 
     thread.run = run
     return work
 
 
-def _called_by(thread: threading.Thread) -> Callable[..., object]:
+def _function_of(thread: threading.Thread) -> Callable[..., object]:
     """What the thread is for: its target, a timer's function, or a ``run()`` of its own."""
     if isinstance(thread, threading.Timer):
         return thread.function
     target = getattr(thread, "_target", None)
     return target if callable(target) else thread.run
+
+
+def _on_spawn(recorder: Recorder, greenlet: Any) -> None:
+    entry = entry_of(otel_context.get_current())
+    function = greenlet._run
+    # under gevent's monkey patches a thread is a greenlet, too, and followed as a thread
+    if entry is None or getattr(function, "__module__", None) == "threading":
+        return
+    try:
+        work = PendingWork(function)
+        greenlet._run = ContextCall(function, work)
+        recorder.add_pending(entry, work)
+    except Exception as error:
+        log.failed("following a greenlet", error)
+        entry.mark_incomplete("hook_failed", f"a greenlet that it spawned could not be followed: {error}")

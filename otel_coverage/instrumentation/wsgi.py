@@ -1,4 +1,4 @@
-"""Around a WSGI application: who is let in, and a recording that spans the call, its body and ``close()``."""
+"""Around a WSGI application: a recording that spans the call, the iteration of its body, and ``close()``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from opentelemetry.trace import SpanKind, TracerProvider
 from otel_coverage import __version__
 from otel_coverage.instrumentation.extraction import BAGGAGE, HEADER, extract_playback
 from otel_coverage.settings import Settings
-from otel_coverage.tracing.context import awaiting_span, entry_of, with_entry
+from otel_coverage.tracing.context import entry_awaiting_span, entry_of, with_entry
 from otel_coverage.tracing.entry import Entry
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.recorder import Recorder, install
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 class CoverageMiddleware:
-    """Records what traced requests execute, in any WSGI application. It belongs outermost.
+    """Records what traced requests execute, in any WSGI application. It belongs around all other middlewares.
 
-    The SERVER span is made by whoever instruments the application inside; where nobody does, by the middleware. It gets
-    its coverage from a :class:`~otel_coverage.tracing.processor.CoverageSpanProcessor` on the provider.
+    The instrumentation of the application inside makes the SERVER span; without any, the middleware does. It gets its
+    coverage from a :class:`~otel_coverage.tracing.processor.CoverageSpanProcessor` on the provider.
 
     Args:
-        application: what is to be recorded.
+        application: the application to record.
         settings: by default those of environment and pyproject.toml. Without ``enabled`` the middleware does nothing.
         tracer_provider: makes spans; by default OpenTelemetry's global one.
 
@@ -50,18 +50,18 @@ class CoverageMiddleware:
         self._hook = Hook(install(settings), tracer_provider) if settings.enabled else None
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        """Answer the request; one that names no playback costs two look-ups."""
+        """Answer the request; one without the headers that name a playback costs two dictionary look-ups."""
         if (HEADER not in environ and BAGGAGE not in environ) or self._hook is None:
             return self._application(environ, start_response)
         return self._hook.serve(self._application, environ, start_response)
 
 
 class Hook:
-    """Lets an application answer requests that may name a playback.
+    """Records an application's requests that name a playback.
 
     Args:
         recorder: the process's recorder.
-        tracer_provider: makes the SERVER spans that nobody else makes; by default OpenTelemetry's global one.
+        tracer_provider: makes the SERVER spans of requests without one; by default OpenTelemetry's global one.
     """
 
     def __init__(self, recorder: Recorder, tracer_provider: TracerProvider | None = None) -> None:
@@ -71,41 +71,41 @@ class Hook:
     def serve(
         self, application: WSGIApplication, environ: dict[str, Any], start_response: StartResponse
     ) -> Iterable[bytes]:
-        """Let ``application`` answer."""
+        """Call ``application``, recorded where the request is traced. Returns the response's body."""
         try:
-            request = self._extracted_request(environ)
+            request = self._traced_request(environ)
         except Exception as error:
-            log.failed("admitting a request", error)
+            log.failed("extracting a request's playback", error)
             request = None
         if request is None:
             return application(environ, start_response)
         if self._recorder.settings.server_timing:
-            start_response = request.announced(start_response)
-        request.enter()
+            start_response = request.with_server_timing(start_response)
+        request.attach()
         try:
             body = application(environ, start_response)
         except BaseException:
-            request.leave()
+            request.detach()
             request.close()
             raise
-        request.leave()
+        request.detach()
         return _Body(body, request)
 
-    def _extracted_request(self, environ: dict[str, Any]) -> _Request | None:
-        """The request, if it is traced, and not inside of one that is recorded already."""
+    def _traced_request(self, environ: dict[str, Any]) -> _Request | None:
+        """None where the request is not traced, and where it is part of one that is recorded already."""
         playback = extract_playback(environ, self._recorder.settings)
         if playback is None:
             return None
         context = otel_context.get_current()
-        around = entry_of(context)
-        if around is not None and around.playback == playback:
+        outer = entry_of(context)
+        if outer is not None and outer.playback == playback:
             return None
         entry = self._recorder.open(playback, SpanKind.SERVER)
         return _Request(entry, context, self._recorder, self._provider, environ)
 
 
 class _Request:
-    """A traced request: its context, entered for as long as code of the application runs."""
+    """A traced request: its context, attached while code of the application runs."""
 
     def __init__(
         self,
@@ -117,16 +117,16 @@ class _Request:
     ) -> None:
         self._entry = entry
         self._provider = provider
-        self._outside = context
+        self._outer_context = context
         self._context = with_entry(context, entry, recorder.settings)
         self._recorder = recorder
         self._environ = environ
         self._tokens: tuple[Token[Context], Token[Entry | None]] | None = None
 
-    def announced(self, start_response: StartResponse) -> StartResponse:
-        """``start_response`` that tells the client, who asked for it, which trace this is."""
+    def with_server_timing(self, start_response: StartResponse) -> StartResponse:
+        """``start_response`` that adds a ``Server-Timing`` header with the trace and the profile."""
 
-        def announcing(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
             metrics = [f'playback;desc="{self._entry.playback.profile}"']
             span = self._entry.span_context
             if span is not None:
@@ -134,36 +134,39 @@ class _Request:
                 metrics.insert(0, f'traceparent;desc="{traceparent}"')
             return start_response(status, [*headers, ("Server-Timing", ", ".join(metrics))], *exc_info)
 
-        return announcing
+        return start
 
-    def enter(self) -> None:
-        self._tokens = otel_context.attach(self._context), awaiting_span.set(self._entry)
+    def attach(self) -> None:
+        self._tokens = otel_context.attach(self._context), entry_awaiting_span.set(self._entry)
 
-    def leave(self) -> None:
-        """Back to the context outside, from whatever the application left attached; it is there again when entered."""
+    def detach(self) -> None:
+        """Restore the outer context, and keep the current one, with what the application attached, for next time."""
         self._context = otel_context.get_current()
         if self._tokens is not None:
-            attached, awaiting = self._tokens
+            context, awaiting = self._tokens
             self._tokens = None
-            otel_context.detach(attached)
-            awaiting_span.reset(awaiting)
+            otel_context.detach(context)
+            entry_awaiting_span.reset(awaiting)
 
     def close(self) -> None:
         """End the recording. Closing twice is fine."""
-        if self._entry.awaits(SpanKind.SERVER):
-            self.enter()
+        if self._entry.awaits_span(SpanKind.SERVER):
+            self.attach()
             try:
                 self._make_span()
             except Exception as error:
                 log.failed("making a request's span", error)
             finally:
-                self.leave()
+                self.detach()
         self._recorder.close(self._entry)
 
     def _make_span(self) -> None:
-        """Nobody made a SERVER span: its URL is excluded, or a function answered before the span would have begun."""
-        remote = propagate.extract(self._environ, Context(), _getter)
-        parent = self._outside if trace.get_current_span(self._outside).get_span_context().is_valid else remote
+        """Nobody made a SERVER span: its URL is excluded, or a middleware answered before the span would have begun."""
+        from opentelemetry.instrumentation.wsgi import wsgi_getter  # rarely needed
+
+        parent = self._outer_context
+        if not trace.get_current_span(parent).get_span_context().is_valid:
+            parent = propagate.extract(self._environ, Context(), wsgi_getter)
         method = str(self._environ.get("REQUEST_METHOD", "HTTP"))
         span = trace.get_tracer("otel_coverage", __version__, self._provider).start_span(
             method,
@@ -176,7 +179,7 @@ class _Request:
 
 
 class _Body:
-    """The response's body, produced in the request's context, where the recording is."""
+    """The response's body, iterated and closed in the request's context."""
 
     def __init__(self, body: Iterable[bytes], request: _Request) -> None:
         self._body = body
@@ -187,37 +190,23 @@ class _Body:
         return self
 
     def __next__(self) -> bytes:
-        self._request.enter()
+        self._request.attach()
         try:
             if self._iterator is None:
                 self._iterator = iter(self._body)
             return next(self._iterator)
         finally:
-            self._request.leave()
+            self._request.detach()
 
     def close(self) -> None:
-        self._request.enter()
+        self._request.attach()
         try:
             close = getattr(self._body, "close", None)
             if close is not None:
                 close()
         finally:
-            self._request.leave()
+            self._request.detach()
             self._request.close()
 
     def __del__(self) -> None:
-        self._request.close()  # a server that forgets close() leaves no recording open
-
-
-class _Getter:
-    """Reads headers from a WSGI environ."""
-
-    def get(self, carrier: dict[str, Any], key: str) -> list[str] | None:
-        value = carrier.get("HTTP_" + key.upper().replace("-", "_"))
-        return None if value is None else [value]
-
-    def keys(self, carrier: dict[str, Any]) -> list[str]:
-        return [name[5:].replace("_", "-").lower() for name in carrier if name.startswith("HTTP_")]
-
-
-_getter: Any = _Getter()
+        self._request.close()  # some servers never call close()

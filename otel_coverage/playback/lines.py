@@ -1,4 +1,4 @@
-"""JSON lines: one object a line, every complaint with the line that it is about."""
+"""JSON Lines files: one object a line; errors name the file and the line."""
 
 from __future__ import annotations
 
@@ -8,33 +8,41 @@ from pathlib import Path
 from typing import Any
 
 from otel_coverage.errors import ConfigurationError
+from otel_coverage.slug import SLUG_RULE, is_slug
 
 
 class Line(dict[str, Any]):
-    """One object of a file, that knows where it stood."""
+    """One object of a file.
+
+    Attributes:
+        path: the file.
+        number: the line, from 1.
+    """
 
     def __init__(self, values: dict[str, Any], path: Path, number: int) -> None:
         super().__init__(values)
         self.path = path
         self.number = number
 
-    def wrong(self, what: str) -> ConfigurationError:
-        """An error about this line."""
-        return ConfigurationError(f"{self.path}: line {self.number}: {what}")
+    def error(self, message: str) -> ConfigurationError:
+        """An error with the file and the line in front."""
+        return ConfigurationError(f"{self.path}: line {self.number}: {message}")
 
-    def text(self, name: str) -> str:
-        """A string that has to be there.
+    def string(self, name: str) -> str:
+        """A required, non-empty string.
 
         Raises:
-            ConfigurationError: it is not, or is something else.
+            ConfigurationError: it is missing, or something else.
         """
-        value = self.get(name)
+        if name not in self:
+            raise self.error(f"{name!r} is missing")
+        value = self[name]
         if not isinstance(value, str) or not value:
-            raise self.wrong(f"{name!r} is missing or no text")
+            raise self.error(f"{name!r} must be a non-empty string")
         return value
 
-    def table(self, name: str) -> dict[str, Any]:
-        """An object, empty where there is none.
+    def object(self, name: str) -> dict[str, Any]:
+        """An optional object; empty if it is missing or null.
 
         Raises:
             ConfigurationError: it is something else.
@@ -43,24 +51,38 @@ class Line(dict[str, Any]):
         if value is None:
             return {}
         if not isinstance(value, dict):
-            raise self.wrong(f"{name!r} is no JSON object")
+            raise self.error(f"{name!r} must be a JSON object")
         return value
+
+    def check_slug(self, slug: str, source: str) -> str:
+        """``slug``, if it is valid.
+
+        Args:
+            slug: the name to check.
+            source: what has this name, for the message.
+
+        Raises:
+            ConfigurationError: it is not a slug.
+        """
+        if not is_slug(slug):
+            raise self.error(f"{source} {slug!r} is not a slug; use {SLUG_RULE}")
+        return slug
 
 
 def read_lines(path: Path) -> list[Line]:
-    """All objects of a file; empty lines count, but hold none.
+    """All objects of a file. Blank lines are skipped but counted.
 
     Raises:
-        ConfigurationError: the file cannot be read, is not UTF-8, or a line is no JSON object.
+        ConfigurationError: the file cannot be read, is not UTF-8, or a line is not a JSON object.
     """
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(
-            f"{path}: {error.strerror or error}; name a recording or its profile's folder"
+            f"{path}: {error.strerror or error}; name a playback recording or the folder of a profile"
         ) from error
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path}: not a recording: not UTF-8 at byte {error.start}") from error
+        raise ConfigurationError(f"{path}: not a playback recording: not UTF-8 at byte {error.start}") from error
     return list(_objects(path, text))
 
 
@@ -72,7 +94,7 @@ def _objects(path: Path, text: str) -> Iterator[Line]:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
             reason = getattr(error, "msg", None) or "nested too deeply"
-            raise ConfigurationError(f"{path}: not JSON at line {number}: {reason}") from error
+            raise ConfigurationError(f"{path}: line {number}: not JSON: {reason}") from error
         if not isinstance(value, dict):
-            raise ConfigurationError(f"{path}: line {number} is no JSON object; a recording has one on each line")
+            raise ConfigurationError(f"{path}: line {number}: not a JSON object")
         yield Line(value, path, number)

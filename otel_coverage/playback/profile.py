@@ -1,4 +1,4 @@
-"""A profile as it is played: steps, whatever format they were recorded in."""
+"""A profile as it is played, independent of the format of its playback recording."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 NO_BODY: Any = object()
-"""Stands for the absence of a JSON body, which ``null`` is not."""
+"""No JSON body, as opposed to the body ``null``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +16,8 @@ class Upload:
     """A file in a form.
 
     Attributes:
-        field: the form's field that carries it.
-        path: where its content lies.
+        field: the form field.
+        path: the file.
     """
 
     field: str
@@ -26,20 +26,18 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One request, and the answer that is expected.
-
-    Strings may hold places, ``${name}``, to be filled when the step is played (:mod:`otel_coverage.playback.places`).
+    """A request and the expected response. Strings may contain placeholders (:mod:`otel_coverage.playback.templates`).
 
     Attributes:
-        line: where it stands in the recording.
-        method: in capitals.
-        path: below the base address, with its query.
-        status: what must be answered; None for anything that is no error.
-        json: body to send as JSON, or :data:`NO_BODY`.
+        line: of the playback recording.
+        method: in upper case.
+        path: path and query, below the base URL.
+        status: the expected status; None for any below 400.
+        json: the JSON body, or :data:`NO_BODY`.
         form: plain fields of a form.
         uploads: files of a form.
-        headers: headers of the request.
-        captures: name → JSON pointer of a value of the answer that later steps use.
+        headers: additional headers.
+        captures: name → JSON pointer of a value of the response, for later steps.
     """
 
     line: int
@@ -59,12 +57,12 @@ class Profile:
 
     Attributes:
         slug: its name.
-        origin: the file that it was read from.
-        steps: in the order in which they are played.
-        left_out: what the recording holds and a replay cannot repeat, in words.
+        origin: the file of its playback recording.
+        steps: in the order of playback.
+        skipped: parts of the file that cannot be replayed, as messages.
     """
 
     slug: str
     origin: Path
     steps: tuple[Step, ...]
-    left_out: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()

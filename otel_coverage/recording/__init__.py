@@ -3,20 +3,20 @@
 Knows nothing of OpenTelemetry.
 """
 
-from otel_coverage.recording.choosing import Implementation, implementation
-from otel_coverage.recording.current import CurrentRecording
-from otel_coverage.recording.engine import Engine, open_engine
+from otel_coverage.recording.backend import Backend, select_backend
+from otel_coverage.recording.engine import Engine
 from otel_coverage.recording.executed import Arc, Executed
-from otel_coverage.recording.recording import Incomplete, Recording
+from otel_coverage.recording.factory import open_engine
+from otel_coverage.recording.recording import CurrentRecording, Incomplete, Recording
 
 __all__ = [
     "Arc",
+    "Backend",
     "CurrentRecording",
     "Engine",
     "Executed",
-    "Implementation",
     "Incomplete",
     "Recording",
-    "implementation",
     "open_engine",
+    "select_backend",
 ]

@@ -1,4 +1,4 @@
-"""Line pairs ("arcs") of coverage.py's branch mode, and which functions they enter."""
+"""Engine ``coverage``: from the arcs of coverage.py's branch mode to functions and lines."""
 
 from __future__ import annotations
 
@@ -41,18 +41,28 @@ class Function:
         )
 
 
-class ArcResolver:
-    """Names what the arcs of each file show."""
+class ArcSymbolizer:
+    """Finds the functions and lines that coverage.py's arcs show.
+
+    Args:
+        source: the tree that holds the files.
+    """
 
     def __init__(self, source: SourceTree) -> None:
         self._source = source
         self._functions: dict[str, tuple[Function, ...]] = {}
 
-    def resolve(self, traced: Iterable[tuple[str, set[Arc]]], *, lines: bool, branch: bool) -> Executed:
-        """The functions, with ``lines`` the lines too, and with ``branch`` the arcs themselves, of each file's arcs."""
+    def symbolize(self, traced: Iterable[tuple[str, set[Arc]]], *, lines: bool, branch: bool) -> Executed:
+        """The functions that were executed, and the lines and arcs by file.
+
+        Args:
+            traced: file names, each with its arcs.
+            lines: whether to return lines.
+            branch: whether to return arcs.
+        """
         functions: set[Symbol] = set()
         ran: dict[str, frozenset[int]] = {}
-        ways: dict[str, frozenset[Arc]] = {}
+        taken: dict[str, frozenset[Arc]] = {}
         for filename, arcs in traced:
             file = self._source.locate(filename)
             if file is None:
@@ -68,8 +78,8 @@ class ArcResolver:
             if lines and numbers:
                 ran[file.path] = ran.get(file.path, frozenset()) | numbers
             if branch and arcs:
-                ways[file.path] = ways.get(file.path, frozenset()) | arcs
-        return Executed(frozenset(functions), ran, ways)
+                taken[file.path] = taken.get(file.path, frozenset()) | arcs
+        return Executed(frozenset(functions), ran, taken)
 
     def _functions_of(self, file: SourceFile) -> tuple[Function, ...]:
         if file.filename not in self._functions:

@@ -1,4 +1,4 @@
-"""What the engines have to know of instructions: two bytes each, some followed by caches of the same size."""
+"""Bytecode: instructions of two bytes each, some followed by caches of the same size."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ def offset_after(instructions: bytes, offset: int) -> int:
 
 
 def is_interpreted(code: CodeType) -> bool:
-    """Whether the interpreter runs the code: what Cython compiled fires events too, with code that is all zeros."""
+    """Whether the interpreter runs the code: that of functions compiled by Cython, all zeros, has events too."""
     return code.co_code[:1] not in (b"", bytes((_CACHE,)))

@@ -1,28 +1,29 @@
-"""What the interpreter calls, and what the calls decide: the heart of engine ``monitoring``, in Python.
+"""The callbacks of engine ``monitoring``, in Python: what ran in which recording, and which events are still needed.
 
-Nothing but this file knows which events are switched off. Its two classes are all that an implementation in C has to
-replace; tool ids, locks, forks and names are handled by :mod:`otel_coverage.recording.monitoring`.
+Tool ids, locks and names are left to :mod:`otel_coverage.recording.monitoring`; ``csrc/`` has the same class in C.
 
 The rules:
 
-- A start (or resumption) of code in a recording: the recording has entered the code. If that is news, and the code is
-  *dirty* (some line of it was switched off since it was last armed), it is armed anew first. The event is switched off
-  only when every active recording has entered the code, and seen the line that the start stands for, if any.
-- A line of code in a recording that has entered the code: seen. The event is switched off only when every active
-  recording that has entered the code has seen the line; the code is dirty then.
-- A way out of an instruction (a branch to the left or right, a return), where those are wanted: as a line.
-- A recording begins: it joins the active ones, then all code whose start was switched off is armed anew.
+- Code starts (or resumes) in a recording: the recording has entered the code. If this is its first entry, and the code
+  is *dirty* (the event of some line was disabled since the code was last armed), the code is rearmed first. The start
+  event is disabled only when every active recording has entered the code and has run the line that the start stands
+  for, if any.
+- A line of code runs in a recording that has entered the code: it is recorded. Its event is disabled only when every
+  active recording that has entered the code has run the line; the code is then dirty.
+- A recording begins: it becomes active, then all code whose start event is disabled is rearmed.
 
-A decision and the DISABLE that follows from it must be one step as seen by other threads. The interpreter lets another
-thread in only at calls and at backward jumps: from the last check to the return there is neither, only loads, stores,
+A decision and the DISABLE that follows from it must be one step as seen by other threads. The interpreter switches
+threads only at calls and at backward jumps: from the last check to the return there is neither, only loads, stores,
 integer arithmetic and lookups of integers in dicts. Several calls become one step when one C function makes them all:
-that is what ``_at_once`` is for.
+see ``_at_once``.
 
-A signal handler or a garbage collection that the interpreter starts from inside one of these callbacks runs unseen,
-because events are off there. Callbacks in C do not have that gap.
+A signal handler or a garbage collection that the interpreter starts inside one of these callbacks is not recorded,
+because events are off there. The callbacks in C do not have that gap.
+
+Lines marked with ``# rule:`` are changed by ``tests/recording/mutations.py``, to prove that the tests notice.
 """
 
-# ruff: noqa: SIM401  (dict.get is a call, and so lets other threads in)
+# ruff: noqa: SIM401  (dict.get is a call, at which other threads may run)
 
 from __future__ import annotations
 
@@ -36,28 +37,27 @@ from itertools import batched, starmap
 from opcode import opmap
 from operator import call
 from types import CodeType
-from typing import Any
+from typing import Any, ClassVar
 
+from otel_coverage.recording.branch_edges import EdgeCallbacks
 from otel_coverage.recording.bytecode import RESUME, is_interpreted, offset_after
-from otel_coverage.recording.mark import NO_MARK, Mark
-from otel_coverage.recording.ways import LEFT, OUT, RIGHT, way
+from otel_coverage.recording.recording import NO_SLOT, RecordingSlot
 
 _CLEAN = -1
 _DISABLE = sys.monitoring.DISABLE
-_RESUME_PLACE = 3  # the bits of RESUME's argument that say where it stands; 0: at the start
+_RESUME_KIND = 3  # the bits of RESUME's argument that say where it stands; 0: at the start
 _HANDLERS = (opmap["PUSH_EXC_INFO"], opmap["CLEANUP_THROW"])
 _NOTHING_RUNS = -1
 
 
-class Watched:
-    """One code object of the application.
+class CodeState:
+    """What is known of one code object of the application.
 
     Attributes:
-        reference: the code object, which is free to go away when nobody runs it any more.
+        reference: the code object, which may be freed when nobody runs it any more.
         entered: bits of the recordings that entered the code.
-        lines: for each line, bits of the recordings that ran it; for each way out of an instruction, of those that
-            took it.
-        dirty: the epoch in which a line was switched off; the code is dirty while that epoch lasts.
+        lines: for each line (or branch edge, by its id), bits of the recordings that ran it.
+        dirty: the epoch in which the event of a line was disabled; the code is dirty while that epoch lasts.
         entry_lines: for each offset at which the code starts or resumes, the line that this stands for, 0 for none; for
             each offset at which an exception was thrown in, the same under the offset's complement.
     """
@@ -72,18 +72,25 @@ class Watched:
         self.entry_lines: dict[int, int] = {}
 
 
-class Callbacks:
-    """Which recording runs what, and which events are still needed to know it.
+class Callbacks(EdgeCallbacks):
+    """What ran in which recording, and which events are still needed.
 
     Args:
         tool: id of the tool with local events on the application's code.
         events: those events.
         variable: holds the recording that runs, or a mapping with the recording under ``key``.
         key: the recording's key in that mapping.
-        is_wanted: whether the file of that name belongs to the application.
-        restart_above: arm by a restart where more than this share of the code that the process runs is to be armed.
-        alone: the tool discovers too, by global start events: local events cannot arm starts anew, restarts have to.
+        should_trace: whether the file of that name belongs to the application.
+        single_tool: the tool discovers code too, by global start events. Setting local events cannot rearm these; only
+            ``restart_events()`` can.
+
+    Attributes:
+        restart_above: rearm by ``restart_events()`` where more than this share of the code that the process runs is to
+            be rearmed. To rearm one code object takes about 2 µs; a restart 0.5 µs for each one that the process runs,
+            libraries' too. The callbacks in C never restart for speed: there, rearming one takes less than 1 µs.
     """
+
+    restart_above: ClassVar[float] = 0.4
 
     def __init__(
         self,
@@ -92,23 +99,21 @@ class Callbacks:
         events: int,
         variable: ContextVar[Any],
         key: str | None,
-        is_wanted: Callable[[str], bool],
-        restart_above: float,
-        alone: bool = False,
+        should_trace: Callable[[str], bool],
+        single_tool: bool = False,
     ) -> None:
         self._tool = tool
         self._events = events
         self._by_line = bool(events & sys.monitoring.events.LINE)
         self._get = variable.get
         self._key = key
-        self._is_wanted = is_wanted
-        self._restart_above = restart_above
-        self._alone = alone
-        self._wanted: dict[str, bool] = {}
-        self._watched: dict[int, Watched] = {}
-        self._off: dict[int, Watched] = {}  # code with a start that is switched off
+        self._should_trace = should_trace
+        self._single_tool = single_tool
+        self._traced_files: dict[str, bool] = {}
+        self._states: dict[int, CodeState] = {}
+        self._disabled: dict[int, CodeState] = {}  # code with a start event that is disabled
         self._active = 0
-        self._taken = 0  # bits of the active recordings and of those whose traces are still being removed
+        self._taken = 0  # bits of the active recordings, and of ended ones until nothing has their bit any more
         self._epoch = 0
         self._started = 0  # global start events since the last restart: how much code the process runs
         self._started_before = 0
@@ -116,45 +121,45 @@ class Callbacks:
 
     # --- what the interpreter calls
 
-    def on_start(self, code: CodeType, place: int) -> object:
-        """PY_START and PY_RESUME: local, or, where one tool does everything, global.
+    def on_start(self, code: CodeType, offset: int) -> object:
+        """PY_START and PY_RESUME: local, or global where there is a single tool.
 
         Args:
             code: what starts or resumes.
-            place: the offset of the instruction that it starts at; or, from :meth:`on_throw`, an offset's complement.
+            offset: that of the instruction that it starts at; from :meth:`on_throw`, an offset's complement.
         """
         identity = id(code)
-        if identity not in self._watched and not self._discover(code):
+        if identity not in self._states and not self._discover(code):
             return _DISABLE
-        if identity not in self._watched:
-            return None  # the engine was closed meanwhile
-        watched = self._watched[identity]
+        if identity not in self._states:
+            return None  # the engine was closed by another thread
+        state = self._states[identity]
         line = 0
         if self._by_line:
-            known = watched.entry_lines
-            line = known[place] if place in known else _find_entry_line(known, code, place)
+            known = state.entry_lines
+            line = known[offset] if offset in known else _find_entry_line(known, code, offset)
         found = self._get(None)
         key = self._key
         if key is not None and found is not None:
             found = found[key] if key in found else None
-        mark = NO_MARK if found is None else found.mark
-        while mark.bit & ~watched.entered and watched.dirty == self._epoch:
-            self._rearm(watched, code)
+        slot = NO_SLOT if found is None else found.slot
+        while slot.bit & ~state.entered and state.dirty == self._epoch:  # rule: rearm-on-entry, rearm-before-entry
+            self._rearm(state, code)
         # one step from here on
-        bit = mark.bit
-        seen = watched.entered
-        if bit & ~seen:
-            watched.entered = seen = seen | bit
-            mark.entered[identity] = code
+        bit = slot.bit  # rule: rearm-before-entry/from
+        seen = state.entered
+        if bit & ~seen:  # rule: rearm-before-entry/to
+            state.entered = seen = seen | bit
+            slot.entered[identity] = code
         if line:
-            lines = watched.lines
+            lines = state.lines
             ran = lines[line] if line in lines else 0
             if bit & ~ran:
                 lines[line] = ran = ran | bit
-            seen &= ran
-        if self._active & ~seen:
+            seen &= ran  # rule: start-needs-its-line
+        if self._active & ~seen:  # rule: start-needs-all-active
             return None
-        self._off[identity] = watched
+        self._disabled[identity] = state
         return _DISABLE
 
     def on_line(self, code: CodeType, line: int) -> object:
@@ -163,209 +168,204 @@ class Callbacks:
         key = self._key
         if key is not None and found is not None:
             found = found[key] if key in found else None
-        mark = NO_MARK if found is None else found.mark
+        slot = NO_SLOT if found is None else found.slot
         identity = id(code)
-        if identity not in self._watched:
+        if identity not in self._states:
             return None
-        watched = self._watched[identity]
+        state = self._states[identity]
         # one step from here on
-        entered = watched.entered
-        lines = watched.lines
+        entered = state.entered
+        lines = state.lines
         ran = lines[line] if line in lines else 0
-        if mark.bit & entered & ~ran:
-            lines[line] = ran = ran | mark.bit
-        if self._active & entered & ~ran:
+        if slot.bit & entered & ~ran:  # rule: lines-need-entry
+            lines[line] = ran = ran | slot.bit
+        if self._active & entered & ~ran:  # rule: line-needs-all-active
             return None
-        watched.dirty = self._epoch
+        state.dirty = self._epoch  # rule: disabled-line-is-dirty, disabled-edge-is-dirty
         return _DISABLE
 
-    # A call of a Python function is no let-in on its way back: what on_line answers is still one step with its reasons.
-
-    def on_left(self, code: CodeType, offset: int, _target: int) -> object:
-        """Local BRANCH_LEFT."""
-        return self.on_line(code, way(offset, LEFT))
-
-    def on_right(self, code: CodeType, offset: int, _target: int) -> object:
-        """Local BRANCH_RIGHT."""
-        return self.on_line(code, way(offset, RIGHT))
-
-    def on_return(self, code: CodeType, offset: int, _value: object) -> object:
-        """Local PY_RETURN."""
-        return self.on_line(code, way(offset, OUT))
-
     def on_discovery(self, code: CodeType, offset: int) -> object:
-        """Global PY_START and PY_RESUME of the discovering tool: once for each place where code starts."""
+        """Global PY_START and PY_RESUME of the discovering tool: once for each offset at which code starts."""
         self._started += 1
         if self._discover(code):
-            self.on_start(code, offset)
+            self.on_start(code, offset)  # rule: discovery-is-entry, discovery-rearms
         return _DISABLE
 
     def on_throw(self, code: CodeType, offset: int, exception: BaseException) -> None:
         """Global PY_THROW: a resumption by an exception. Up to 3.14 it must not answer DISABLE."""
         identity = id(code)
-        if self._discover(code) and identity in self._watched:
-            known = self._watched[identity].entry_lines
+        if self._discover(code) and identity in self._states:
+            known = self._states[identity].entry_lines
             line = known[~offset] if ~offset in known else _find_thrown_line(known, code, offset)
             if line != _NOTHING_RUNS:
                 self.on_start(code, ~offset)
 
     # --- what the engine calls, under its lock
 
-    def join(self) -> Mark:
-        """A new active recording. When this returns, whatever it starts will be seen.
+    def begin(self) -> RecordingSlot:
+        """Open the slot of a new active recording. When this returns, all code that it runs will be recorded.
 
         Raises:
-            OverflowError: only a restart could arm what it starts, and the interpreter has made all it can.
+            OverflowError: there is a single tool, and the interpreter has made all the restarts that it can.
         """
-        mark = Mark()
+        slot = RecordingSlot()
         taken = self._taken  # one step from here on
         bit = ~taken & (taken + 1)
-        mark.bit = bit
+        slot.bit = bit
         self._taken = taken | bit
-        self._active |= bit
-        # From here on no start is switched off before the new recording has entered the code.
+        self._active |= bit  # rule: active-before-rearm/activate
+        # From here on no start event is disabled before the new recording has entered the code.
         try:
-            self._arm_all()
+            self._rearm_all()  # rule: begin-rearms, active-before-rearm
         except BaseException:
-            self.leave(mark)
+            self.end(slot)
             raise
-        return mark
+        return slot
 
-    def read(self, mark: Mark) -> list[tuple[CodeType, list[int]]]:
-        """The code that an active recording entered, with the lines that it ran and the ways that it took."""
-        bit = mark.bit
+    def read(self, slot: RecordingSlot) -> list[tuple[CodeType, list[int]]]:
+        """The code objects that an active recording entered, each with the lines that it ran."""
+        bit = slot.bit
         return [
-            (code, [line for line, ran in list(self._watched[identity].lines.items()) if ran & bit])
-            for identity, code in list(mark.entered.items())
+            (code, [line for line, ran in list(self._states[identity].lines.items()) if ran & bit])
+            for identity, code in list(slot.entered.items())
         ]
 
-    def leave(self, mark: Mark) -> list[tuple[CodeType, list[int]]]:
-        """End a recording: its last :meth:`read`; nothing of it stays here."""
-        bit = mark.bit  # one step from here on
+    def end(self, slot: RecordingSlot) -> list[tuple[CodeType, list[int]]]:
+        """Close a recording's slot and return its last :meth:`read`; nothing of it is kept here."""
+        bit = slot.bit  # one step from here on
         if not bit:
             return []
         self._active &= ~bit
-        mark.bit = 0
-        left = []
-        for identity, code in mark.entered.items():
-            watched = self._watched[identity]
-            watched.entered &= ~bit
-            lines = watched.lines
-            mine = []
+        slot.bit = 0
+        entered = []
+        for identity, code in slot.entered.items():
+            state = self._states[identity]
+            state.entered &= ~bit  # rule: end-clears-entered
+            lines = state.lines
+            ran_here = []
             for line in list(lines):
                 ran = lines[line]
                 if ran & bit:
-                    lines[line] = ran & ~bit
-                    mine.append(line)
-            left.append((code, mine))
-        mark.entered = {}
+                    lines[line] = ran & ~bit  # rule: end-clears-lines
+                    ran_here.append(line)
+            entered.append((code, ran_here))
+        slot.entered = {}
         self._taken &= ~bit
-        return left
+        return entered
 
-    def reset(self, marks: Iterable[Mark]) -> None:
-        """Forget every recording, as a forked child has to; what is switched on and off stays as it is."""
+    def reset(self, slots: Iterable[RecordingSlot]) -> None:
+        """Close all slots, as a forked child has to; events stay enabled or disabled as they are."""
         self._active = self._taken = 0
-        for mark in marks:
-            mark.bit = 0
-            mark.entered = {}
-        for watched in self._watched.values():
-            watched.entered = 0
-            watched.lines = {}
+        for slot in slots:
+            slot.bit = 0
+            slot.entered = {}
+        for state in self._states.values():
+            state.entered = 0
+            state.lines = {}
 
     def disarm(self) -> None:
-        """Take every local event off."""
-        for watched in list(self._watched.values()):
-            code = watched.reference()
+        """Set every code object's local events to 0."""
+        for state in list(self._states.values()):
+            code = state.reference()
             if code is not None:
                 sys.monitoring.set_local_events(self._tool, code, 0)
-        self._watched.clear()
-        self._off.clear()
+        self._states.clear()
+        self._disabled.clear()
 
-    # --- arming
+    # --- discovery and rearming
 
     def _discover(self, code: CodeType) -> bool:
-        """Switch the local events of the application's code on; False for everybody else's."""
+        """Set the local events of the application's code; False for all other code."""
         filename = code.co_filename
-        wanted = self._wanted[filename] if filename in self._wanted else self._look_up(filename)
-        if not wanted or not is_interpreted(code):
+        traced = self._traced_files[filename] if filename in self._traced_files else self._look_up(filename)
+        if not traced or not is_interpreted(code):  # rule: compiled-code-is-ignored
             return False
         identity = id(code)
-        if identity not in self._watched:
-            try:
+        if identity not in self._states:
+            try:  # rule: armed-before-known
                 sys.monitoring.set_local_events(self._tool, code, self._events)
             except (ValueError, SystemError):
-                return False  # code that is not to be instrumented, whoever compiled it
-            self._watched.setdefault(identity, Watched(code, partial(self._forget, identity)))
+                return False  # the interpreter refuses to instrument it, whoever compiled it
+            self._states.setdefault(  # rule: armed-before-known/known
+                identity, CodeState(code, partial(self._forget, identity))
+            )
         return True
 
     def _look_up(self, filename: str) -> bool:
-        wanted = self._wanted[filename] = self._is_wanted(filename)
-        return wanted
+        traced = self._traced_files[filename] = self._should_trace(filename)
+        return traced
 
     def _forget(self, identity: int, _reference: weakref.ref[CodeType]) -> None:
         """The code object is being freed, and its ``id()`` with it."""
-        self._off.pop(identity, None)
-        self._watched.pop(identity, None)
+        self._disabled.pop(identity, None)  # rule: freed-code-is-forgotten
+        self._states.pop(identity, None)  # rule: freed-code-is-forgotten
 
-    def _rearm(self, watched: Watched, code: CodeType) -> None:
-        """The local events to 0 and back, and the dirty mark off."""
+    def _rearm(self, state: CodeState, code: CodeType) -> None:
+        """Set the local events to 0 and back, which enables those that were disabled; the code is then not dirty."""
         set_local_events = sys.monitoring.set_local_events
         _at_once(
             (
                 (set_local_events, self._tool, code, 0),
                 (set_local_events, self._tool, code, self._events),
-                (setattr, watched, "dirty", _CLEAN),
+                (setattr, state, "dirty", _CLEAN),
             )
         )
 
-    def _arm_all(self) -> None:
-        """Arm all code whose start is switched off, the cheaper way."""
-        off = self._off
-        if not off:
+    def _rearm_all(self) -> None:
+        """Rearm all code whose start event is disabled, the cheaper way."""
+        disabled = self._disabled
+        if not disabled:
             return
         running = max(self._started, self._started_before)
-        if self._alone or (self._can_restart and len(off) > running * self._restart_above):
+        if self._single_tool or (self._can_restart and len(disabled) > running * self.restart_above):
             try:
-                _at_once(((sys.monitoring.restart_events,), (setattr, self, "_epoch", self._epoch + 1), (off.clear,)))
+                _at_once(
+                    (
+                        (sys.monitoring.restart_events,),
+                        (setattr, self, "_epoch", self._epoch + 1),  # rule: epoch-ends-with-restart
+                        (disabled.clear,),
+                    )
+                )
             except OverflowError:
-                if self._alone:
+                if self._single_tool:
                     raise
                 self._can_restart = False
             else:
                 self._started_before, self._started = running, 0
                 return
-        for identity, watched in list(off.items()):
-            code = watched.reference()
+        for identity, state in list(disabled.items()):
+            code = state.reference()
             if code is not None:
-                self._rearm(watched, code)
-            off.pop(identity, None)
+                self._rearm(state, code)
+            disabled.pop(identity, None)
 
 
 def _find_entry_line(known: dict[int, int], code: CodeType, offset: int) -> int:
-    """The line that starting or resuming at ``offset`` runs, where no LINE event has to tell of it.
+    """The line that starting or resuming at ``offset`` runs, where it may have no LINE event; 0 for none.
 
     A body on the ``def`` line has no LINE event of its own on 3.13 and later, and what follows a ``yield`` on its line
     has none anywhere.
     """
     line = _line_at(code, offset)
     instructions = code.co_code
-    if instructions[offset] == RESUME and not instructions[offset + 1] & _RESUME_PLACE:
+    if instructions[offset] == RESUME and not instructions[offset + 1] & _RESUME_KIND:  # rule: resuming-runs-its-line
         body = offset_after(instructions, offset)
-        line = line if _line_at(code, body) == line else 0
+        line = line if _line_at(code, body) == line else 0  # rule: one-line-body-runs-its-line
     known[offset] = line
     return line
 
 
 def _find_thrown_line(known: dict[int, int], code: CodeType, offset: int) -> int:
-    """The line at which an exception thrown in at ``offset`` is met, if anything of the code then runs."""
-    line = known[~offset] = _line_at(code, offset) if _runs_when_thrown_into(code, offset) else _NOTHING_RUNS
+    """The line that an exception thrown in at ``offset`` runs, if anything of the code then runs."""
+    is_handled = _runs_when_thrown_into(code, offset)
+    line = known[~offset] = _line_at(code, offset) if is_handled else _NOTHING_RUNS  # rule: uncaught-throw-runs-nothing
     return line
 
 
 def _runs_when_thrown_into(code: CodeType, offset: int) -> bool:
-    """Whether the exception is handled by what somebody wrote: ``except``, ``finally``, ``with`` or ``await``.
+    """Whether the source handles the exception: by ``except``, ``finally``, ``with`` or ``await``.
 
-    Other handlers only tidy up and raise it again, for the next one to handle: those of ``except`` blocks, and the one
+    Other handlers only clean up and raise it again, for the next one to handle: those of ``except`` blocks, and the one
     that every generator has for its whole body and StopIteration.
     """
     ranges = list(exception_ranges(code))
@@ -378,7 +378,7 @@ def _runs_when_thrown_into(code: CodeType, offset: int) -> bool:
         target = next((target for start, end, target in ranges if start <= offset < end), None)
         if target is None:
             return False
-        if instructions[target] in _HANDLERS:
+        if instructions[target] in _HANDLERS:  # rule: cleanup-runs-nothing
             return True
         offset = target
     return False
@@ -408,4 +408,4 @@ def exception_ranges(code: CodeType) -> Iterator[tuple[int, int, int]]:
 
 def _at_once(calls: Iterable[tuple[Any, ...]]) -> None:
     """Make these calls of C functions, with no other thread in between."""
-    deque(starmap(call, calls), maxlen=0)
+    deque(starmap(call, calls), maxlen=0)  # rule: rearming-is-one-step

@@ -1,26 +1,42 @@
-"""The engines' common face, and the choice between them."""
+"""The interface of all engines."""
 
 from __future__ import annotations
 
-import sys
+import os
+import weakref
+from contextlib import AbstractContextManager
 from typing import Protocol
 
-from otel_coverage.errors import ConfigurationError
-from otel_coverage.recording.current import CurrentRecording
 from otel_coverage.recording.recording import Recording
-from otel_coverage.settings import EngineChoice, Granularity
-from otel_coverage.source import SourceTree
+from otel_coverage.settings import Granularity
 
 
 class Engine(Protocol):
-    """Records which code runs in which recording. One a process; safe to use from any thread."""
+    """Records which code runs in which recording. One per process; safe to use from any thread.
+
+    Attributes:
+        name: ``monitoring`` or ``coverage``.
+        granularity: what it records.
+        branch: whether it records arcs too.
+    """
 
     name: str
     granularity: Granularity
     branch: bool
 
     def begin(self) -> Recording:
-        """Open a recording. From here on, code that finds it through :class:`CurrentRecording` is recorded in it."""
+        """Open a recording.
+
+        Code that finds it through :class:`~otel_coverage.recording.recording.CurrentRecording` is recorded in it: on
+        this thread, and wherever else :meth:`follow` is used.
+        """
+        ...
+
+    def follow(self, recording: Recording) -> AbstractContextManager[None]:
+        """Record what the block runs on the calling thread, which is not the one that the recording began on.
+
+        The block has to run in a context whose current recording is this one. A recording that ended is left as it is.
+        """
         ...
 
     def end(self, recording: Recording) -> None:
@@ -31,44 +47,23 @@ class Engine(Protocol):
         """Give back every tool id, callback and tracer. Open recordings end."""
         ...
 
+    def after_fork_in_child(self) -> None:
+        """Forget the parent's recordings. No other thread runs; locks may be held by threads that do not exist here."""
+        ...
 
-def open_engine(
-    choice: EngineChoice,
-    granularity: Granularity,
-    source: SourceTree,
-    current: CurrentRecording,
-    *,
-    branch: bool = False,
-) -> Engine:
-    """The engine that serves ``choice`` on this interpreter; nothing is hooked before its first ``begin``.
 
-    Args:
-        choice: which one is asked for.
-        granularity: what it records.
-        source: whose code it records.
-        current: where it finds the running code's recording.
-        branch: whether arcs are wanted too; the engine's own ``branch`` says whether it records them.
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
 
-    Raises:
-        ConfigurationError: the engine asked for cannot run here (``monitoring`` before 3.12, any without the GIL).
-    """
-    from otel_coverage.recording.coverage import CoverageEngine
 
-    version = sys.version.split()[0]
-    if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        raise ConfigurationError(
-            f"no engine is exact without the GIL, which is off in this CPython {version}; set PYTHON_GIL=1"
-        )
-    if sys.version_info < (3, 12):
-        if choice == "monitoring":
-            raise ConfigurationError(
-                f"engine 'monitoring' needs CPython 3.12 or later, this is {version}; set OTEL_COVERAGE_ENGINE=coverage"
-            )
-        return CoverageEngine(granularity, source, current, branch=branch)
-    if choice == "coverage":
-        return CoverageEngine(granularity, source, current, branch=branch)
+def reset_in_forked_children(engine: Engine) -> None:
+    """Call the engine's ``after_fork_in_child`` in every forked child, for as long as the engine is alive."""
+    _engines.add(engine)
 
-    from otel_coverage.recording.monitoring import MonitoringEngine
 
-    fallback = CoverageEngine(granularity, source, current, branch=branch) if choice == "auto" else None
-    return MonitoringEngine(granularity, source, current, fallback, branch=branch)
+def _after_fork_in_child() -> None:
+    for engine in list(_engines):
+        engine.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

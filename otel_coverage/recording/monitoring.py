@@ -1,28 +1,24 @@
 """Engine ``monitoring``: exact for every recording, on CPython 3.12 and later, through ``sys.monitoring``.
 
-Two tool ids: one with local events on the application's code, one that discovers that code by a global event which it
-switches off wherever it was seen once. Library code is never left instrumented.
+It takes two tool ids: one with local events on the application's code, one that discovers that code by global events,
+which it disables wherever they fired once. Library code is never left instrumented.
 """
 
 from __future__ import annotations
 
 import logging
-import math
 import sys
 import threading
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import CodeType
 from typing import TYPE_CHECKING, ClassVar
 
-from otel_coverage.recording.choosing import callbacks_of, implementation
-from otel_coverage.recording.current import CurrentRecording
-from otel_coverage.recording.engine import Engine
+from otel_coverage.recording import branch_edges
+from otel_coverage.recording.backend import callbacks_class, select_backend
+from otel_coverage.recording.engine import Engine, reset_in_forked_children
 from otel_coverage.recording.executed import Executed
-from otel_coverage.recording.forks import forget_in_children
-from otel_coverage.recording.mark import NO_MARK, Mark
-from otel_coverage.recording.recording import Incomplete, Recording
-from otel_coverage.recording.resolving import Resolver
-from otel_coverage.recording.ways import NO_BRANCHES, SEES_BRANCHES
+from otel_coverage.recording.recording import NO_SLOT, CurrentRecording, Incomplete, Recording, RecordingSlot
+from otel_coverage.recording.symbolizer import Symbolizer
 from otel_coverage.settings import Granularity
 from otel_coverage.source import SourceTree
 
@@ -35,35 +31,28 @@ DISCOVERY = "otel-coverage discovery"
 # 0, 1, 2 and 5 are meant for debuggers, coverage.py, profilers and optimizers: they come last.
 _TOOL_IDS = (4, 3, 5, 2, 0, 1)
 
-# To arm one code object, the interpreter walks its bytecode twice: 0.5 µs for a function of seven lines, 0.9 µs with
-# line events, and 1 µs more in Python. A restart costs 0.5 µs for each that the process runs, libraries' too: in C that
-# is never the cheaper way.
-_RESTART_ABOVE = {"c": math.inf, "python": 0.4}
-
-_WAYS = {  # the callbacks of the ways out of an instruction, by event
-    getattr(sys.monitoring.events, event): callback
-    for event, callback in (("BRANCH_LEFT", "on_left"), ("BRANCH_RIGHT", "on_right"), ("PY_RETURN", "on_return"))
-    if SEES_BRANCHES
-}
-_EVENTS = (*(getattr(sys.monitoring.events, name) for name in ("PY_START", "PY_RESUME", "PY_THROW", "LINE")), *_WAYS)
+_EVENTS = (
+    *(getattr(sys.monitoring.events, name) for name in ("PY_START", "PY_RESUME", "PY_THROW", "LINE")),
+    *branch_edges.EVENT_CALLBACKS,
+)
 
 _log = logging.getLogger(__name__)
 
 
 class MonitoringRecording(Recording):
-    """A recording whose trace is kept as bits in the callbacks while it is open, and as code and lines after it."""
+    """A recording that is kept as bits in the callbacks while it is open, and as code objects and lines after it."""
 
-    __slots__ = ("_engine", "_executed", "_left", "mark")  # the callbacks in C read the mark in its slot
+    __slots__ = ("_engine", "_entered", "_executed", "slot")  # the callbacks in C read `slot` at its offset
 
     engine_name: ClassVar[str] = "monitoring"
     follows_contexts: ClassVar[bool] = True
 
-    def __init__(self, engine: MonitoringEngine, mark: Mark) -> None:
-        self.mark = mark
+    def __init__(self, engine: MonitoringEngine, slot: RecordingSlot) -> None:
+        self.slot = slot
         if engine.branch:
             self.branch = True
         self._engine = engine
-        self._left: list[tuple[CodeType, list[int]]] = []
+        self._entered: list[tuple[CodeType, list[int]]] = []
         self._executed: Executed | None = None
 
     def executed(self) -> Executed:
@@ -75,9 +64,7 @@ class MonitoringEngine:
     """Engine ``monitoring``. One a process; safe to use from any thread.
 
     Attributes:
-        implementation: what its callbacks are written in.
-        restart_above: arm by ``restart_events()`` where more than this share of the code that the process runs is to be
-            armed.
+        backend: what its callbacks are written in.
     """
 
     name = "monitoring"
@@ -92,20 +79,19 @@ class MonitoringEngine:
         branch: bool = False,
     ) -> None:
         self.granularity: Granularity = granularity
-        self.branch = branch and granularity == "line" and SEES_BRANCHES
-        self._lacks_branches = branch and granularity == "line" and not SEES_BRANCHES
-        self.implementation = implementation()
-        self.restart_above = _RESTART_ABOVE[self.implementation.name]
+        self.branch = branch and granularity == "line" and branch_edges.SUPPORTED
+        self._lacks_branches = branch and granularity == "line" and not branch_edges.SUPPORTED
+        self.backend = select_backend()
         self._source = source
         self._current = current
         self._fallback = fallback
-        self._resolver = Resolver(source, branch=self.branch)
-        self._lock = threading.RLock()  # reentrant: a signal handler may begin a recording amid another's beginning
+        self._symbolizer = (branch_edges.EdgeSymbolizer if self.branch else Symbolizer)(source)
+        self._lock = threading.RLock()  # reentrant: a signal handler may interrupt `begin` and call it
         self._tools: tuple[int, ...] = ()
         self._callbacks: Callbacks | None = None
         self._open: set[MonitoringRecording] = set()
-        self._said_why = False
-        forget_in_children(self)
+        self._logged_unavailable = False
+        reset_in_forked_children(self)
 
     def begin(self) -> Recording:
         """Open a recording. From here on, code that finds it through :class:`CurrentRecording` is recorded in it."""
@@ -113,14 +99,20 @@ class MonitoringEngine:
             if self._callbacks is None:
                 self._register()
             if self._callbacks is None:
-                return self._begin_elsewhere("no tool id of sys.monitoring is free")
+                return self._begin_fallback("no tool id of sys.monitoring is free")
             try:
-                mark = self._callbacks.join()
+                slot = self._callbacks.begin()
             except OverflowError:
-                return self._begin_elsewhere("sys.monitoring has run out of restarts, and only one tool id was free")
-            recording = MonitoringRecording(self, mark)
+                return self._begin_fallback("sys.monitoring has run out of restarts, and only one tool id was free")
+            recording = MonitoringRecording(self, slot)
             self._open.add(recording)
             return recording
+
+    def follow(self, recording: Recording) -> AbstractContextManager[None]:
+        """Nothing is to be done: the callbacks find the recording in the context on any thread."""
+        if self._fallback is not None and not isinstance(recording, MonitoringRecording):
+            return self._fallback.follow(recording)
+        return nullcontext()
 
     def end(self, recording: Recording) -> None:
         """Close a recording; what it executed stays readable. Ending twice is fine."""
@@ -132,8 +124,8 @@ class MonitoringEngine:
             if self._callbacks is not None and recording in self._open:
                 self._open.discard(recording)
                 try:
-                    recording._left = self._callbacks.leave(recording.mark)
-                except BaseException:  # a signal handler's, such as a job's timeout
+                    recording._entered = self._callbacks.end(recording.slot)
+                except BaseException:  # from a signal handler, such as a job's timeout
                     recording.mark_incomplete("interrupted", "an exception interrupted its end")
                     raise
 
@@ -148,7 +140,7 @@ class MonitoringEngine:
             for recording in list(self._open):
                 self.end(recording)
             self._callbacks, self._tools = None, ()
-            with suppress(OverflowError):  # out of restarts, the interpreter changes no events either
+            with suppress(OverflowError):  # without restarts left, the interpreter refuses to change events too
                 sys.monitoring.set_events(tools[-1], 0)
             callbacks.disarm()
             for tool in tools:
@@ -157,29 +149,29 @@ class MonitoringEngine:
                 sys.monitoring.free_tool_id(tool)
 
     def after_fork_in_child(self) -> None:
-        """The parent's recordings are none of the child's, and whoever held the lock is not here."""
+        """Forget the parent's recordings, and the lock: the thread that held it may not exist here."""
         self._lock = threading.RLock()
         opened, self._open = self._open, set()
         if self._callbacks is not None:
-            self._callbacks.reset(recording.mark for recording in opened)
+            self._callbacks.reset(recording.slot for recording in opened)  # rule: forked-child-starts-empty
 
     def _executed(self, recording: MonitoringRecording) -> Executed:
         with self._lock:
             if self._callbacks is not None and recording in self._open:
-                return self._named(self._callbacks.read(recording.mark))
+                return self._symbolize(self._callbacks.read(recording.slot))
             if recording._executed is None:
-                recording._executed = self._named(recording._left)
-                recording._left = []
+                recording._executed = self._symbolize(recording._entered)
+                recording._entered = []
             return recording._executed
 
-    def _named(self, entered: list[tuple[CodeType, list[int]]]) -> Executed:
-        return self._resolver.resolve(entered, lines=self.granularity == "line")
+    def _symbolize(self, entered: list[tuple[CodeType, list[int]]]) -> Executed:
+        return self._symbolizer.symbolize(entered, lines=self.granularity == "line")
 
     def _register(self) -> None:
-        """Take tool ids and switch discovery on; nothing where there are none.
+        """Take tool ids and register the callbacks; nothing where no tool id is free.
 
-        Two ids are wanted. With one, the tool that records also discovers, by global start events, which only
-        restart_events() arms anew: as exact, at a higher price.
+        Where only one is free, the tool that records also discovers, by global start events, which only
+        ``restart_events()`` rearms: as exact, but slower.
         """
         monitoring = sys.monitoring
         events = monitoring.events
@@ -189,45 +181,48 @@ class MonitoringEngine:
         for tool, name in zip(tools, (RECORDER, DISCOVERY), strict=False):
             monitoring.use_tool_id(tool, name)
         recorder, discovery = tools[0], tools[-1]
-        alone = recorder == discovery
+        single_tool = recorder == discovery
         starts = events.PY_START | events.PY_RESUME
-        others = (events.LINE if self.granularity == "line" else 0) | (sum(_WAYS) if self.branch else 0)
-        callbacks = callbacks_of(self.implementation)(
+        edges = sum(branch_edges.EVENT_CALLBACKS) if self.branch else 0  # rule: edges-are-local-events
+        local = 0 if single_tool else starts  # rule: local-starts, local-resumptions
+        callbacks = callbacks_class(self.backend)(
             tool=recorder,
-            events=(0 if alone else starts) | others,
+            events=local | (events.LINE if self.granularity == "line" else 0) | edges,
             variable=self._current.variable,
             key=self._current.key,
-            is_wanted=self._is_wanted,
-            restart_above=self.restart_above,
-            alone=alone,
+            should_trace=self._should_trace,
+            single_tool=single_tool,
         )
         for start in (events.PY_START, events.PY_RESUME):
             monitoring.register_callback(discovery, start, callbacks.on_discovery)
             monitoring.register_callback(recorder, start, callbacks.on_start)
         monitoring.register_callback(recorder, events.LINE, callbacks.on_line)
-        for event, callback in _WAYS.items() if self.branch else ():
+        for event, callback in branch_edges.EVENT_CALLBACKS.items() if self.branch else ():
             monitoring.register_callback(recorder, event, getattr(callbacks, callback))
         monitoring.register_callback(discovery, events.PY_THROW, callbacks.on_throw)
-        monitoring.set_events(discovery, starts | events.PY_THROW)
+        discovered = starts | events.PY_THROW  # rule: starts-discover, resumptions-discover, throws-resume
+        monitoring.set_events(discovery, discovered)
         self._tools, self._callbacks = tools, callbacks
         if self._lacks_branches:
             self._lacks_branches = False
-            _log.warning("lines alone are recorded, though branch = true: %s", NO_BRANCHES)
+            _log.warning("only lines are recorded, though branch = true: %s", branch_edges.UNSUPPORTED_REASON)
 
-    def _begin_elsewhere(self, reason: str) -> Recording:
-        """A recording of the other engine, where there is one, or an empty one; incomplete either way."""
-        if not self._said_why:
-            self._said_why = True
+    def _begin_fallback(self, reason: str) -> Recording:
+        """A recording of the fallback engine, or an empty one where there is none; incomplete either way."""
+        if not self._logged_unavailable:
+            self._logged_unavailable = True
             held = ", ".join(f"{tool}: {sys.monitoring.get_tool(tool)}" for tool in sorted(_TOOL_IDS))
-            served = "records nothing" if self._fallback is None else f"leaves it to engine {self._fallback.name!r}"
-            _log.error("engine 'monitoring' %s: %s (%s)", served, reason, held)
-        recording = MonitoringRecording(self, NO_MARK) if self._fallback is None else self._fallback.begin()
+            instead = (
+                "nothing is recorded" if self._fallback is None else f"engine {self._fallback.name!r} records instead"
+            )
+            _log.error("engine 'monitoring' cannot record: %s; %s (tool ids: %s)", reason, instead, held)
+        recording = MonitoringRecording(self, NO_SLOT) if self._fallback is None else self._fallback.begin()
         recording.incomplete = Incomplete("engine_unavailable", reason)
         return recording
 
-    def _is_wanted(self, filename: str) -> bool:
+    def _should_trace(self, filename: str) -> bool:
         try:
             return self._source.locate(filename) is not None
-        except (OSError, ValueError):  # nothing that a code object is called may break what calls it
+        except (OSError, ValueError):  # a code object may have any file name; the application must not fail for it
             _log.warning("cannot tell whether %r belongs to the application; it is not recorded", filename)
             return False

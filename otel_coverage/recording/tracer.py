@@ -1,4 +1,4 @@
-"""coverage.py's C tracer on one thread, which writes for the recording that was begun there last."""
+"""coverage.py's C tracer on one thread, which writes into the recording that was begun there last."""
 
 from __future__ import annotations
 
@@ -15,30 +15,34 @@ from otel_coverage.source import SourceTree
 Data = dict[str, set[int]]
 
 
-class Traced(Protocol):
-    """What a tracer writes for: packed arcs for each file name, as coverage.py's tracer keeps them."""
+class TraceTarget(Protocol):
+    """What a tracer writes into.
+
+    Attributes:
+        data: packed arcs for each file name, as coverage.py's tracer keeps them.
+    """
 
     data: Data
 
 
 class Tracer(CTracer):
-    """coverage.py's tracer; a class of our own tells our trace function from other people's."""
+    """coverage.py's tracer; a subclass, to distinguish our trace functions from those of others."""
 
 
 class Files:
-    """Which files the tracers trace, in the terms of coverage.py: asked once for each file name."""
+    """Which files the tracers trace, as coverage.py's ``should_trace`` says it."""
 
     def __init__(self, source: SourceTree) -> None:
         self._source = source
         self.dispositions: dict[str, CFileDisposition] = {}
 
     def should_trace(self, filename: str, _frame: object) -> CFileDisposition:
-        """What the tracer asks when it meets a file name for the first time."""
+        """Whether to trace the file; the tracer calls this once for each file name."""
         return _disposition(filename, self._source.locate(filename) is not None)
 
 
 class ThreadTracer:
-    """The recordings that trace one thread; the innermost gets what is entered from now on.
+    """The recordings of one thread; the tracer writes into the innermost.
 
     A frame stays with the recording in which it was entered.
     """
@@ -46,19 +50,19 @@ class ThreadTracer:
     def __init__(self, files: Files) -> None:
         self._files = files
         self._thread = threading.get_ident()
-        self._stack: list[Traced] = []
+        self._stack: list[TraceTarget] = []
         self._kept: list[Data] = []  # the tracer writes where frames on its stack began, for as long as they run
         self._tracer: Tracer | None = None
 
     @property
-    def innermost(self) -> Traced | None:
-        """Who gets what is entered now."""
+    def innermost(self) -> TraceTarget | None:
+        """The recording that code entered now is written into."""
         return self._stack[-1] if self._stack else None
 
-    def push(self, traced: Traced) -> bool:
-        """Trace this thread for a recording; False where somebody else's trace function is in the way.
+    def push(self, traced: TraceTarget) -> bool:
+        """Trace this thread for a recording; False where another tool's trace function is set.
 
-        A signal handler may push and remove its own between any two steps: what is on the stack keeps the tracer going.
+        A signal handler may push and remove its own between any two steps: the tracer runs while the stack has any.
         """
         trace = sys.gettrace()
         if trace is not None and not isinstance(trace, Tracer):
@@ -76,8 +80,8 @@ class ThreadTracer:
                 return False
         return True
 
-    def remove(self, traced: Traced) -> bool:
-        """Trace for a recording no more, from any thread; False where somebody took our trace function away."""
+    def remove(self, traced: TraceTarget) -> bool:
+        """Stop tracing for a recording, from any thread; False where our trace function had been replaced."""
         tracer = self._tracer
         if traced not in self._stack or tracer is None:
             return True

@@ -1,19 +1,13 @@
-"""Names and encoding of what stands on a span."""
+"""Names of the ``coverage.*`` attributes, and the encoding of those that are arrays."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from otel_coverage.recording import Arc, Executed
+from otel_coverage.recording import Executed
 
-FUNCTIONS = "coverage.functions"
-LINES = "coverage.lines"
-FUNCTION_COUNT = "coverage.function_count"
-LINE_COUNT = "coverage.line_count"
-ARCS = "coverage.arcs"
-ARC_COUNT = "coverage.arc_count"
 GRANULARITY = "coverage.granularity"
 ENGINE = "coverage.engine"
 ROLE = "coverage.role"
@@ -23,82 +17,75 @@ INCOMPLETE_DETAIL = "coverage.incomplete_detail"
 
 PART = "coverage.part"  # the name of the spans that hold what their parent could not
 
-LONGEST_ELEMENT = 64 * 1024
-_ELEMENT_OVERHEAD = 12  # tags and lengths of one string in an array, as protobuf writes them
+LONGEST_ELEMENT = 64 * 1024  # characters
+_ELEMENT_OVERHEAD = 12  # bytes of tags and lengths around one string in an array, as protobuf writes them
+
+
+class ArrayAttribute(NamedTuple):
+    """An array of strings on a span, and how it is made.
+
+    Attributes:
+        name: of the array.
+        count_name: of the attribute with the number of functions, lines or arcs in it.
+        encode: given what was executed, and the characters that an element should not exceed, yields each element with
+            the number of functions, lines or arcs in it. An element that cannot be split may be longer.
+    """
+
+    name: str
+    count_name: str
+    encode: Callable[[Executed, int], Iterator[tuple[str, int]]]
 
 
 @dataclass(slots=True)
 class Chunk:
-    """Elements that stand on one span together.
+    """What one span holds.
 
     Attributes:
-        functions: symbols, sorted.
-        lines: ``path:ranges`` for each file, sorted by path.
-        line_count: how many lines those ranges hold.
-        arcs: ``path:walks`` for each file, sorted by path.
-        arc_count: how many arcs those walks take.
+        arrays: the elements of each array, by attribute name.
+        counts: how many functions, lines or arcs they hold, by attribute name.
         size: at most so many bytes, encoded.
-        too_long: elements that no span takes, because its provider cuts values at a length.
+        too_long: elements that were left out, because the provider cuts values at a length.
     """
 
-    functions: list[str] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
-    line_count: int = 0
-    arcs: list[str] = field(default_factory=list)
-    arc_count: int = 0
+    arrays: dict[str, list[str]]
+    counts: dict[str, int]
     size: int = 0
     too_long: int = 0
 
-    def hold_function(self, symbol: str, _count: int) -> None:
-        """Take a symbol."""
-        self.functions.append(symbol)
 
-    def hold_lines(self, ranges: str, count: int) -> None:
-        """Take a file's ranges, which hold so many lines."""
-        self.lines.append(ranges)
-        self.line_count += count
-
-    def hold_arcs(self, walks: str, count: int) -> None:
-        """Take a file's walks, which take so many arcs."""
-        self.arcs.append(walks)
-        self.arc_count += count
-
-
-def chunks(executed: Executed, budget: int, longest: int | None = None) -> list[Chunk]:
-    """Encode what was executed, in as many chunks as the budget asks for; at least one, which may be empty.
+def chunks(
+    executed: Executed, arrays: Sequence[ArrayAttribute], budget: int, longest: int | None = None
+) -> list[Chunk]:
+    """Encode what was executed, in as many chunks as the budget needs.
 
     Args:
-        executed: functions, lines and arcs.
+        executed: what to encode.
+        arrays: the attributes to make; each chunk has them all, empty where it holds nothing of one.
         budget: bytes that a chunk may have.
         longest: characters that an element may have; None for no limit.
+
+    Returns:
+        At least one chunk, which may be empty.
     """
-    limit = min(longest or LONGEST_ELEMENT, LONGEST_ELEMENT, max(budget // 4, 1))
-    found = [Chunk()]
-
-    def room_for(text: str) -> Chunk:
-        size = len(text.encode()) + _ELEMENT_OVERHEAD
-        if found[-1].size + size > budget and found[-1].size:
-            found.append(Chunk())
-        found[-1].size += size
-        return found[-1]
-
-    def put(elements: Iterable[tuple[str, int]], hold: Callable[[Chunk, str, int], None]) -> None:
-        for element, count in elements:
-            if len(element) <= (longest or len(element)):
-                hold(room_for(element), element, count)
-            else:
+    limit = min(LONGEST_ELEMENT, max(budget // 4, 1), LONGEST_ELEMENT if longest is None else longest)
+    found = [_empty(arrays)]
+    for array in arrays:
+        for element, count in array.encode(executed, limit):
+            if longest is not None and len(element) > longest:
                 found[0].too_long += 1
-
-    put(((symbol, 1) for symbol in sorted(map(encodable, executed.functions))), Chunk.hold_function)
-    for path in sorted(executed.lines):
-        put(line_elements(encodable(path), executed.lines[path], limit), Chunk.hold_lines)
-    for path in sorted(executed.arcs):
-        put(arc_elements(encodable(path), executed.arcs[path], limit), Chunk.hold_arcs)
+                continue
+            size = len(element.encode()) + _ELEMENT_OVERHEAD
+            if found[-1].size and found[-1].size + size > budget:
+                found.append(_empty(arrays))
+            chunk = found[-1]
+            chunk.arrays[array.name].append(element)
+            chunk.counts[array.count_name] += count
+            chunk.size += size
     return found
 
 
 def line_elements(path: str, numbers: Iterable[int], longest: int) -> Iterator[tuple[str, int]]:
-    """``path:ranges`` and how many lines it holds; more than one where it would be longer than ``longest``."""
+    """``path:ranges`` with the number of its lines; several where one would be longer than ``longest`` characters."""
     element, count = "", 0
     for first, last in ranges(numbers):
         text = str(first) if first == last else f"{first}-{last}"
@@ -111,38 +98,8 @@ def line_elements(path: str, numbers: Iterable[int], longest: int) -> Iterator[t
         yield element, count
 
 
-def arc_elements(path: str, arcs: Iterable[Arc], longest: int) -> Iterator[tuple[str, int]]:
-    """``path:walks`` and how many arcs it holds; more than one where it would be longer than ``longest``."""
-    element, count = "", 0
-    for walk in walks(arcs):
-        separator = ","
-        for before, after in pairwise(walk):
-            text = f"/{after}" if separator == "/" else f",{before}/{after}"
-            if element and len(element) + len(text) > longest:
-                yield element, count
-                element, count = "", 0
-            element = element + text if element else f"{path}:{before}/{after}"
-            count += 1
-            separator = "/"
-    if element:
-        yield element, count
-
-
-def walks(arcs: Iterable[Arc]) -> Iterator[list[int]]:
-    """Lines in the order of arcs that lead from each to the next: as few numbers as that takes, in a fixed order."""
-    ahead: dict[int, list[int]] = {}
-    for before, after in sorted(arcs, reverse=True):
-        ahead.setdefault(before, []).append(after)
-    for start in sorted(ahead):
-        while ahead[start]:
-            walk = [start]
-            while ahead.get(walk[-1]):
-                walk.append(ahead[walk[-1]].pop())
-            yield walk
-
-
 def ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """Runs of consecutive numbers, first and last of each, in order."""
+    """The first and the last of each run of consecutive numbers, in ascending order."""
     first = last = None
     for number in sorted(numbers):
         if first is None or last is None:
@@ -157,5 +114,23 @@ def ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
 
 
 def encodable(text: str) -> str:
-    """``text`` as UTF-8 can hold it: one surrogate from an undecodable file name would fail the whole export."""
+    """``text`` without surrogates: one from an undecodable file name would fail the export of the whole batch."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _empty(arrays: Sequence[ArrayAttribute]) -> Chunk:
+    return Chunk({array.name: [] for array in arrays}, {array.count_name: 0 for array in arrays})
+
+
+def _encode_functions(executed: Executed, _longest: int) -> Iterator[tuple[str, int]]:
+    for symbol in sorted(map(encodable, executed.functions)):
+        yield symbol, 1
+
+
+def _encode_lines(executed: Executed, longest: int) -> Iterator[tuple[str, int]]:
+    for path in sorted(executed.lines):
+        yield from line_elements(encodable(path), executed.lines[path], longest)
+
+
+FUNCTIONS = ArrayAttribute("coverage.functions", "coverage.function_count", _encode_functions)
+LINES = ArrayAttribute("coverage.lines", "coverage.line_count", _encode_lines)

@@ -1,10 +1,12 @@
 """Where a traced context keeps its playback and its recording: in OpenTelemetry's own context.
 
-So whatever carries the trace (threads, tasks, other processes' messages) carries them too.
+So whatever carries the trace (threads, tasks, messages to other processes) carries them too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, cast
 
@@ -16,8 +18,7 @@ from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.recording import CurrentRecording
 from otel_coverage.slug import is_run_id, is_slug
-from otel_coverage.tracing.playback import PREFIX, PROFILE, RUN_ID, SIGNATURE, Playback
-from otel_coverage.tracing.trust import sign, verify
+from otel_coverage.tracing.playback import PREFIX, PROFILE, RUN_ID, SIGNATURE, Playback, sign, verify
 
 if TYPE_CHECKING:
     from otel_coverage.settings import Settings
@@ -26,29 +27,44 @@ if TYPE_CHECKING:
 RECORDING = "otel_coverage.recording"
 ENTRY = "otel_coverage.entry"
 
-# The entry whose span has yet to start. Flask's instrumentation starts that span in a context made from the request's
-# headers alone, where nothing of what the WSGI wrapper put into the context is left; this variable outlives that.
-awaiting_span: ContextVar[Entry | None] = ContextVar("otel_coverage_awaiting_span", default=None)
+entry_awaiting_span: ContextVar[Entry | None] = ContextVar("otel_coverage_entry_awaiting_span", default=None)
+"""The entry that a hook opened and whose span may start now.
+
+Not in OpenTelemetry's context: Flask's instrumentation starts its SERVER span in a context made from the request's
+headers alone, whatever ``OTEL_PROPAGATORS`` reads of them, in which nothing is left of what our WSGI hook attached.
+"""
 
 
 def current_recording() -> CurrentRecording:
-    """Where an engine finds the running code's recording.
+    """Where an engine finds the recording of the code that runs.
 
     Raises:
-        ConfigurationError: OpenTelemetry runs on a context that is not its own ContextVar.
+        ConfigurationError: OpenTelemetry's runtime context is not its own, which is one ContextVar.
     """
     runtime = otel_context._RUNTIME_CONTEXT
     variable = getattr(runtime, "_current_context", None)
     if not isinstance(runtime, ContextVarsRuntimeContext) or not isinstance(variable, ContextVar):
         raise ConfigurationError(
-            f"OTEL_PYTHON_CONTEXT chose {type(runtime).__name__}; coverage is recorded only on OpenTelemetry's own "
+            f"OTEL_PYTHON_CONTEXT chose {type(runtime).__name__}; coverage is recorded only with OpenTelemetry's own "
             "contextvars_context: unset the variable"
         )
     return CurrentRecording(variable, RECORDING)
 
 
+@contextmanager
+def awaiting_span(entry: Entry) -> Iterator[None]:
+    """In this block the first span of the entry's kind that starts is its entry span."""
+    token = entry_awaiting_span.set(entry)
+    try:
+        yield
+    finally:
+        entry_awaiting_span.reset(token)
+
+
 def playback_of(context: Context, settings: Settings) -> Playback | None:
-    """The playback that the baggage names; None without one, for a malformed one, and for one nobody vouches for."""
+    """The playback that the baggage names; None where it names none, a malformed one, or one without the signature that
+    a token in ``settings`` requires.
+    """
     profile = baggage.get_baggage(PROFILE, context)
     if not isinstance(profile, str) or not is_slug(profile):
         return None
@@ -63,7 +79,7 @@ def playback_of(context: Context, settings: Settings) -> Playback | None:
 
 
 def baggage_entries(playback: Playback, settings: Settings) -> dict[str, str]:
-    """What the baggage holds of a playback."""
+    """The baggage entries of a playback, its signature included where a token is set."""
     entries = {PROFILE: playback.profile}
     if playback.run_id:
         entries[RUN_ID] = playback.run_id
@@ -81,7 +97,7 @@ def with_playback(context: Context, playback: Playback, settings: Settings) -> C
 
 
 def without_playback(context: Context) -> Context:
-    """``context`` without anything of a playback in its baggage."""
+    """``context`` without the baggage entries of a playback."""
     for name in [name for name in baggage.get_all(context) if name.startswith(PREFIX)]:
         context = baggage.remove_baggage(name, context)
     return context

@@ -1,4 +1,4 @@
-"""What an entry has another thread do: it belongs to the entry, also where the entry's own code is over first."""
+"""Work that another thread does for an entry: it belongs to the entry, also where the entry's main work ends first."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from collections.abc import Callable, Coroutine
 from types import CodeType, FrameType
 from typing import Any
 
-# their threads, started by whoever comes first, serve everybody
+# threads of these packages are started by the first request that needs them, and serve the whole process
 _SERVING_ALL = ("concurrent.futures", "grpc", "multiprocessing", "opentelemetry", "otel_coverage")
 
 
 class PendingWork:
-    """One function that another thread is to call, once; or a coroutine that its event loop is to run.
+    """One call of a function in another thread, or one run of a coroutine by another thread's event loop.
 
     Args:
         function: what is called, or run.
-        is_application: it is known to come down to code of the application, though it may not look like that.
+        is_application: it is known to run the application's code, though the function itself may be a library's.
     """
 
     def __init__(
@@ -31,36 +31,36 @@ class PendingWork:
         self._greenlet: Any = None
 
     def begin(self) -> None:
-        """The running thread, or greenlet, is the one that calls it."""
+        """The current thread, or greenlet, calls it now."""
         self._thread = threading.get_ident()
         if "greenlet" in sys.modules:
             self._greenlet = sys.modules["greenlet"].getcurrent()
 
     @property
     def serves_all(self) -> bool:
-        """Whether it is a library's way to work for the whole process, from now on."""
+        """Whether it belongs to a library whose threads serve the whole process."""
         module = getattr(_innermost(self._function), "__module__", None) or ""
         return any(module == name or module.startswith(name + ".") for name in _SERVING_ALL)
 
-    def runs(self, is_wanted: Callable[[str], bool]) -> bool:
-        """Whether it is code from a wanted file that it calls, or runs right now."""
+    def runs(self, should_trace: Callable[[str], bool]) -> bool:
+        """Whether ``should_trace`` accepts the file of what it calls, or of any frame that it runs right now."""
         if self._is_application:
             return True
         code = getattr(self._function, "cr_code", None) or getattr(_innermost(self._function), "__code__", None)
-        if isinstance(code, CodeType) and is_wanted(code.co_filename):
+        if isinstance(code, CodeType) and should_trace(code.co_filename):
             return True
         suspended: FrameType | None = getattr(self._greenlet, "gr_frame", None)
         running = sys._current_frames().get(self._thread) if self._thread is not None else None
         for frame in (suspended, running):
             while frame is not None:
-                if is_wanted(frame.f_code.co_filename):
+                if should_trace(frame.f_code.co_filename):
                     return True
                 frame = frame.f_back
         return False
 
 
 def _innermost(function: object) -> object:
-    """The function itself: without decorators, bound arguments and instance."""
+    """The function below ``functools.partial``, ``__wrapped__`` decorators and bound methods."""
     while True:
         inner = function
         if isinstance(inner, functools.partial):

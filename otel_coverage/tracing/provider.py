@@ -19,7 +19,8 @@ from otel_coverage.errors import ConfigurationError
 from otel_coverage.revision import revision_of
 from otel_coverage.settings import Settings
 from otel_coverage.source import SourceTree
-from otel_coverage.tracing.exporter import BoundedSpanExporter, CountingSpanProcessor
+from otel_coverage.tracing.batching import CountingSpanProcessor
+from otel_coverage.tracing.exporter import BoundedSpanExporter
 from otel_coverage.tracing.processor import CoverageSpanProcessor
 from otel_coverage.tracing.sampler import unwrap_sampler, wrap_sampler
 
@@ -33,8 +34,8 @@ _equipped: weakref.WeakSet[TracerProvider] = weakref.WeakSet()
 def equip(settings: Settings, provider: TracerProvider | None = None) -> TracerProvider:
     """A provider whose entry spans carry coverage: the one given, else the global one, else a new global one of ours.
 
-    Spans of traced contexts are sampled whatever the provider's sampler says. Where recording is not enabled the
-    provider makes plain spans, as its sampler says. Equipping twice changes nothing.
+    Spans of traced contexts are sampled whatever the provider's sampler decides. Where recording is not enabled the
+    provider makes plain spans. Equipping twice changes nothing.
 
     Raises:
         ConfigurationError: a setting, or the exporter that the environment names, cannot be used.
@@ -48,30 +49,30 @@ def equip(settings: Settings, provider: TracerProvider | None = None) -> TracerP
 
 
 def configured_provider() -> TracerProvider | None:
-    """The SDK's provider that somebody made global, or None."""
+    """The global provider if it is the SDK's, else None."""
     provider = trace.get_tracer_provider()
     return provider if isinstance(provider, TracerProvider) else None
 
 
 def prepare() -> None:
-    """Load what the first export needs, so that children that are forked for one job each have it."""
+    """Import what the first export needs, so that a child forked for one job need not."""
     if "grpc" in sys.modules:
         with suppress(ImportError):
             import_module("grpc._channel")  # loaded by the first channel otherwise; opens none
 
 
 def flush(timeout: float) -> bool:
-    """Send what has ended.
+    """Send the spans that have ended.
 
     Args:
         timeout: seconds.
 
     Returns:
-        Whether everything was accepted. On a provider that is not ours, only whether its processors say that they
-        have flushed: the SDK keeps no account of what its exporters could not deliver.
+        Whether the receiver accepted them all. On the application's own provider only whether its processors flushed:
+        the SDK does not count what its exporters could not deliver.
     """
     if _ours:
-        outcomes = [processor.flush(timeout) for processor in _ours]  # each is flushed, whatever came of those before
+        outcomes = [processor.flush(timeout) for processor in _ours]  # a list: all are flushed
         return all(outcomes)
     theirs = {*_equipped, configured_provider()} - {None}
     outcomes = [provider.force_flush(int(timeout * 1000)) for provider in theirs if provider is not None]
@@ -79,7 +80,7 @@ def flush(timeout: float) -> bool:
 
 
 def resource_attributes(settings: Settings, given: Mapping[str, object]) -> dict[str, str]:
-    """The revision of the source tree, under each of its names that is not ``given`` already."""
+    """The revision of the source tree, as each of ``service.version`` and ``vcs.ref.head.revision`` not ``given``."""
     missing = [name for name in (VERSION, REVISION) if not given.get(name)]
     if not missing:
         return {}
@@ -88,10 +89,10 @@ def resource_attributes(settings: Settings, given: Mapping[str, object]) -> dict
 
 
 def exporter_makers(environ: Mapping[str, str] | None = None) -> dict[str, Callable[[], SpanExporter]]:
-    """What makes the exporters that ``OTEL_TRACES_EXPORTER`` names, by entry point; OTLP over gRPC by default.
+    """The classes of the exporters that ``OTEL_TRACES_EXPORTER`` names, by entry point; OTLP over gRPC by default.
 
     Raises:
-        ConfigurationError: an exporter that is not installed.
+        ConfigurationError: one of them is not installed.
     """
     environ = os.environ if environ is None else environ
     makers: dict[str, Callable[[], SpanExporter]] = {}
@@ -105,15 +106,15 @@ def exporter_makers(environ: Mapping[str, str] | None = None) -> dict[str, Calla
         found = entry_points(group="opentelemetry_traces_exporter", name=name)
         if not found:
             raise ConfigurationError(
-                f"OTEL_TRACES_EXPORTER (or OTEL_EXPORTER_OTLP_PROTOCOL) asks for {name!r}, which is not installed; "
-                "install its package, or unset the variable for OTLP over gRPC"
+                f"OTEL_TRACES_EXPORTER (or OTEL_EXPORTER_OTLP_PROTOCOL) names the exporter {name!r}, which is not "
+                "installed; install its package, or unset the variable for OTLP over gRPC"
             )
         makers[name] = next(iter(found)).load()
     return makers
 
 
 def forget() -> None:
-    """Forget what was equipped. For tests and for whoever takes a provider out of service."""
+    """Give the equipped providers their own samplers back, and forget them; their span processors stay, inactive."""
     for provider in _equipped:
         unwrap_sampler(provider)
     _ours.clear()

@@ -1,4 +1,4 @@
-"""Python programs drawn at random: definitions in every place and manner, all of them called."""
+"""Randomly drawn Python programs: definitions in all places and forms, all of them called."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def made(value):
         return function
     return decorator
 def drive(value):
-    """Run whatever a call made: coroutines to their end, generators to theirs."""
+    """Run a coroutine or a generator to its end."""
     if hasattr(value, "__anext__"):
         value = value.__anext__()
     if hasattr(value, "send"):
@@ -62,7 +62,7 @@ def drive(value):
         except (StopIteration, StopAsyncIteration):
             pass
 def call(thing):
-    """Call a function, or whatever functions a class defines."""
+    """Call a function, or all functions of a class."""
     if isinstance(thing, type):
         for value in list(vars(thing).values()):
             if callable(value): call(value)

@@ -1,4 +1,4 @@
-"""The catalog names what runs: programs drawn at random, executed under the interpreter's own eyes."""
+"""The catalog and the running interpreter agree about names and lines, in randomly drawn programs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _numbers = itertools.count(1)
 
 
 class Program:
-    """A drawn source in a file of its own, which is cataloged, and run."""
+    """A drawn source in its own file."""
 
     def __init__(self, folder: Path, source: str) -> None:
         self.path = folder / f"m{next(_numbers)}.py"
@@ -36,7 +36,7 @@ class Program:
         return build(SourceTree([str(self.path)]))
 
     def run(self) -> dict[CodeType, set[int]]:
-        """Run it; the lines that each of its code objects executed."""
+        """Run it; returns the executed lines of each code object."""
         ran: dict[CodeType, set[int]] = defaultdict(set)
         filename = str(self.path)
 
@@ -53,7 +53,7 @@ class Program:
             finally:
                 sys.settrace(None)
 
-        thread = threading.Thread(target=execute)  # whatever else traces this thread is left alone
+        thread = threading.Thread(target=execute)  # other tracers of this thread are not disturbed
         thread.start()
         thread.join()
         return ran
@@ -65,7 +65,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def definitions(node: ast.AST, prefix: str = "") -> Iterator[tuple[ast.FunctionDef | ast.AsyncFunctionDef, str]]:
-    """Each ``def`` with its qualname by the language reference: PEP 3155, in other words than the compiler's."""
+    """Each ``def`` with its qualname by the language reference: PEP 3155, independently of the compiler."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
             yield child, prefix + child.name
@@ -77,7 +77,7 @@ def definitions(node: ast.AST, prefix: str = "") -> Iterator[tuple[ast.FunctionD
 drawn = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
-# functions that have the shape of a hidden scope, so that the source decides
+# functions whose code objects look like hidden scopes: only the source can tell
 LATE_DECORATORS = """
 @(
     lambda each: each
@@ -102,7 +102,7 @@ call(h)
 @drawn
 @example(source=PRELUDE + LATE_DECORATORS)
 @given(source=programs())
-def test_every_function_that_runs_is_in_the_catalog_by_the_name_it_runs_under(folder: Path, source: str) -> None:
+def test_every_function_that_runs_is_in_the_catalog_under_the_same_name(folder: Path, source: str) -> None:
     program = Program(folder, source)
     known = {entry.id for entry in program.catalog().symbols if entry.kind == "function"}
     ran = {
@@ -129,7 +129,7 @@ def test_every_def_is_in_the_catalog_once_and_nothing_else_is(folder: Path, sour
 
 @drawn
 @given(source=programs())
-def test_what_a_function_or_class_body_executes_are_its_own_lines(folder: Path, source: str) -> None:
+def test_lines_that_a_body_executes_are_its_own_executable_lines(folder: Path, source: str) -> None:
     program = Program(folder, source)
     catalog = program.catalog()
     statements = set(catalog.files[0].executable_lines)
@@ -149,4 +149,4 @@ def headers(source: str, code: CodeType) -> set[int]:
             first = min([node.lineno, *(each.lineno for each in node.decorator_list)])
             if first == code.co_firstlineno:
                 return set(range(first, node.body[0].lineno))
-    raise AssertionError(f"{code} is no definition")
+    raise AssertionError(f"{code} has no definition")

@@ -1,4 +1,4 @@
-"""``otel-coverage catalog`` as it is called."""
+"""``otel-coverage catalog``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def catalog(*arguments: str) -> Result:
     return CliRunner().invoke(cli, ["catalog", *arguments])
 
 
-def test_build_prints_json_into_a_pipe(source: Path) -> None:
+def test_build_prints_json_to_a_pipe(source: Path) -> None:
     done = catalog("build", "--source", "shop.py", "--revision", "abc")
     assert done.exit_code == 0
     document = json.loads(done.stdout)
@@ -58,16 +58,16 @@ def test_build_prints_the_same_bytes_for_the_same_source(source: Path) -> None:
     assert catalog("build").stdout == catalog("build").stdout != ""
 
 
-def test_build_shows_a_table_when_asked(source: Path) -> None:
+def test_build_prints_a_table_on_request(source: Path) -> None:
     done = catalog("build", "--format", "table")
     assert done.stdout.splitlines() == [
         "class     shop:Order@1        shop.py:1-3",
         "function  shop:Order.total@2  shop.py:2-3",
-        "1 functions, 1 classes in 1 files",
+        "functions: 1, classes: 1, files: 1",
     ]
 
 
-def test_build_writes_a_file_and_leaves_nothing_beside_it(source: Path) -> None:
+def test_build_writes_a_file_and_leaves_no_temporary_file(source: Path) -> None:
     (source / "out").mkdir()
     done = catalog("build", "--source", "shop.py", "--out", "out/symbols.json")
     assert (done.exit_code, done.stdout) == (0, "")
@@ -75,18 +75,18 @@ def test_build_writes_a_file_and_leaves_nothing_beside_it(source: Path) -> None:
     assert json.loads((source / "out" / "symbols.json").read_text())["symbols"][0]["id"] == "shop:Order@1"
 
 
-def test_build_says_when_it_cannot_write(source: Path) -> None:
+def test_build_reports_an_output_that_cannot_be_written(source: Path) -> None:
     done = catalog("build", "--out", "no/such/folder/symbols.json")
     assert isinstance(done.exception, ConfigurationError)
-    assert "symbols.json: cannot be written: No such file or directory" in str(done.exception)
+    assert "cannot write no/such/folder/symbols.json: No such file or directory" in str(done.exception)
 
 
 @pytest.mark.parametrize(("strict", "code"), [([], 0), (["--strict"], 1)])
-def test_build_names_a_file_with_a_syntax_error_and_goes_on(source: Path, strict: list[str], code: int) -> None:
+def test_build_reports_a_file_with_a_syntax_error_and_continues(source: Path, strict: list[str], code: int) -> None:
     (source / "broken.py").write_text("x = 1\ndef f(:\n")
     done = catalog("build", *strict)
     assert done.exit_code == code
-    assert done.stderr == "broken.py:2: invalid syntax (left out)\n"
+    assert done.stderr == "broken.py:2: invalid syntax (skipped)\n"
     document = json.loads(done.stdout)
     assert [symbol["id"] for symbol in document["symbols"]] == ["shop:Order@1", "shop:Order.total@2"]
     assert document["errors"] == [{"file": "broken.py", "line": 2, "message": "invalid syntax"}]
@@ -109,7 +109,7 @@ def test_the_source_comes_from_arguments_then_environment_then_pyproject(
     assert found("--source", "b.py", "--source", "a.py") == ["a", "b"]
 
 
-def test_the_revision_is_the_one_that_the_traced_services_are_told(
+def test_the_revision_is_read_from_the_resource_attributes_of_the_services(
     source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.namespace=acme,vcs.ref.head.revision=build-7")
@@ -124,7 +124,7 @@ def test_a_source_that_matches_no_file_is_an_error(source: Path) -> None:
     assert "no Python file matches" in str(done.exception)
 
 
-def test_push_stores_the_catalog_and_says_how_much(
+def test_push_stores_the_catalog_and_prints_the_count(
     source: Path, store: Store, store_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_COVERAGE_STORE", store_dsn)
@@ -144,7 +144,7 @@ def test_push_takes_the_revision_from_git(source: Path, store: Store, store_dsn:
     assert store.query("SELECT DISTINCT revision FROM code_symbols").rows == [(head.stdout.strip(),)]
 
 
-def test_push_wants_to_know_the_revision(
+def test_push_without_a_revision_is_an_error(
     source: Path, store: Store, store_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(source.parent))
@@ -165,7 +165,7 @@ def test_push_with_a_syntax_error_pushes_the_rest_unless_strict(
     assert store.query("SELECT count() FROM code_symbols").rows == [(count,)]
 
 
-def test_push_to_a_store_that_another_process_holds_is_an_error_of_one_line(source: Path, store_dsn: str) -> None:
+def test_push_to_a_locked_store_is_an_error_of_one_line(source: Path, store_dsn: str) -> None:
     command = ["catalog", "push", "--store", store_dsn, "--revision", "abc"]
     done = subprocess.run(
         [sys.executable, "-m", "otel_coverage", *command], capture_output=True, text=True, check=False, cwd=source

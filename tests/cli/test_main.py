@@ -1,4 +1,4 @@
-"""The command line as a user meets it: what it lists, and how it says no."""
+"""The command line: help, errors and completion."""
 
 from __future__ import annotations
 
@@ -43,17 +43,18 @@ def test_help_imports_no_command() -> None:
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_every_command_explains_itself(command: str) -> None:
+def test_the_help_of_every_command_has_an_example(command: str) -> None:
     done = run(command, "--help")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"Usage: otel-coverage {command}")
+    assert f"otel-coverage {command}" in done.stdout.partition("Example")[2]
 
 
-def test_the_version_is_the_packages() -> None:
+def test_version_prints_the_packages_version() -> None:
     assert run("--version").stdout.strip() == f"otel-coverage, version {__version__}"
 
 
-def test_a_bare_command_line_shows_the_help_and_is_wrong_usage() -> None:
+def test_without_a_command_the_help_goes_to_stderr_and_the_exit_code_is_two() -> None:
     done = run()
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Usage: otel-coverage")
@@ -82,7 +83,7 @@ def test_wrong_usage_is_one_line_and_exit_code_two(arguments: list[str], words: 
 
 
 @pytest.mark.parametrize("arguments", [["report", "--out", "out"], ["catalog", "push", "--revision", "1"]])
-def test_a_command_that_lacks_an_extra_says_which_to_install(tmp_path: Path, arguments: list[str]) -> None:
+def test_a_command_whose_extra_is_missing_says_what_to_install(tmp_path: Path, arguments: list[str]) -> None:
     (tmp_path / "clickhouse_connect.py").write_text("raise ModuleNotFoundError('gone', name='clickhouse_connect')\n")
     done = run(
         *arguments, OTEL_COVERAGE_SOURCE=str(tmp_path), OTEL_COVERAGE_STORE="chdb:///x", PYTHONPATH=str(tmp_path)
@@ -93,7 +94,7 @@ def test_a_command_that_lacks_an_extra_says_which_to_install(tmp_path: Path, arg
     assert "pip install 'otel-coverage[" in done.stderr
 
 
-def test_output_that_nobody_reads_to_the_end_is_no_error(tmp_path: Path) -> None:
+def test_a_closed_pipe_is_not_an_error(tmp_path: Path) -> None:
     (tmp_path / "many.py").write_text("".join(f"def f{number}():\n    pass\n" for number in range(3000)))
     command = [sys.executable, "-m", "otel_coverage", "catalog", "build", "--source", str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -121,7 +122,7 @@ def test_the_shell_completes_commands_and_options() -> None:
     assert "--source" in complete("otel-coverage catalog build --s")
 
 
-def test_the_shell_completes_commands_that_lack_their_extra(tmp_path: Path) -> None:
+def test_the_shell_completes_commands_whose_extra_is_missing(tmp_path: Path) -> None:
     for module in ("clickhouse_connect", "grpc"):
         (tmp_path / f"{module}.py").write_text(f"raise ModuleNotFoundError('gone', name={module!r})\n")
     assert complete("otel-coverage c", PYTHONPATH=str(tmp_path)) == ["catalog", "collect"]

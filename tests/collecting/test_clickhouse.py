@@ -1,4 +1,4 @@
-"""The embedded ClickHouse endpoint, with clickhouse-connect as its client, and by hand where no client goes."""
+"""The embedded ClickHouse endpoint, with clickhouse-connect as its client, and with plain HTTP requests."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from otel_coverage.store import Store, open_store, schema
 from tests.support.spans import TracedSpan, insert_spans
 
 PATIENCE = 60.0
-ANYWHERE = Endpoint("127.0.0.1", 0)
+FREE_PORT = Endpoint("127.0.0.1", 0)
 SPANS = ["TraceId", "SpanId", "SpanAttributes"]
 AWKWARD = ["", "it's", 'say "x"', "a\nb\tc\\n", "\\", "%s {x:String}", "😀", "'; DROP TABLE code_symbols; --", "NULL"]
 
 
 @contextmanager
-def answering(store: Store, access: Access | None = None) -> Iterator[Endpoint]:
-    with Collector(clickhouse=ANYWHERE, access=access) as collector:
+def serving(store: Store, access: Access | None = None) -> Iterator[Endpoint]:
+    with Collector(clickhouse=FREE_PORT, access=access) as collector:
         collector.start(store)
         yield collector.endpoints["ClickHouse HTTP"]
 
 
 @pytest.fixture
 def endpoint(store: Store) -> Iterator[Endpoint]:
-    with answering(store) as there:
-        yield there
+    with serving(store) as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(scope="module")
 def unchanged(store_folder: Path) -> Iterator[Store]:
-    """A store for tests in which nothing is written to it."""
+    """A store for tests that write nothing."""
     with open_store(f"chdb://{store_folder}?database=unchanged", create=True) as opened:
         schema.apply(opened)
         yield opened
@@ -54,10 +54,10 @@ def unchanged(store_folder: Path) -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def reading(unchanged: Store) -> Iterator[httpx.Client]:
-    """Somebody who asks that store."""
+    """An HTTP client of that store."""
     with (
-        answering(unchanged) as there,
-        httpx.Client(base_url=f"http://{there}", params={"database": "unchanged"}, timeout=PATIENCE) as opened,
+        serving(unchanged) as endpoint,
+        httpx.Client(base_url=f"http://{endpoint}", params={"database": "unchanged"}, timeout=PATIENCE) as opened,
     ):
         yield opened
 
@@ -84,7 +84,7 @@ def stored(store: Store) -> list[tuple[str, str]]:
     return store.query("SELECT TraceId, SpanId FROM otel_traces ORDER BY TraceId, SpanId").rows
 
 
-def test_what_the_store_answers_is_what_clickhouse_connect_hears(store: Store, client: Client) -> None:
+def test_clickhouse_connect_gets_the_same_rows_as_the_store_itself(store: Store, client: Client) -> None:
     insert_spans(store, TracedSpan(functions=["shop:f@1", "shop:g.<locals>.h@2"], lines=["shop.py:1-3"]))
     for view in ("coverage_matrix", "coverage_spans", "symbol_profiles", "profile_runs"):
         direct = store.query(f"SELECT * FROM {view} ORDER BY ALL")
@@ -94,12 +94,12 @@ def test_what_the_store_answers_is_what_clickhouse_connect_hears(store: Store, c
 
 
 @pytest.mark.parametrize("text", [*AWKWARD, "long " * 20_000])
-def test_a_parameter_is_data_whatever_is_in_it_and_however_long_it_is(client: Client, text: str) -> None:
+def test_a_parameter_is_data_whatever_it_contains_and_however_long_it_is(client: Client, text: str) -> None:
     assert client.query("SELECT {text:String} AS text", parameters={"text": text}).result_rows == [(text,)]
     assert client.query("SELECT {texts:Array(String)}", parameters={"texts": [text]}).result_rows == [([text],)]
 
 
-def test_a_long_answer_comes_in_pieces_and_whole(client: Client) -> None:
+def test_a_long_result_is_streamed_and_complete(client: Client) -> None:
     with client.query_row_block_stream("SELECT number FROM numbers(500000)") as blocks:
         sizes, total = zip(*((len(block), sum(row[0] for row in block)) for block in blocks), strict=True)
     assert len(sizes) > 1
@@ -107,8 +107,8 @@ def test_a_long_answer_comes_in_pieces_and_whole(client: Client) -> None:
     assert client.query("SELECT sum(number), count() FROM numbers(500000)").result_rows == [(124_999_750_000, 500_000)]
 
 
-def test_a_reader_may_leave_in_the_middle(endpoint: Endpoint, store: Store) -> None:
-    for _ in range(20):  # more than are answered at once
+def test_a_client_may_disconnect_in_the_middle_of_a_result(endpoint: Endpoint, store: Store) -> None:
+    for _ in range(20):  # more than there are threads
         with (
             httpx.Client(base_url=f"http://{endpoint}", timeout=PATIENCE) as http,
             http.stream("GET", "/", params={"query": "SELECT number FROM numbers(20000000)"}) as answer,
@@ -118,10 +118,10 @@ def test_a_reader_may_leave_in_the_middle(endpoint: Endpoint, store: Store) -> N
         assert client.query("SELECT 1").result_rows == [(1,)]
 
 
-def test_connections_that_stay_open_hold_nobody_up(endpoint: Endpoint, store: Store) -> None:
+def test_persistent_connections_do_not_block_other_clients(endpoint: Endpoint, store: Store) -> None:
     insert = {"query": "INSERT INTO otel_traces (TraceId, SpanId) FORMAT RowBinary", "database": store.database}
     with ExitStack() as connections:
-        for number in range(20):  # more than are answered at once
+        for number in range(20):  # more than there are threads
             http = connections.enter_context(httpx.Client(base_url=f"http://{endpoint}", timeout=PATIENCE / 2))
             for _ in range(2):
                 answer = http.post("/", params=insert, content=iter([b"\x02%02d" % number, b"\x01s"]))  # in chunks
@@ -129,7 +129,7 @@ def test_connections_that_stay_open_hold_nobody_up(endpoint: Endpoint, store: St
     assert len(stored(store)) == 40
 
 
-def test_dataframes_go_in_and_come_out(store: Store, client: Client) -> None:
+def test_dataframes_can_be_inserted_and_queried(store: Store, client: Client) -> None:
     frame = pd.DataFrame({"TraceId": ["t1", "t2"], "SpanId": ["a", "b"], "Duration": [1, 2]})
     client.insert_df("otel_traces", frame)
     back = client.query_df("SELECT TraceId, SpanId, Duration FROM otel_traces ORDER BY TraceId")
@@ -159,7 +159,7 @@ def test_rows_in_binary_come_in_chunks(store: Store, client: Client) -> None:
 
 
 def in_blocks(*parts: bytes) -> bytes:
-    """As ClickHouse's own clients compress; the checksum is TCP's business on this endpoint."""
+    """ClickHouse's compressed format, with a zero checksum, which the endpoint does not verify."""
     body = b""
     for part in parts:
         packed = lz4.block.compress(part, store_size=False)
@@ -167,20 +167,20 @@ def in_blocks(*parts: bytes) -> bytes:
     return body
 
 
-def test_clickhouses_own_compression_is_understood(store: Store, http: httpx.Client) -> None:
+def test_clickhouses_compressed_blocks_are_decoded(store: Store, http: httpx.Client) -> None:
     insert = {"query": "INSERT INTO otel_traces (TraceId,SpanId) FORMAT RowBinary", "decompress": "1"}
     answer = http.post("/", params=insert, content=in_blocks(b"\x01t", b"\x01s" * 1))
     assert (answer.status_code, answer.text) == (200, "")
     assert stored(store) == [("t", "s")]
 
 
-def test_a_row_that_is_cut_off_is_an_error_and_nothing_is_stored(store: Store, client: Client) -> None:
+def test_a_truncated_row_is_an_error_and_nothing_is_stored(store: Store, client: Client) -> None:
     with pytest.raises(DatabaseError):
         client.raw_insert("otel_traces", ["TraceId", "SpanId"], b"\x01t\x01s\x01", fmt="RowBinary")
     assert stored(store) == []
 
 
-def test_a_view_of_anybodys_that_fails_keeps_no_span_out(store: Store, client: Client) -> None:
+def test_a_failing_materialized_view_of_the_user_does_not_fail_the_insert(store: Store, client: Client) -> None:
     store.command("CREATE TABLE theirs (name String) ENGINE = MergeTree ORDER BY name")
     store.command(
         "CREATE MATERIALIZED VIEW theirs_mv TO theirs AS SELECT throwIf(1, 'no') || '' AS name FROM otel_traces"
@@ -199,7 +199,7 @@ def test_a_view_of_anybodys_that_fails_keeps_no_span_out(store: Store, client: C
         ("SELECT throwIf(1, 'so it is')", 395, "FUNCTION_THROW_IF_VALUE_IS_NON_ZERO"),
     ],
 )
-def test_an_error_has_the_engines_code_and_name(client: Client, sql: str, code: int, name: str) -> None:
+def test_an_error_has_clickhouses_code_and_name(client: Client, sql: str, code: int, name: str) -> None:
     with pytest.raises(DatabaseError) as raised:
         client.query(sql)
     assert (raised.value.code, raised.value.name) == (code, name)
@@ -207,7 +207,7 @@ def test_an_error_has_the_engines_code_and_name(client: Client, sql: str, code: 
     assert client.query("SELECT 1").result_rows == [(1,)]
 
 
-def test_an_error_in_the_middle_of_an_answer_is_an_error(client: Client) -> None:
+def test_an_error_in_the_middle_of_a_result_raises_in_the_client(client: Client) -> None:
     sql = "SELECT throwIf(number = 3000000, 'late') FROM numbers(4000000)"
     with client.query_row_block_stream(sql) as blocks, pytest.raises(ClickHouseError, match="late"):
         assert all(blocks)
@@ -272,25 +272,25 @@ def test_nothing_but_spans_is_written_and_no_file_is_read(
         "WITH 1 AS a SELECT a;",
     ],
 )
-def test_whatever_only_reads_is_let_through(reading: httpx.Client, sql: str) -> None:
+def test_statements_that_only_read_are_allowed(reading: httpx.Client, sql: str) -> None:
     answer = reading.get("/", params={"query": sql})
     assert answer.status_code == 200, answer.text
     assert answer.text
 
 
-def test_words_in_a_string_are_no_statement(client: Client) -> None:
+def test_keywords_in_literals_are_ignored(client: Client) -> None:
     text = "INTO OUTFILE 'x' file('y') DROP TABLE"
     assert client.query("SELECT {text:String}", parameters={"text": text}).result_rows == [(text,)]
     quoted = text.replace("'", "''")
     assert client.query(f"SELECT '{quoted}' AS `file(`").result_rows == [(text,)]
 
 
-def test_a_format_may_be_asked_for_in_three_ways(reading: httpx.Client) -> None:
-    said = {"query": "SELECT 1 AS a FORMAT JSONEachRow"}
+def test_the_format_can_be_chosen_in_three_ways(reading: httpx.Client) -> None:
+    by_clause = {"query": "SELECT 1 AS a FORMAT JSONEachRow"}
     by_parameter = {"query": "SELECT 1 AS a", "default_format": "JSONEachRow"}
     by_header = {"X-ClickHouse-Format": "JSONEachRow"}
     answers = [
-        reading.get("/", params=said),
+        reading.get("/", params=by_clause),
         reading.get("/", params=by_parameter),
         reading.get("/", params={"query": "SELECT 1 AS a"}, headers=by_header),
     ]
@@ -299,11 +299,11 @@ def test_a_format_may_be_asked_for_in_three_ways(reading: httpx.Client) -> None:
     assert reading.get("/", params={"query": "SELECT 1, 'a'"}).text == "1\ta\n"
 
 
-def test_the_urls_query_comes_before_the_bodys(reading: httpx.Client) -> None:
+def test_the_urls_query_is_put_before_the_body(reading: httpx.Client) -> None:
     assert reading.post("/", params={"query": "SELECT 1 +"}, content=b"2").text == "3\n"
 
 
-def test_what_bounds_or_shapes_an_answer_may_be_set(reading: httpx.Client) -> None:
+def test_settings_that_limit_or_format_a_result_may_be_changed(reading: httpx.Client) -> None:
     rows = {"query": "SELECT number FROM numbers(10)", "max_result_rows": "5"}
     refused = reading.get("/", params=rows)
     assert (refused.status_code, refused.headers["X-ClickHouse-Exception-Code"]) == (500, "396")
@@ -327,14 +327,14 @@ def test_other_settings_are_refused(reading: httpx.Client, parameters: dict[str,
     assert answer.headers["X-ClickHouse-Exception-Code"] == code, answer.text
 
 
-def test_clickhouse_connect_may_set_what_may_be_set_and_nothing_else(client: Client) -> None:
+def test_clickhouse_connect_sends_the_settings_that_may_be_changed_and_no_others(client: Client) -> None:
     asked = "SELECT getSetting('max_threads'), getSetting('max_block_size')"
     assert client.query(asked, settings={"max_threads": 1, "max_block_size": 1234}).result_rows == [(1, 1234)]
     with pytest.raises(ClickHouseError, match="allow_ddl"):
         client.query("SELECT 1", settings={"allow_ddl": 0})
 
 
-def test_readonly_cannot_be_taken_back(reading: httpx.Client) -> None:
+def test_readonly_cannot_be_switched_off(reading: httpx.Client) -> None:
     answer = reading.get("/", params={"query": "SELECT getSetting('readonly')", "readonly": "0"})
     assert answer.text == "1\n"
 
@@ -344,8 +344,8 @@ def test_a_database_that_does_not_exist_is_an_error(endpoint: Endpoint) -> None:
     assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (404, "81")
 
 
-def test_one_has_to_know_the_password_where_there_is_one(store: Store) -> None:
-    with answering(store, Access("ann", "sécret")) as endpoint:
+def test_a_request_needs_the_password_where_there_is_one(store: Store) -> None:
+    with serving(store, Access("ann", "sécret")) as endpoint:
         with connected(endpoint, store, username="ann", password="sécret") as client:
             assert client.query("SELECT 1").result_rows == [(1,)]
         for user, password in (("ann", "wrong"), ("bob", "sécret"), ("", ""), ("ann", "")):
@@ -363,22 +363,22 @@ def test_one_has_to_know_the_password_where_there_is_one(store: Store) -> None:
 @pytest.mark.parametrize(
     "headers", [{"Origin": "https://page.example"}, {"Host": "page.example"}, {"Host": "page.example:8123"}]
 )
-def test_a_web_page_cannot_make_a_browser_ask(reading: httpx.Client, headers: dict[str, str]) -> None:
+def test_requests_caused_by_a_web_page_are_refused(reading: httpx.Client, headers: dict[str, str]) -> None:
     assert reading.get("/", params={"query": "SELECT 1"}, headers=headers).status_code == 403
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8123", "127.0.0.1:1", "[::1]:8123", "[::1]"])
-def test_this_machine_may_be_called_by_its_names(reading: httpx.Client, host: str) -> None:
+def test_the_host_header_may_be_any_loopback_name(reading: httpx.Client, host: str) -> None:
     assert reading.get("/", params={"query": "SELECT 1"}, headers={"Host": host}).text == "1\n"
 
 
-def test_a_statement_may_not_be_endless(reading: httpx.Client) -> None:
+def test_the_length_of_a_statement_is_limited(reading: httpx.Client) -> None:
     answer = reading.post("/", content=b"SELECT 1 -- " + b"x" * 5_000_000)
     assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (413, "229")
     assert reading.get("/", params={"query": "SELECT 1"}).text == "1\n"
 
 
-def test_a_body_may_not_unfold_into_more_than_the_limit(store: Store, http: httpx.Client) -> None:
+def test_the_decompressed_size_of_a_body_is_limited(store: Store, http: httpx.Client) -> None:
     packer = zlib.compressobj(9, wbits=31)
     row = b"\x80\x80\x40" + bytes(1024 * 1024)  # a string of a mebibyte
     bomb = b"".join(packer.compress(row) for _ in range(300)) + packer.flush()
@@ -405,7 +405,7 @@ def test_a_body_may_not_unfold_into_more_than_the_limit(store: Store, http: http
         ({}, {"decompress": "1"}, bytes(16) + struct.pack("<BII", 0x82, 12, 100) + b"xyz"),
     ],
 )
-def test_a_body_that_is_not_what_it_says_is_an_error(
+def test_a_body_that_cannot_be_decoded_is_an_error(
     unchanged: Store, reading: httpx.Client, headers: dict[str, str], parameters: dict[str, str], body: bytes
 ) -> None:
     insert = {"query": "INSERT INTO otel_traces (TraceId) FORMAT RowBinary"}
@@ -414,20 +414,20 @@ def test_a_body_that_is_not_what_it_says_is_an_error(
     assert stored(unchanged) == []
 
 
-def test_frames_may_follow_one_another(store: Store, http: httpx.Client) -> None:
+def test_compressed_frames_may_be_concatenated(store: Store, http: httpx.Client) -> None:
     insert = {"query": "INSERT INTO otel_traces (TraceId, SpanId) FORMAT RowBinary"}
     body = gzip.compress(b"\x01t") + gzip.compress(b"\x01s")
     assert http.post("/", params=insert, content=body, headers={"Content-Encoding": "gzip"}).status_code == 200
     assert stored(store) == [("t", "s")]
 
 
-def test_what_is_not_there_is_not_found(reading: httpx.Client) -> None:
+def test_other_paths_methods_and_empty_queries_are_errors(reading: httpx.Client) -> None:
     assert reading.get("/play").status_code == 404
     assert reading.put("/", content=b"SELECT 1").status_code == 405
     assert reading.get("/").status_code == 400
 
 
-def test_many_ask_and_write_at_once(endpoint: Endpoint, store: Store) -> None:
+def test_clients_may_query_and_insert_concurrently(endpoint: Endpoint, store: Store) -> None:
     failures: list[Exception] = []
 
     def work(number: int) -> None:
@@ -449,19 +449,19 @@ def test_many_ask_and_write_at_once(endpoint: Endpoint, store: Store) -> None:
     assert len(stored(store)) == 60
 
 
-def test_a_store_may_be_opened_by_the_endpoints_address(endpoint: Endpoint, store: Store) -> None:
+def test_a_store_can_be_opened_through_the_endpoint(endpoint: Endpoint, store: Store) -> None:
     insert_spans(store, TracedSpan(functions=["shop:f@1"]))
     with open_store(f"clickhouse://default@{endpoint}/{store.database}", read_only=True) as reader:
         assert reader.query("SELECT symbol FROM coverage_matrix").rows == [("shop:f@1",)]
 
 
-def test_a_proxy_in_the_environment_is_not_asked_for_this_machine(
+def test_a_proxy_in_the_environment_is_not_used_for_loopback(
     endpoint: Endpoint, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with socket.socket() as nobody:  # bound, and never listening
-        nobody.bind(("127.0.0.1", 0))
+    with socket.socket() as unused:  # bound, and never listening
+        unused.bind(("127.0.0.1", 0))
         for name in ("http_proxy", "HTTP_PROXY"):
-            monkeypatch.setenv(name, f"http://127.0.0.1:{nobody.getsockname()[1]}")
+            monkeypatch.setenv(name, f"http://127.0.0.1:{unused.getsockname()[1]}")
         for name in ("no_proxy", "NO_PROXY"):
             monkeypatch.delenv(name, raising=False)
         with open_store(f"clickhouse://default@{endpoint}/{store.database}", read_only=True) as reader:

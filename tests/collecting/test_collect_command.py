@@ -1,4 +1,4 @@
-"""``otel-coverage collect`` as a process of its own."""
+"""``otel-coverage collect`` in a subprocess."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Collecting:
     port: int
 
     def end(self, number: signal.Signals) -> tuple[int, str]:
-        """Send a signal; the exit code and what it left to say on stdout and stderr."""
+        """Send a signal; returns the exit code and the rest of stdout and stderr."""
         self.process.send_signal(number)
         out, err = self.process.communicate(timeout=PATIENCE)
         return self.process.returncode, out + err
@@ -57,7 +57,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def stored(dsn: str) -> list[str]:
-    """The names of all spans in a store that nobody holds."""
+    """The names of all spans in a store that no process has locked."""
     asked = run("query", "--sql", "SELECT SpanName AS name FROM otel_traces", "--store", dsn, "--format", "json")
     assert asked.returncode == 0, asked.stderr
     return [record["name"] for record in json.loads(asked.stdout)]
@@ -79,9 +79,7 @@ def send_until_refused(port: int, sender: int, acknowledged: list[str], enough: 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
-def test_every_acknowledged_span_is_found_again_however_the_collector_ended(
-    tmp_path: Path, number: signal.Signals
-) -> None:
+def test_every_acknowledged_span_is_stored_however_the_collector_ended(tmp_path: Path, number: signal.Signals) -> None:
     dsn = f"chdb://{tmp_path}/store"
     acknowledged: list[str] = []
     enough = threading.Semaphore(0)
@@ -94,17 +92,17 @@ def test_every_acknowledged_span_is_found_again_however_the_collector_ended(
             sender.start()
         for _ in range(20):
             assert enough.acquire(timeout=PATIENCE)
-        code, said = collector.end(number)
+        code, output = collector.end(number)
         for sender in senders:
             sender.join()
-    assert (code, said) == ((-number if number is signal.SIGKILL else 0), "")
+    assert (code, output) == ((-number if number is signal.SIGKILL else 0), "")
     found = stored(dsn)
     assert set(acknowledged) <= set(found)
     if number is not signal.SIGKILL:
         assert sorted(found) == sorted(acknowledged)
 
 
-def test_a_collector_that_starts_again_goes_on_with_the_same_store(tmp_path: Path) -> None:
+def test_a_restarted_collector_appends_to_the_same_store(tmp_path: Path) -> None:
     dsn = f"chdb://{tmp_path}/store"
     acknowledged: list[str] = []
     for sender in range(2):
@@ -118,7 +116,7 @@ def test_a_collector_that_starts_again_goes_on_with_the_same_store(tmp_path: Pat
     assert {name.partition("-")[0] for name in stored(dsn)} == {"0", "1"}
 
 
-def test_a_store_that_another_collector_holds_is_named_with_its_holder(tmp_path: Path) -> None:
+def test_the_error_for_a_locked_store_names_the_process_that_holds_it(tmp_path: Path) -> None:
     dsn = f"chdb://{tmp_path}/store"
     with collecting(dsn) as collector:
         second = run("collect", "--store", dsn, *ON_A_FREE_PORT)
@@ -127,23 +125,23 @@ def test_a_store_that_another_collector_holds_is_named_with_its_holder(tmp_path:
         assert second.stderr.count("\n") == 1
 
 
-def test_a_port_in_use_ends_the_command_before_it_touches_the_store(tmp_path: Path) -> None:
+def test_a_port_in_use_is_an_error_before_the_store_is_created(tmp_path: Path) -> None:
     with collecting(f"chdb://{tmp_path}/first") as collector:
         endpoint = f"127.0.0.1:{collector.port}"
         second = run("collect", "--store", f"chdb://{tmp_path}/second", *ON_A_FREE_PORT, "--grpc-endpoint", endpoint)
     assert (second.returncode, second.stdout) == (2, "")
     assert second.stderr == (
         f"otel-coverage: cannot listen on {endpoint}: Address already in use; "
-        "--grpc-endpoint names another address, or none\n"
+        "set --grpc-endpoint to another address or to none\n"
     )
     assert not (tmp_path / "second").exists()
 
 
-def test_an_address_that_other_machines_reach_has_to_be_meant(tmp_path: Path) -> None:
+def test_an_address_that_other_machines_can_reach_needs_allow_remote(tmp_path: Path) -> None:
     refused = run("collect", "--store", f"chdb://{tmp_path}/store", "--grpc-endpoint", "0.0.0.0:0")
     assert refused.returncode == 2
     assert refused.stderr == (
-        "otel-coverage: 0.0.0.0:0: other machines reach that address, and the collector asks nobody who they are; "
-        "--allow-remote if that is meant\n"
+        "otel-coverage: endpoint 0.0.0.0:0 is reachable from other machines, and OTLP has no authentication here; "
+        "use a loopback address, or add --allow-remote\n"
     )
     assert list(tmp_path.iterdir()) == []

@@ -75,20 +75,20 @@ def test_what_opentelemetrys_exporter_sends_is_in_the_views(store: Store) -> Non
     assert store.query("SELECT service, complete, incomplete_reason FROM coverage_spans").rows == [("web", True, "")]
 
 
-def test_an_export_is_answered_after_its_spans_are_stored(store: Store) -> None:
+def test_an_export_is_acknowledged_after_its_spans_are_stored(store: Store) -> None:
     with collecting(store) as collector, stub_of(collector) as stub:
         for number in range(5):
             stub.Export(request(f"s{number}"), timeout=PATIENCE)
             assert names(store) == [f"s{earlier}" for earlier in range(number + 1)]
 
 
-def test_an_export_without_spans_is_answered(store: Store) -> None:
+def test_an_export_without_spans_is_acknowledged(store: Store) -> None:
     with collecting(store) as collector, stub_of(collector) as stub:
         stub.Export(ExportTraceServiceRequest(), timeout=PATIENCE)
     assert names(store) == []
 
 
-def test_while_the_store_fails_clients_are_told_to_try_again(store: Store) -> None:
+def test_while_the_store_fails_the_status_is_retryable(store: Store) -> None:
     with collecting(store) as collector, stub_of(collector) as stub:
         store.command("RENAME TABLE otel_traces TO gone")
         with pytest.raises(grpc.RpcError) as refused:
@@ -100,7 +100,7 @@ def test_while_the_store_fails_clients_are_told_to_try_again(store: Store) -> No
     assert names(store) == ["s1"]
 
 
-def test_a_view_of_anybodys_that_fails_keeps_no_span_out(store: Store) -> None:
+def test_a_failing_materialized_view_of_the_user_does_not_fail_the_insert(store: Store) -> None:
     store.command("CREATE TABLE theirs (name String) ENGINE = MergeTree ORDER BY name")
     store.command(
         "CREATE MATERIALIZED VIEW theirs_mv TO theirs AS SELECT throwIf(1, 'no') || '' AS name FROM otel_traces"
@@ -111,13 +111,13 @@ def test_a_view_of_anybodys_that_fails_keeps_no_span_out(store: Store) -> None:
     assert store.query("SELECT profile FROM coverage_spans").rows == [("checkout",)]
 
 
-def test_messages_far_over_grpcs_usual_limit_are_taken(store: Store) -> None:
+def test_messages_far_over_grpcs_default_limit_are_accepted(store: Store) -> None:
     with collecting(store) as collector, stub_of(collector) as stub:
         stub.Export(request("large", text="x" * 20_000_000), timeout=PATIENCE)
     assert store.query("SELECT length(SpanAttributes['text']) FROM otel_traces").rows == [(20_000_000,)]
 
 
-def test_a_message_over_64_mib_is_refused_and_the_next_one_taken(store: Store) -> None:
+def test_a_message_over_64_mib_is_refused_and_the_next_one_accepted(store: Store) -> None:
     with collecting(store) as collector, stub_of(collector) as stub:
         with pytest.raises(grpc.RpcError) as refused:
             stub.Export(request("huge", text="x" * (64 * 1024 * 1024)), timeout=PATIENCE)
@@ -126,7 +126,7 @@ def test_a_message_over_64_mib_is_refused_and_the_next_one_taken(store: Store) -
     assert names(store) == ["s1"]
 
 
-def test_exports_at_the_same_time_are_all_stored_and_share_inserts(store: Store) -> None:
+def test_concurrent_exports_are_all_stored(store: Store) -> None:
     with collecting(store) as collector, stub_of(collector) as stub:
         answers = [stub.Export.future(request(f"s{number:02}"), timeout=PATIENCE) for number in range(60)]
         for answer in answers:
@@ -134,18 +134,18 @@ def test_exports_at_the_same_time_are_all_stored_and_share_inserts(store: Store)
     assert names(store) == [f"s{number:02}" for number in range(60)]
 
 
-def test_a_port_that_is_taken_is_an_error_of_one_line(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_port_in_use_is_an_error_of_one_line(capfd: pytest.CaptureFixture[str]) -> None:
     with Collector(Endpoint("127.0.0.1", 0)) as first:
         (taken,) = first.endpoints.values()
         with pytest.raises(ConfigurationError) as refused:
             Collector(taken)
     assert str(refused.value) == (
-        f"cannot listen on {taken}: Address already in use; --grpc-endpoint names another address, or none"
+        f"cannot listen on {taken}: Address already in use; set --grpc-endpoint to another address or to none"
     )
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_host_that_is_not_this_machine_is_an_error() -> None:
+def test_a_host_of_another_machine_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match=r"cannot listen on 192\.0\.2\.1:0: "):
         Collector(Endpoint("192.0.2.1", 0))
 
@@ -160,7 +160,7 @@ def test_a_host_that_is_not_this_machine_is_an_error() -> None:
         ("collector.example:80", Endpoint("collector.example", 80), False),
     ],
 )
-def test_an_endpoint_is_a_host_and_a_port(text: str, endpoint: Endpoint, loopback: bool) -> None:
+def test_an_endpoint_is_parsed_into_host_and_port(text: str, endpoint: Endpoint, loopback: bool) -> None:
     assert Endpoint.parse(text) == endpoint
     assert (str(endpoint), endpoint.is_loopback) == (text, loopback)
 
@@ -168,6 +168,6 @@ def test_an_endpoint_is_a_host_and_a_port(text: str, endpoint: Endpoint, loopbac
 @pytest.mark.parametrize(
     "text", ["", "4317", ":4317", "host:", "host:port", "host:-1", "host:65536", "http://host:1/x"]
 )
-def test_what_is_no_endpoint_is_an_error(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="write host:port"):
+def test_a_malformed_endpoint_is_an_error(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="is not host:port"):
         Endpoint.parse(text)

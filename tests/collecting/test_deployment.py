@@ -1,4 +1,4 @@
-"""The form of what is only deployed elsewhere: collector-config/ and docker-compose.yml."""
+"""The form of collector-config/ and docker-compose.yml, which are not run in tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def loaded(path: Path) -> dict[str, Any]:
 
 
 def merged(*documents: dict[str, Any]) -> dict[str, Any]:
-    """As the collector merges --config files: maps key by key, anything else replaced by the later one."""
+    """Merge as otelcol merges ``--config`` files: maps by key; of anything else the later one."""
     result: dict[str, Any] = {}
     for document in documents:
         for key, value in document.items():
@@ -38,7 +38,7 @@ def compose() -> dict[str, Any]:
     return loaded(ROOT / "docker-compose.yml")
 
 
-def test_there_are_configurations() -> None:
+def test_all_configurations_are_checked() -> None:
     assert [path.name for path in CONFIGURATIONS] == [
         "otelcol-contrib.routing.yaml",
         "otelcol-contrib.sampling.yaml",
@@ -48,7 +48,7 @@ def test_there_are_configurations() -> None:
 
 
 @pytest.mark.parametrize("on_top", [[], ["sampling"], ["tls"], ["routing"], ["sampling", "tls", "routing"]])
-def test_a_pipeline_names_only_what_is_configured_and_all_of_it(on_top: list[str]) -> None:
+def test_pipelines_use_all_configured_components_and_no_others(on_top: list[str]) -> None:
     names = ["otelcol-contrib.yaml", *(f"otelcol-contrib.{name}.yaml" for name in on_top)]
     configuration = merged(*(loaded(ROOT / "collector-config" / name) for name in names))
     service = configuration["service"]
@@ -67,10 +67,10 @@ def test_a_pipeline_names_only_what_is_configured_and_all_of_it(on_top: list[str
         assert protocol.get("auth", {"authenticator": "bearertokenauth"})["authenticator"] == "bearertokenauth"
 
 
-def test_what_is_routed_differs_from_what_is_not_in_its_table_alone() -> None:
+def test_the_exporter_for_routed_spans_differs_only_in_its_table() -> None:
     base, routing = (loaded(ROOT / "collector-config" / f"otelcol-contrib{name}.yaml") for name in ("", ".routing"))
-    own = {"traces_table_name": "otel_coverage_traces"}
-    assert routing["exporters"]["clickhouse/coverage"] == base["exporters"]["clickhouse"] | own
+    table = {"traces_table_name": "otel_coverage_traces"}
+    assert routing["exporters"]["clickhouse/coverage"] == base["exporters"]["clickhouse"] | table
     connector = routing["connectors"]["routing/coverage"]
     rows = connector["table"]
     routes = {*connector["default_pipelines"], *(name for row in rows for name in row["pipelines"])}
@@ -88,7 +88,7 @@ def test_secrets_come_from_the_environment() -> None:
                 assert VARIABLE.match(value.strip()), line
 
 
-def test_what_compose_mounts_builds_and_starts_is_there() -> None:
+def test_files_and_services_that_compose_refers_to_exist() -> None:
     services = compose()["services"]
     for name, service in services.items():
         assert "image" in service or (ROOT / service["build"]["dockerfile"]).is_file(), name
@@ -102,13 +102,13 @@ def test_what_compose_mounts_builds_and_starts_is_there() -> None:
     assert (ROOT / "examples" / "profiles").is_dir()
 
 
-def test_composes_collector_sets_only_variables_that_its_configuration_reads() -> None:
+def test_composes_collector_sets_only_variables_of_its_configuration() -> None:
     read = set(VARIABLE.findall((ROOT / "collector-config" / "otelcol-contrib.yaml").read_text()))
     assert set(compose()["services"]["collector"]["environment"]) <= read
 
 
 def test_composes_collector_listens_where_the_other_containers_send() -> None:
-    """Within a container the loopback interface is nobody else's."""
+    """A container's loopback interface is not reachable from other containers."""
     collector = compose()["services"]["collector"]["environment"]
     for name, service in compose()["services"].items():
         target = service.get("environment", {}).get("OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -117,7 +117,7 @@ def test_composes_collector_listens_where_the_other_containers_send() -> None:
     assert collector["OTLP_GRPC_ENDPOINT"] == "0.0.0.0:4317"
 
 
-def test_composes_services_set_only_variables_that_are_known() -> None:
+def test_composes_services_set_only_known_variables() -> None:
     ours = {f"OTEL_COVERAGE_{name.upper()}" for name in Settings.__dataclass_fields__}
     for name in ("web", "worker", "playback", "tools"):
         for variable in compose()["services"][name]["environment"]:
@@ -126,7 +126,7 @@ def test_composes_services_set_only_variables_that_are_known() -> None:
 
 
 @pytest.mark.until(3, 13)
-def test_rotels_variables_are_options_that_it_has() -> None:
+def test_rotels_variables_are_options_of_its_agent() -> None:
     text = (ROOT / "collector-config" / "rotel.env").read_text()
     variables = re.findall(r"^(?:# |# not )?ROTEL_(\w+)", text, re.MULTILINE)
     assert len(variables) > 5

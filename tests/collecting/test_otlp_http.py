@@ -1,4 +1,4 @@
-"""OTLP over HTTP: by hand, and with Rotel as its sender."""
+"""OTLP over HTTP."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def names(store: Store) -> list[str]:
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
-def test_an_export_is_answered_after_its_spans_are_stored(
+def test_an_export_is_acknowledged_after_its_spans_are_stored(
     store: Store, http: httpx.Client, encoding: str, chunked: bool
 ) -> None:
     body = gzip.compress(message("s1", "s2")) if encoding == "gzip" else message("s1", "s2")
@@ -82,7 +82,7 @@ def test_an_export_is_answered_after_its_spans_are_stored(
     assert names(store) == ["s1", "s2"]
 
 
-def test_spans_may_come_as_json(store: Store, http: httpx.Client) -> None:
+def test_spans_can_be_sent_as_json(store: Store, http: httpx.Client) -> None:
     answer = http.post("/v1/traces", content=json.dumps(DOCUMENT), headers=JSON)
     assert (answer.status_code, answer.json()) == (200, {})
     columns = "TraceId, SpanId, ParentSpanId, SpanKind, ServiceName, Duration, SpanAttributes['n']"
@@ -104,13 +104,13 @@ def test_spans_may_come_as_json(store: Store, http: httpx.Client) -> None:
         ({**PROTOBUF, "Content-Encoding": "snappy"}, b"x"),
     ],
 )
-def test_what_is_no_request_is_refused_for_good(
+def test_a_malformed_request_gets_a_status_that_is_not_retried(
     store: Store, http: httpx.Client, headers: dict[str, str], body: bytes
 ) -> None:
     answer = http.post("/v1/traces", content=body, headers=headers)
     assert answer.status_code == 400
-    said = answer.json() if headers is JSON else {"code": Status.FromString(answer.content).code}
-    assert said["code"] == 3
+    error = answer.json() if headers is JSON else {"code": Status.FromString(answer.content).code}
+    assert error["code"] == 3
     assert names(store) == []
 
 
@@ -120,7 +120,7 @@ def test_other_paths_methods_and_types_are_refused(http: httpx.Client) -> None:
     assert http.post("/v1/traces", content=b"x", headers={"Content-Type": "text/plain"}).status_code == 415
 
 
-def test_while_the_store_fails_clients_are_told_to_try_again(store: Store, http: httpx.Client) -> None:
+def test_while_the_store_fails_the_status_is_retryable(store: Store, http: httpx.Client) -> None:
     store.command("RENAME TABLE otel_traces TO gone")
     answer = http.post("/v1/traces", content=message("s1"), headers=PROTOBUF)
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1")
@@ -130,7 +130,7 @@ def test_while_the_store_fails_clients_are_told_to_try_again(store: Store, http:
     assert names(store) == ["s1"]
 
 
-def test_a_message_over_64_mib_is_refused_and_the_next_one_taken(store: Store, http: httpx.Client) -> None:
+def test_a_message_over_64_mib_is_refused_and_the_next_one_accepted(store: Store, http: httpx.Client) -> None:
     packed = gzip.compress(bytes(65 * 1024 * 1024), 1)
     refused = http.post("/v1/traces", content=packed, headers={**PROTOBUF, "Content-Encoding": "gzip"})
     assert refused.status_code == 413

@@ -24,7 +24,7 @@ from tests.support.rotel import rotel
 from tests.support.spans import TABLES, every_column, insert_catalog
 
 PATIENCE = 60.0
-ANYWHERE = Endpoint("127.0.0.1", 0)
+FREE_PORT = Endpoint("127.0.0.1", 0)
 START = 1_767_225_600 * 10**9
 BATCHES = 20
 FUNCTIONS = [f"shop.m{number}:f{number}.<locals>.g@{number + 1}" for number in range(12)] + ["a&b:ü.<lambda>@3"]
@@ -66,7 +66,7 @@ def covered(draw: random.Random) -> dict[str, str | int | bool | Sequence[str]]:
     return {
         "coverage_functions": functions,
         "coverage_lines": lines,
-        "coverage_function_count": len(functions) + (draw.random() < 0.1),  # one that did not arrive
+        "coverage_function_count": len(functions) + (draw.random() < 0.1),  # one is missing
         "coverage_line_count": 5 * len(lines),
         "coverage_arcs": [f"shop/m{draw.randrange(5)}.py:-20/21/20,-9/21/-20"],
         "coverage_arc_count": 4,
@@ -102,7 +102,7 @@ def requests() -> list[ExportTraceServiceRequest]:
                 **covered(draw),
             ),
         ]
-        if batch % 5:  # else the job never came
+        if batch % 5:  # else the job is missing
             consumer = span(
                 first + 3,
                 trace=trace,
@@ -132,22 +132,22 @@ def send(endpoint: str, batches: Sequence[ExportTraceServiceRequest]) -> None:
 
 
 def through_our_collector(store: Store, batches: Sequence[ExportTraceServiceRequest]) -> None:
-    with Collector(ANYWHERE) as collector:
+    with Collector(FREE_PORT) as collector:
         collector.start(store)
         send(str(collector.endpoints["OTLP/gRPC"]), batches)
 
 
 def through_rotel(store: Store, batches: Sequence[ExportTraceServiceRequest], *options: str) -> None:
-    with Collector(clickhouse=ANYWHERE) as collector:
+    with Collector(clickhouse=FREE_PORT) as collector:
         collector.start(store)
         clickhouse = str(collector.endpoints["ClickHouse HTTP"])
         with rotel(clickhouse, "--clickhouse-exporter-database", store.database, *options) as agent:
             before = count(store)
             send(agent.grpc, batches)
-            wanted = before + sum(len(batch.resource_spans[0].scope_spans[0].spans) for batch in batches)
+            expected = before + sum(len(batch.resource_spans[0].scope_spans[0].spans) for batch in batches)
             deadline = time.monotonic() + PATIENCE
-            while count(store) < wanted:
-                assert time.monotonic() < deadline, f"{count(store)} of {wanted} spans; Rotel says:\n{agent.output}"
+            while count(store) < expected:
+                assert time.monotonic() < deadline, f"{count(store)} of {expected} spans; Rotel says:\n{agent.output}"
                 time.sleep(0.05)
 
 
@@ -200,13 +200,15 @@ def view_names() -> set[str]:
 
 
 def some_twice(batches: Sequence[ExportTraceServiceRequest]) -> list[ExportTraceServiceRequest]:
-    """10 % of the batches, to be delivered once more."""
+    """10 % of the batches, for redelivery."""
     return random.Random(1).sample(list(batches), len(batches) // 10)
 
 
 @pytest.mark.until(3, 13)
 @pytest.mark.parametrize("compression", ["none", "lz4"])
-def test_rotel_and_our_collector_give_identical_views_also_after_redelivery(store: Store, compression: str) -> None:
+def test_views_are_identical_through_rotel_and_our_collector_and_after_redelivery(
+    store: Store, compression: str
+) -> None:
     batches = requests()
     through_our_collector(with_catalog(store), batches)
     with another(store) as other:
@@ -221,7 +223,7 @@ def test_rotel_and_our_collector_give_identical_views_also_after_redelivery(stor
 
 
 @pytest.mark.parametrize("old_names", [False, True])
-def test_otelcols_rows_and_our_collector_give_identical_views_also_after_redelivery(
+def test_views_are_identical_for_otelcols_rows_and_our_collector_and_after_redelivery(
     store: Store, old_names: bool
 ) -> None:
     batches = requests()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
 
-from otel_coverage.collecting.values import as_text, attributes_as_text, number
+from otel_coverage.collecting.rows import as_text, attributes_as_text, number
 
 
 def array(*values: AnyValue) -> AnyValue:
@@ -51,7 +51,7 @@ def mapping(**values: AnyValue) -> AnyValue:
         (mapping(), "{}"),
     ],
 )
-def test_a_value_is_the_text_that_go_makes_of_it(value: AnyValue, text: str | None) -> None:
+def test_a_value_is_rendered_as_otelcol_does(value: AnyValue, text: str | None) -> None:
     if text is None:
         text = r'["R\u0026D","say \"x\"","a\\b","é😀","a\nb\t\u0001","\u2028"]'
     assert as_text(value) == text
@@ -79,22 +79,22 @@ def test_a_value_is_the_text_that_go_makes_of_it(value: AnyValue, text: str | No
         (1.7976931348623157e308, "1.7976931348623157e+308"),
     ],
 )
-def test_a_double_is_written_as_go_does(value: float, text: str) -> None:
+def test_a_double_is_rendered_as_go_does(value: float, text: str) -> None:
     assert number(value) == text
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_a_double_is_written_so_that_it_can_be_read_back(value: float) -> None:
+def test_a_rendered_double_parses_to_the_same_value(value: float) -> None:
     assert float(number(value)) == value
 
 
 @given(st.lists(st.text()))
-def test_an_array_of_strings_is_json_without_angle_brackets(texts: list[str]) -> None:
+def test_angle_brackets_in_arrays_are_escaped(texts: list[str]) -> None:
     written = as_text(strings(*texts))
     assert json.loads(written) == texts
     assert not set("<>&\u2028\u2029") & set(written)
 
 
-def test_the_last_value_of_a_key_counts() -> None:
+def test_the_last_value_of_a_repeated_key_is_kept() -> None:
     pairs = [KeyValue(key="a", value=AnyValue(int_value=number)) for number in (1, 2)]
     assert attributes_as_text(pairs) == {"a": "2"}

@@ -1,4 +1,4 @@
-"""What other commands see while ``otel-coverage collect`` holds an embedded store."""
+"""Other commands while ``otel-coverage collect`` has an embedded store locked."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 PATIENCE = 60.0
 COMMAND = [sys.executable, "-m", "otel_coverage"]
 ENDPOINTS = ("OTLP/gRPC", "OTLP/HTTP", "ClickHouse HTTP")
-ANYWHERE = [f"--{name}-endpoint=127.0.0.1:0" for name in ("grpc", "http", "clickhouse")]
+FREE_PORTS = [f"--{name}-endpoint=127.0.0.1:0" for name in ("grpc", "http", "clickhouse")]
 
 
 @dataclass
 class Collecting:
-    """A collector process, and where it listens by what for."""
+    """A collector process, and its endpoints by protocol."""
 
     process: subprocess.Popen[str]
     endpoints: dict[str, str]
@@ -37,8 +37,8 @@ class Collecting:
         self.process.send_signal(number)
         self.process.communicate(timeout=PATIENCE)
 
-    def take(self, *names: str) -> None:
-        """Have it store spans, by OTLP over HTTP."""
+    def export(self, *names: str) -> None:
+        """Export spans to it, by OTLP over HTTP."""
         scope = ScopeSpans(spans=[Span(name=name, span_id=name.encode()) for name in names])
         message = ExportTraceServiceRequest(resource_spans=[ResourceSpans(scope_spans=[scope])])
         answer = httpx.post(
@@ -53,7 +53,7 @@ class Collecting:
 @contextmanager
 def collecting(dsn: str, *options: str, **environment: str) -> Iterator[Collecting]:
     with subprocess.Popen(
-        [*COMMAND, "collect", "--store", dsn, *ANYWHERE, *options],
+        [*COMMAND, "collect", "--store", dsn, *FREE_PORTS, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -61,8 +61,8 @@ def collecting(dsn: str, *options: str, **environment: str) -> Iterator[Collecti
     ) as process:
         try:
             assert process.stdout is not None
-            wanted = 3 - sum("none" in option for option in options)
-            lines = [process.stdout.readline() for _ in range(wanted)]
+            enabled = 3 - sum("none" in option for option in options)
+            lines = [process.stdout.readline() for _ in range(enabled)]
             found = [re.fullmatch(r"listening on (\S+) \((.+)\)\n", line) for line in lines]
             yield Collecting(process, {line[2]: line[1] for line in found if line is not None})
         finally:
@@ -79,14 +79,14 @@ def names(dsn: str) -> list[str]:
     return [record["name"] for record in json.loads(asked.stdout)]
 
 
-def test_queries_and_reports_are_answered_by_the_collector_that_holds_the_store(tmp_path: Path) -> None:
+def test_query_and_report_read_through_the_collector_that_holds_the_store(tmp_path: Path) -> None:
     dsn = f"chdb://{tmp_path}/store"
     (tmp_path / "shop.py").write_text("def f():\n    return 1\n")
     with collecting(dsn) as collector:
         assert tuple(collector.endpoints) == ENDPOINTS
-        collector.take("a", "b")
+        collector.export("a", "b")
         assert names(dsn) == ["a", "b"]
-        collector.take("c")
+        collector.export("c")
         assert names(dsn) == ["a", "b", "c"]
         listed = run("query", "gaps", "--store", dsn, "--format", "csv")
         assert (listed.returncode, listed.stderr) == (0, "")
@@ -98,11 +98,11 @@ def test_queries_and_reports_are_answered_by_the_collector_that_holds_the_store(
     assert names(dsn) == ["a", "b", "c"]
 
 
-def test_where_it_answers_is_told_to_the_stores_owner_alone_and_no_longer_than_it_does(tmp_path: Path) -> None:
+def test_the_endpoint_file_is_readable_by_its_owner_only_and_removed_at_the_end(tmp_path: Path) -> None:
     dsn, folder = f"chdb://{tmp_path}/store", tmp_path / "store"
     with collecting(dsn, OTEL_COVERAGE_CLICKHOUSE_PASSWORD="secret") as collector:
-        (announcement,) = folder.glob("otel-coverage-collector*")
-        assert announcement.stat().st_mode & 0o777 == 0o600
+        (endpoint_file,) = folder.glob("otel-coverage-collector*")
+        assert endpoint_file.stat().st_mode & 0o777 == 0o600
         assert names(dsn) == []
         host, port = collector.endpoints["ClickHouse HTTP"].split(":")
         refused = httpx.get(f"http://{host}:{port}/", params={"query": "SELECT 1"}, timeout=PATIENCE)
@@ -113,10 +113,10 @@ def test_where_it_answers_is_told_to_the_stores_owner_alone_and_no_longer_than_i
     assert list(folder.glob("otel-coverage-collector*")) == []
 
 
-def test_what_a_killed_collector_left_behind_misleads_nobody(tmp_path: Path) -> None:
+def test_the_endpoint_file_of_a_killed_collector_is_ignored(tmp_path: Path) -> None:
     dsn, folder = f"chdb://{tmp_path}/store", tmp_path / "store"
     with collecting(dsn) as collector:
-        collector.take("a")
+        collector.export("a")
         collector.end(signal.SIGKILL)
     assert len(list(folder.glob("otel-coverage-collector*"))) == 1
     assert names(dsn) == ["a"]
@@ -129,7 +129,7 @@ def test_what_a_killed_collector_left_behind_misleads_nobody(tmp_path: Path) -> 
         assert names(dsn) == ["a"]
 
 
-def test_whoever_wants_to_write_is_told_who_holds_the_store(tmp_path: Path) -> None:
+def test_a_command_that_writes_names_the_process_that_holds_the_store(tmp_path: Path) -> None:
     dsn = f"chdb://{tmp_path}/store"
     with collecting(dsn) as collector:
         refused = run("schema", "apply", "--store", dsn)
@@ -138,25 +138,25 @@ def test_whoever_wants_to_write_is_told_who_holds_the_store(tmp_path: Path) -> N
     assert refused.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize(("option", "purpose"), [("http", "OTLP/HTTP"), ("clickhouse", "ClickHouse HTTP")])
-def test_a_port_in_use_is_named_with_its_option(tmp_path: Path, option: str, purpose: str) -> None:
+@pytest.mark.parametrize(("option", "protocol"), [("http", "OTLP/HTTP"), ("clickhouse", "ClickHouse HTTP")])
+def test_the_error_for_a_port_in_use_names_the_option(tmp_path: Path, option: str, protocol: str) -> None:
     with collecting(f"chdb://{tmp_path}/first") as collector:
-        taken = collector.endpoints[purpose]
-        second = run("collect", "--store", f"chdb://{tmp_path}/second", *ANYWHERE, f"--{option}-endpoint={taken}")
+        taken = collector.endpoints[protocol]
+        second = run("collect", "--store", f"chdb://{tmp_path}/second", *FREE_PORTS, f"--{option}-endpoint={taken}")
     assert (second.returncode, second.stdout) == (2, "")
     assert second.stderr == (
         f"otel-coverage: cannot listen on {taken}: Address already in use; "
-        f"--{option}-endpoint names another address, or none\n"
+        f"set --{option}-endpoint to another address or to none\n"
     )
     assert not (tmp_path / "second").exists()
 
 
-def test_other_machines_have_to_know_a_password(tmp_path: Path) -> None:
+def test_a_clickhouse_endpoint_that_other_machines_can_reach_needs_a_password(tmp_path: Path) -> None:
     options = ["--grpc-endpoint=none", "--http-endpoint=none", "--clickhouse-endpoint=0.0.0.0:0", "--allow-remote"]
     refused = run("collect", "--store", f"chdb://{tmp_path}/store", *options)
     assert refused.returncode == 2
     assert refused.stderr == (
-        "otel-coverage: 0.0.0.0:0: other machines reach that address; "
-        "OTEL_COVERAGE_CLICKHOUSE_PASSWORD says what they have to know\n"
+        "otel-coverage: --clickhouse-endpoint 0.0.0.0:0 is reachable from other machines; "
+        "set a password in OTEL_COVERAGE_CLICKHOUSE_PASSWORD\n"
     )
     assert list(tmp_path.iterdir()) == []

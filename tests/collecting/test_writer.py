@@ -6,14 +6,14 @@ from contextlib import contextmanager
 
 import pytest
 
-from otel_coverage.collecting.writer import Writer, WriterClosedError, WriterFullError
+from otel_coverage.collecting.writer import BatchWriter, WriterClosedError, WriterFullError
 
-LONG = 3600.0  # seconds: no test waits for it
+LONG = 3600.0  # seconds; no test waits that long
 PATIENCE = 30.0
 
 
 class Table:
-    """Takes batches when it is let, and fails when it is told."""
+    """Takes batches while ``open`` is set; raises ``error`` if there is one."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
@@ -31,10 +31,10 @@ class Table:
 
 
 @contextmanager
-def writing(table: Table, **limits: float) -> Iterator[Writer[int]]:
-    writer: Writer[int] = Writer(table.insert, **limits)  # type: ignore[arg-type]
+def writing(table: Table, **limits: float) -> Iterator[BatchWriter[int]]:
+    writer: BatchWriter[int] = BatchWriter(table.insert, **limits)  # type: ignore[arg-type]
     try:
-        if limits.get("interval") == LONG:  # whoever comes first is written at once: here somebody has
+        if limits.get("interval") == LONG:  # the first request is written at once; this is it
             writer.write([0], 1).result(PATIENCE)
             table.entered.acquire()
             table.batches.clear()
@@ -44,7 +44,7 @@ def writing(table: Table, **limits: float) -> Iterator[Writer[int]]:
         writer.close()
 
 
-def test_requests_that_come_together_are_written_together_and_each_hears_of_it() -> None:
+def test_concurrent_requests_share_a_batch_and_each_gets_the_outcome() -> None:
     table = Table()
     with writing(table, interval=LONG, max_rows=3) as writer:
         first = writer.write([1], 10)
@@ -54,13 +54,13 @@ def test_requests_that_come_together_are_written_together_and_each_hears_of_it()
     assert table.batches == [[1, 2, 3]]
 
 
-def test_a_request_that_comes_alone_is_written_at_once_and_the_next_when_the_interval_is_over() -> None:
+def test_a_single_request_is_written_at_once_and_the_next_after_the_interval() -> None:
     table = Table()
     with writing(table, interval=0.01) as writer:
         writer.write([1], 10).result(PATIENCE)
         writer.write([2], 10).result(PATIENCE)
         assert table.batches == [[1], [2]]
-    alone: Writer[int] = Writer(table.insert, interval=LONG)
+    alone: BatchWriter[int] = BatchWriter(table.insert, interval=LONG)
     alone.write([3], 10).result(PATIENCE)
     alone.close()
     assert table.batches == [[1], [2], [3]]
@@ -82,7 +82,7 @@ def test_a_request_larger_than_a_batch_is_a_batch_of_its_own() -> None:
     assert table.batches == [[1, 2, 3, 4]]
 
 
-def test_nobody_is_told_that_rows_are_stored_before_they_are() -> None:
+def test_a_request_is_acknowledged_only_after_its_rows_are_stored() -> None:
     table = Table()
     table.open.clear()
     with writing(table, interval=0) as writer:
@@ -93,7 +93,7 @@ def test_nobody_is_told_that_rows_are_stored_before_they_are() -> None:
         assert future.result(PATIENCE) is None
 
 
-def test_an_insert_that_fails_is_told_to_those_who_were_in_it_and_to_nobody_else() -> None:
+def test_a_failed_insert_fails_the_requests_of_its_batch_and_no_other() -> None:
     table = Table()
     with writing(table, interval=LONG, max_rows=2) as writer:
         table.error = RuntimeError("disk full")
@@ -104,13 +104,13 @@ def test_an_insert_that_fails_is_told_to_those_who_were_in_it_and_to_nobody_else
     assert table.batches == [[3, 4]]
 
 
-def test_what_waits_is_bounded_and_counts_until_it_is_stored() -> None:
+def test_the_queue_is_bounded_and_rows_count_until_they_are_stored() -> None:
     table = Table()
     table.open.clear()
-    with writing(table, interval=0, max_waiting_bytes=100) as writer:
+    with writing(table, interval=0, max_queued_bytes=100) as writer:
         first = writer.write([1], 80)
         assert table.entered.acquire(timeout=PATIENCE)
-        with pytest.raises(WriterFullError, match="80 bytes wait to be written already; send it again later"):
+        with pytest.raises(WriterFullError, match=r"the write queue is full \(80 bytes\); retry later"):
             writer.write([2], 30)
         second = writer.write([2], 20)
         table.open.set()
@@ -120,14 +120,14 @@ def test_what_waits_is_bounded_and_counts_until_it_is_stored() -> None:
     assert table.batches == [[1], [2], [3]]
 
 
-def test_a_request_larger_than_all_that_may_wait_is_taken_when_nothing_does() -> None:
+def test_a_request_larger_than_the_queue_is_accepted_while_the_queue_is_empty() -> None:
     table = Table()
-    with writing(table, interval=0, max_waiting_bytes=100) as writer:
+    with writing(table, interval=0, max_queued_bytes=100) as writer:
         writer.write([1], 1000).result(PATIENCE)
     assert table.batches == [[1]]
 
 
-def test_closing_writes_what_was_taken_and_takes_nothing_more() -> None:
+def test_close_writes_what_is_queued_and_refuses_more() -> None:
     table = Table()
     with writing(table, interval=LONG) as writer:
         future = writer.write([1], 10)

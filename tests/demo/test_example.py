@@ -1,4 +1,4 @@
-"""The example that the demo plays, and what the command line says about it."""
+"""The example application and the demo's command line."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import pytest
 
 from otel_coverage.demo.example import Example
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.playback import read
+from otel_coverage.playback import load
 from tests.end_to_end import expected
 from tests.end_to_end.played import demo
 
 
-def test_every_profile_can_be_read_and_is_called_like_its_folder() -> None:
+def test_every_profile_can_be_loaded_and_is_named_like_its_folder() -> None:
     example = Example.find()
-    assert [read(path).slug for path in example.recordings()] == example.slugs
+    assert [load(path).slug for path in example.recordings()] == example.slugs
 
 
-def test_the_profiles_are_those_of_the_matrix_worked_out_by_hand() -> None:
+def test_the_profiles_are_those_of_the_expected_matrix() -> None:
     assert set(Example.find().slugs) == expected.slugs()
 
 
-def test_the_matrix_worked_out_by_hand_names_every_function_of_the_source() -> None:
+def test_the_expected_matrix_has_every_function_of_the_source() -> None:
     root = Example.find().folder
     names: list[str] = []
 
@@ -41,7 +41,7 @@ def test_the_matrix_worked_out_by_hand_names_every_function_of_the_source() -> N
     assert sorted(names) == sorted(name.partition("@")[0] for name in expected.table())
 
 
-def test_the_application_knows_nothing_of_tracing() -> None:
+def test_the_application_imports_nothing_of_tracing() -> None:
     for path in Example.find().source.rglob("*.py"):
         text = path.read_text()
         assert "opentelemetry" not in text
@@ -55,14 +55,14 @@ def test_profiles_can_be_chosen() -> None:
         example.recordings(["smoek"])
 
 
-def test_what_the_demo_needs_is_named_where_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_missing_dependencies_names_them(monkeypatch: pytest.MonkeyPatch) -> None:
     Example.find().check()
     monkeypatch.setattr("otel_coverage.demo.example.NEEDED", ("flask", "no_such_server"))
     with pytest.raises(ConfigurationError, match=r"the demo needs no_such_server; .*otel-coverage\[demo\]"):
         Example.find().check()
 
 
-def test_a_server_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_missing_worker_class_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     Example.find().check("gevent")
     monkeypatch.setattr("otel_coverage.demo.example.find_spec", lambda name: None if name == "gevent" else object())
     Example.find().check()
@@ -71,26 +71,26 @@ def test_a_server_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(
-    ("options", "complaint"),
+    ("options", "message"),
     [
         (["--profile", "smoek"], "otel-coverage: the example has no profile 'smoek'"),
-        (["--out", "taken"], "taken: not a folder; --out names one for the report"),
+        (["--out", "taken"], "taken is not a folder; choose another with --out"),
         (["--concurrency", "0"], "0 is not in the range"),
         (["--colour"], "No such option"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_before_anything_is_started(
-    tmp_path: Path, options: list[str], complaint: str
+def test_invalid_options_are_refused_before_anything_is_started(
+    tmp_path: Path, options: list[str], message: str
 ) -> None:
     (tmp_path / "taken").write_text("mine")
     done = demo(tmp_path, *options)
     assert done.returncode == 2
-    assert complaint in done.stderr
+    assert message in done.stderr
     assert done.stdout == ""
     assert [path.name for path in tmp_path.iterdir()] == ["taken"]
 
 
-def test_a_command_that_fails_is_told_with_its_own_words_and_the_logs_are_kept(tmp_path: Path) -> None:
+def test_a_failed_command_is_reported_with_its_log_and_the_logs_are_kept(tmp_path: Path) -> None:
     done = demo(tmp_path, OTEL_COVERAGE_GRANULARITY="word")
     assert done.returncode == 1
     assert "granularity in the environment: 'word'" in done.stderr

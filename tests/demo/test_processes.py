@@ -15,7 +15,7 @@ from otel_coverage.demo.processes import Child, ProcessError, Supervisor, ended_
 
 STUBBORN = """
 import signal, time
-signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
+signal.signal(signal.SIGTERM, lambda *_: print("SIGTERM", flush=True))
 print("ready", flush=True)
 while True: time.sleep(0.05)
 """
@@ -39,20 +39,20 @@ def start(supervisor: Supervisor, name: str, program: str) -> Child:
 
 
 def exists(pid: int) -> bool:
-    """Whether there is such a process, dead ones that nobody has asked after apart."""
+    """Whether there is such a process, other than a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except OSError:
         return False
 
 
-def test_output_goes_to_a_log_and_can_be_waited_for(supervisor: Supervisor) -> None:
+def test_output_is_logged_and_can_be_waited_for(supervisor: Supervisor) -> None:
     child = start(supervisor, "teller", "print('port 4711', flush=True); import time; time.sleep(600)")
     assert child.wait_for(r"port (\d+)", 30)[1] == "4711"
     assert (supervisor.folder / "teller.log").read_text() == "port 4711\n"
 
 
-def test_what_was_started_last_is_stopped_first(tmp_path: Path) -> None:
+def test_the_last_started_process_is_stopped_first(tmp_path: Path) -> None:
     farewell = f"""
 import signal, sys, time, pathlib
 def leave(*_):
@@ -68,7 +68,7 @@ while True: time.sleep(0.05)
     assert (tmp_path / "order").read_text() == "third second first "
 
 
-def test_everything_is_stopped_when_the_block_is_left_by_an_error(tmp_path: Path) -> None:
+def test_all_processes_are_stopped_after_an_exception(tmp_path: Path) -> None:
     children = []
 
     def interrupted() -> None:
@@ -81,14 +81,14 @@ def test_everything_is_stopped_when_the_block_is_left_by_an_error(tmp_path: Path
     assert not exists(children[0].process.pid)
 
 
-def test_who_does_not_listen_is_asked_twice_and_then_made_to_end(supervisor: Supervisor) -> None:
+def test_a_process_that_ignores_sigterm_twice_is_killed(supervisor: Supervisor) -> None:
     child = start(supervisor, "stubborn", STUBBORN)
     child.wait_for("ready", 30)
     assert supervisor.stop(child, grace=0.3) == -signal.SIGKILL
-    assert child.log.read_text() == "ready\nasked\nasked\n"
+    assert child.log.read_text() == "ready\nSIGTERM\nSIGTERM\n"
 
 
-def test_the_children_of_a_process_go_with_it(supervisor: Supervisor) -> None:
+def test_the_children_of_a_process_are_killed_with_it(supervisor: Supervisor) -> None:
     child = start(supervisor, "parent", PARENT)
     grandchild = int(child.wait_for(r"child (\d+)", 30)[1])
     assert exists(grandchild)
@@ -99,48 +99,48 @@ def test_the_children_of_a_process_go_with_it(supervisor: Supervisor) -> None:
     assert not exists(grandchild)
 
 
-def test_a_process_that_ends_early_is_told_with_the_end_of_its_log(supervisor: Supervisor) -> None:
+def test_a_process_that_ends_early_is_reported_with_the_end_of_its_log(supervisor: Supervisor) -> None:
     child = start(supervisor, "hasty", "import sys; [print('line', n) for n in range(40)]; sys.exit('no luck')")
     with pytest.raises(ProcessError, match="hasty ended early, exit code 1") as caught:
         child.wait_for("ready", 30)
     assert caught.value.tail.splitlines() == [*(f"line {number}" for number in range(26, 40)), "no luck"]
 
 
-def test_a_process_that_is_never_ready_is_told_of(supervisor: Supervisor) -> None:
+def test_a_process_that_is_not_ready_in_time_is_reported(supervisor: Supervisor) -> None:
     child = start(supervisor, "silent", "import time; time.sleep(600)")
     with pytest.raises(ProcessError, match=r"silent was not ready after 0\.1 s"):
         child.wait_for("ready", 0.1)
 
 
-def test_a_program_that_is_not_there_is_named(supervisor: Supervisor) -> None:
+def test_the_error_for_a_missing_program_names_it(supervisor: Supervisor) -> None:
     with pytest.raises(ProcessError, match=r"ghost cannot be started: .*no-such-program"):
         supervisor.start("ghost", ["no-such-program"], os.environ)
 
 
-def test_a_command_runs_to_its_end(supervisor: Supervisor) -> None:
+def test_a_command_is_run_until_it_exits(supervisor: Supervisor) -> None:
     command = [sys.executable, "-c", "print('done')"]
     assert supervisor.run("worker", command, os.environ, 30).log.read_text() == "done\n"
 
 
-def test_a_command_that_fails_is_told_with_the_end_of_its_log(supervisor: Supervisor) -> None:
+def test_a_failed_command_is_reported_with_the_end_of_its_log(supervisor: Supervisor) -> None:
     with pytest.raises(ProcessError, match="worker failed, exit code 3") as caught:
         supervisor.run("worker", [sys.executable, "-c", "print('hm'); raise SystemExit(3)"], os.environ, 30)
     assert caught.value.tail == "hm"
 
 
-def test_a_command_is_given_up_when_another_process_ends(supervisor: Supervisor) -> None:
+def test_a_command_is_aborted_when_another_process_ends(supervisor: Supervisor) -> None:
     start(supervisor, "base", "import time; time.sleep(0.3)")
     with pytest.raises(ProcessError, match="base ended early, exit code 0"):
         supervisor.run("worker", [sys.executable, "-c", SLEEPER], os.environ, 30)
 
 
-def test_a_command_that_takes_too_long_is_stopped(supervisor: Supervisor) -> None:
+def test_a_command_that_times_out_is_stopped(supervisor: Supervisor) -> None:
     with pytest.raises(ProcessError, match=r"worker was not done after 0\.2 s"):
         supervisor.run("worker", [sys.executable, "-c", SLEEPER], os.environ, 0.2)
     assert supervisor.children == []
 
 
-def test_termination_unwinds_the_stack_and_handlers_come_back() -> None:
+def test_sigterm_raises_system_exit_and_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(SystemExit) as caught, ended_by_signals():
         signal.raise_signal(signal.SIGTERM)
@@ -148,7 +148,7 @@ def test_termination_unwinds_the_stack_and_handlers_come_back() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_a_hangup_that_was_to_be_ignored_still_is() -> None:
+def test_an_ignored_sighup_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with ended_by_signals():
@@ -157,7 +157,7 @@ def test_a_hangup_that_was_to_be_ignored_still_is() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
-def test_ctrl_c_while_all_is_being_stopped_waits_until_all_is(tmp_path: Path) -> None:
+def test_ctrl_c_while_processes_are_stopped_is_delayed(tmp_path: Path) -> None:
     interrupting = f"""
 import os, signal, sys, time
 def leave(*_):

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from otel_coverage.demo.example import Example
-from tests.end_to_end import opinion
+from tests.end_to_end import reference
 from tests.end_to_end.once import once
 from tests.end_to_end.played import Played, play
 
 GEVENT = ("--worker-class", "gevent")
-TIMEOUT = 600.0  # seconds: whoever comes first makes what the others only wait for
+TIMEOUT = 600.0  # seconds: the first test runs the demo, and others wait for it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,7 +29,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
 
 @pytest.fixture(scope="session")
 def played_at_once(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    """All profiles at the same time, against eight threads."""
+    """All profiles concurrently, against eight threads."""
     count = str(len(Example.find().slugs))
     folder, made = once(tmp_path_factory, "played-at-once", lambda folder: play(folder, "--concurrency", count))
     return Played(folder / "artifacts", made["printed"], made["rows"])
@@ -37,22 +37,22 @@ def played_at_once(tmp_path_factory: pytest.TempPathFactory) -> Played:
 
 @pytest.fixture(scope="session")
 def played_by_greenlets(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    """All profiles, one after the other, against one thread that serves them in greenlets."""
+    """All profiles, one after the other, against one thread with greenlets."""
     folder, made = once(tmp_path_factory, "played-gevent", lambda folder: play(folder, *GEVENT))
     return Played(folder / "artifacts", made["printed"], made["rows"])
 
 
 @pytest.fixture(scope="session")
 def played_at_once_by_greenlets(tmp_path_factory: pytest.TempPathFactory) -> Played:
-    """All profiles at the same time, against one thread that serves them in greenlets."""
+    """All profiles concurrently, against one thread with greenlets."""
     options = (*GEVENT, "--concurrency", str(len(Example.find().slugs)))
     folder, made = once(tmp_path_factory, "played-gevent-at-once", lambda folder: play(folder, *options))
     return Played(folder / "artifacts", made["printed"], made["rows"])
 
 
 @pytest.fixture(scope="session")
-def second_opinion(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What coverage.py finds when it runs alone."""
-    _, made = once(tmp_path_factory, "oracle", lambda folder: opinion.ask(folder, Example.find()))
+def coverage_reference(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The functions and lines that coverage.py finds when it runs alone."""
+    _, made = once(tmp_path_factory, "reference", lambda folder: reference.measure(folder, Example.find()))
     found: dict[str, Any] = made
     return found

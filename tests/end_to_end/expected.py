@@ -1,4 +1,4 @@
-"""The matrix that was worked out by hand."""
+"""The expected matrix, written by hand."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @cache
 def table() -> dict[str, frozenset[str]]:
-    """Function, as the table names it → profiles that execute it."""
+    """Function (as named in the table) → profiles that execute it."""
     rows = [
         line.split()
         for line in (Path(__file__).parent / "expected_matrix.txt").read_text().splitlines()
@@ -29,5 +29,5 @@ def slugs() -> frozenset[str]:
 
 
 def name_of(symbol: str) -> str:
-    """A symbol as the table names it: with its line only where the table tells two functions apart by it."""
+    """The table's name of a symbol: with the line only where two functions differ by it."""
     return symbol if symbol in table() else symbol.rpartition("@")[0]

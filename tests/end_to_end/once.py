@@ -1,4 +1,4 @@
-"""Something expensive, made once for all of pytest's processes and kept as JSON."""
+"""Expensive results, computed once for all pytest processes and stored as JSON."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ import pytest
 
 
 def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], Any]) -> tuple[Path, Any]:
-    """The folder and the answer of ``make``, called by whichever process comes first; the others wait for it.
+    """The folder and the result of ``make``, which the first process calls while the others wait.
 
-    Where it fails, each that asks fails for the same reason without trying again.
+    If it fails, every process fails with the same message, without another call.
     """
     base = factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # each xdist worker has a folder below it
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # each xdist worker has its own subfolder
     folder = shared / name
-    answer = shared / f"{name}.json"
+    result = shared / f"{name}.json"
     with (shared / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not answer.exists():
+        if not result.exists():
             folder.mkdir()
             try:
                 made = {"made": make(folder)}
             except Exception as error:
                 made = {"failed": f"{type(error).__name__}: {error}"}
-            answer.write_text(json.dumps(made))
-    found = json.loads(answer.read_text())
+            result.write_text(json.dumps(made))
+    found = json.loads(result.read_text())
     if "failed" in found:
-        raise AssertionError(f"{name} could not be made: {found['failed']}")
+        raise AssertionError(f"{name} failed: {found['failed']}")
     return folder, found["made"]

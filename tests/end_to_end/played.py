@@ -1,4 +1,4 @@
-"""The example, played through everything that stands between a request and an artifact."""
+"""The demo, run as a user does, and the content of its store."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 Symbols = frozenset[str]
 
-_QUESTIONS = {
+_QUERIES = {
     "matrix": "SELECT profile, symbol, module, qualname, line FROM coverage_matrix",
     "functions": "SELECT DISTINCT service, profile, concat(module, ':', qualname, '@', toString(line)) AS symbol "
     "FROM coverage_functions",
@@ -26,12 +26,12 @@ _QUESTIONS = {
 
 @dataclass(frozen=True)
 class Played:
-    """What came of it.
+    """The results of a demo.
 
     Attributes:
-        out: the artifacts.
-        printed: what the demo printed.
-        rows: what the store answers to each of a few questions.
+        out: the folder of the artifacts.
+        printed: stdout of the demo.
+        rows: records of each of the queries.
     """
 
     out: Path
@@ -53,7 +53,7 @@ class Played:
         return {(row["service"], row["profile"], row["file"]): row["lines"] for row in self.rows["lines"]}
 
     def lines_of(self, profile: str) -> dict[str, list[int]]:
-        """File → lines, whatever service executed them."""
+        """File → lines, of all services."""
         found: dict[str, set[int]] = {}
         for (_, slug, file), lines in self.lines.items():
             if slug == profile:
@@ -62,26 +62,26 @@ class Played:
 
 
 def play(folder: Path, *options: str) -> dict[str, Any]:
-    """Run the demo as a user does, and ask what it left in its store."""
+    """Run the demo, and query its store."""
     done = demo(folder, "--out", "artifacts", "--keep-store", *options)
     assert done.returncode == 0, done.stdout + done.stderr
     (store,) = folder.glob("artifacts-store-*")
-    return {"printed": done.stdout, "rows": ask(store, _QUESTIONS)}
+    return {"printed": done.stdout, "rows": query(store, _QUERIES)}
 
 
 def demo(folder: Path, *options: str, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run ``otel-coverage demo`` in a folder, to its end."""
+    """Run ``otel-coverage demo`` in a folder until it exits."""
     command = [sys.executable, "-m", "otel_coverage", "demo", *options]
     return subprocess.run(
         command, cwd=folder, env=environment(**environ), capture_output=True, text=True, timeout=300, check=False
     )
 
 
-def ask(store: Path, questions: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
-    """Ask an embedded store, in a process of its own: a store belongs to one process at a time."""
+def query(store: Path, queries: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
+    """Query an embedded store in a subprocess: only one process at a time can open a store."""
     done = subprocess.run(
-        [sys.executable, str(Path(__file__).with_name("asking.py")), f"chdb://{store}"],
-        input=json.dumps(questions),
+        [sys.executable, str(Path(__file__).with_name("run_queries.py")), f"chdb://{store}"],
+        input=json.dumps(queries),
         env=environment(),
         capture_output=True,
         text=True,
@@ -89,10 +89,10 @@ def ask(store: Path, questions: Mapping[str, str]) -> dict[str, list[dict[str, A
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    answers: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)
-    return answers
+    results: dict[str, list[dict[str, Any]]] = json.loads(done.stdout)
+    return results
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment without anything that chooses how to trace."""
+    """This process's environment without ``OTEL_`` variables."""
     return {**{name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}, **more}

@@ -1,4 +1,4 @@
-"""The artifacts that the demo leaves behind."""
+"""The artifacts of the demo."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SLUGS = Example.find().slugs
 
 
 @pytest.mark.parametrize("slug", SLUGS)
-def test_a_profiles_coverage_file_holds_the_lines_of_the_store(played: Played, slug: str) -> None:
+def test_a_profiles_coverage_file_has_the_lines_of_the_store(played: Played, slug: str) -> None:
     data = coverage.CoverageData(str(played.out / f"{slug}.coverage"))
     data.read()
     root = Example.find().folder
@@ -28,7 +28,7 @@ def test_a_profiles_coverage_file_holds_the_lines_of_the_store(played: Played, s
     assert {file: lines for file, lines in found.items() if lines} == played.lines_of(slug)
 
 
-def test_coverage_itself_reports_on_a_profile(played: Played) -> None:
+def test_coverage_report_works_on_a_profiles_file(played: Played) -> None:
     command = [sys.executable, "-m", "coverage", "report", "--data-file", str(played.out / "checkout.coverage")]
     done = subprocess.run(
         command, cwd=played.out, env=environment(), capture_output=True, text=True, timeout=60, check=False
@@ -37,7 +37,7 @@ def test_coverage_itself_reports_on_a_profile(played: Played) -> None:
     assert re.search(r"shop/orders\.py\s+\d+\s+\d+\s+\d+%", done.stdout)
 
 
-def test_the_matrix_is_left_as_json_and_csv(played: Played) -> None:
+def test_the_matrix_is_written_as_json_and_csv(played: Played) -> None:
     assert json.loads((played.out / "matrix.json").read_text())["schema_version"]
     assert (played.out / "matrix.csv").read_text().count("\n") > len(expected.table())
 
@@ -55,11 +55,11 @@ def test_the_matrix_is_left_as_json_and_csv(played: Played) -> None:
         "summary.md",
     ],
 )
-def test_every_artifact_is_there_and_holds_something(played: Played, name: str) -> None:
+def test_every_artifact_exists_and_is_not_empty(played: Played, name: str) -> None:
     assert (played.out / name).stat().st_size > 0
 
 
-def test_the_demo_says_what_each_profile_covers_and_where_the_files_are(played: Played) -> None:
+def test_the_demo_prints_the_coverage_of_each_profile_and_the_folder(played: Played) -> None:
     for slug in SLUGS:
         functions = sum(slug in profiles for profiles in expected.table().values())
         assert re.search(rf"{re.escape(slug)}\s.*\b{functions}\b", played.printed), slug

@@ -1,4 +1,4 @@
-"""The example's profiles, from their requests to the store, against the matrix worked out by hand."""
+"""The demo's coverage, compared with the matrix written by hand."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ def executed(played: Played) -> dict[str, set[str]]:
     return found
 
 
-def test_each_profile_executes_what_was_worked_out_by_hand(played: Played) -> None:
+def test_each_profile_executes_the_expected_functions(played: Played) -> None:
     assert executed(played) == expected.table()
 
 
-def test_gaps_are_the_functions_that_no_profile_executes(played: Played) -> None:
+def test_functions_that_no_profile_executes_are_gaps(played: Played) -> None:
     gaps = [f"{row['module']}:{row['qualname']}" for row in played.rows["gaps"] if row["kind"] == "function"]
     never = [name.partition("@")[0] for name, profiles in expected.table().items() if not profiles]
     assert sorted(gaps) == sorted(never)
 
 
-def test_gaps_are_the_classes_of_which_no_function_was_executed(played: Played) -> None:
+def test_classes_without_an_executed_function_are_gaps(played: Played) -> None:
     gaps = [f"{row['module']}:{row['qualname']}" for row in played.rows["gaps"] if row["kind"] == "class"]
     assert sorted(gaps) == [
         "shop.legacy.xmlfeed:Feed",
@@ -50,18 +50,18 @@ def test_every_run_passed_and_is_complete(played: Played) -> None:
         ("checkout", 6, 2),
         ("refund", 7, 4),
         ("reprice", 6, 0),
-        ("month-end", 8, 6),  # fulfil, its letter, close_month, and the three jobs that this enqueues
+        ("month-end", 8, 6),  # fulfil, its letter, close_month, and the three jobs that it enqueues
         ("stock-list", 4, 1),
     ],
 )
-def test_requests_and_jobs_are_counted_jobs_of_jobs_included(
+def test_requests_and_jobs_are_counted_including_jobs_of_jobs(
     played: Played, slug: str, requests: int, jobs: int
 ) -> None:
     (row,) = (row for row in played.rows["runs"] if row["profile"] == slug)
     assert (row["requests"], row["jobs"]) == (requests, jobs)
 
 
-def test_profiles_played_at_the_same_time_execute_the_same(played: Played, played_at_once: Played) -> None:
+def test_profiles_played_concurrently_execute_the_same(played: Played, played_at_once: Played) -> None:
     assert executed(played_at_once) == expected.table()
     assert played_at_once.functions == played.functions
     assert played_at_once.lines == played.lines

@@ -1,4 +1,4 @@
-"""Who is let in, and what is left in the headers for others to read."""
+"""Which playback a request's headers name, and what is left in them."""
 
 from __future__ import annotations
 
@@ -17,15 +17,14 @@ from opentelemetry.context import Context
 from otel_coverage.instrumentation.extraction import extract_playback
 from otel_coverage.settings import Settings
 from otel_coverage.tracing.log import log
-from otel_coverage.tracing.playback import Playback
-from otel_coverage.tracing.trust import sign
+from otel_coverage.tracing.playback import Playback, sign
 
 OPEN = Settings(enabled=True)
 GUARDED = Settings(enabled=True, token="secret")
 
 
 @pytest.fixture(autouse=True)
-def fresh_notices() -> Iterator[None]:
+def fresh_log() -> Iterator[None]:
     log.clear()
     yield
     log.clear()
@@ -58,7 +57,7 @@ def test_the_baggage_names_profile_and_run_and_keeps_what_else_it_holds() -> Non
     }
 
 
-def test_the_header_wins_over_the_baggage_and_takes_its_run() -> None:
+def test_the_header_takes_precedence_over_the_baggage_and_takes_its_run_id() -> None:
     request = environ(x_profile_trace="checkout", baggage="playback.profile=refund,playback.run_id=run-1")
     assert extract_playback(request, OPEN) == Playback("checkout", "run-1")
 
@@ -84,7 +83,9 @@ def test_a_flood_of_malformed_slugs_is_logged_once(caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.WARNING, "otel_coverage"):
         for number in range(500):
             extract_playback(environ(x_profile_trace=f"NO SLUG {number}"), OPEN)
-    assert caplog.messages == ["coverage: request not traced: X-Profile-Trace holds no slug (1 so far)"]
+    assert caplog.messages == [
+        "coverage: request not traced: X-Profile-Trace is not a slug: [a-z0-9][a-z0-9._-]{0,127} (1 so far)"
+    ]
     assert log.counts["refused_requests"] == 500
 
 
@@ -95,7 +96,7 @@ def test_with_a_token_the_header_needs_it() -> None:
     assert extract_playback(request, GUARDED) == Playback("checkout", "run-1")
 
 
-def test_the_token_goes_no_further_and_its_signature_does() -> None:
+def test_the_token_is_removed_and_a_signature_added() -> None:
     request = environ(x_profile_trace="checkout", x_profile_trace_token="secret")
     extract_playback(request, GUARDED)
     assert "secret" not in str(request)
@@ -111,7 +112,7 @@ def test_with_a_token_the_baggage_needs_its_signature() -> None:
         assert left_for_others(request) == {"user": "7"}
 
 
-def test_a_wrong_token_does_not_spoil_signed_baggage() -> None:
+def test_signed_baggage_is_accepted_beside_a_wrong_token() -> None:
     signed = f"playback.profile=checkout,playback.sig={sign('secret', 'checkout', '')}"
     request = environ(x_profile_trace="refund", x_profile_trace_token="guess", baggage=signed)
     assert extract_playback(request, GUARDED) == Playback("checkout")
@@ -120,20 +121,20 @@ def test_a_wrong_token_does_not_spoil_signed_baggage() -> None:
 @pytest.mark.parametrize(
     "name", ["playback.profile", "playback%2Eprofile", "%70layback.profile", " playback.profile ", "playback.profile\t"]
 )
-def test_an_untrusted_profile_is_stripped_however_its_name_is_written(name: str) -> None:
+def test_an_unsigned_profile_is_removed_however_its_name_is_encoded(name: str) -> None:
     request = environ(baggage=f"user=7,{name}=checkout")
     assert extract_playback(request, GUARDED) is None
     assert left_for_others(request) == {"user": "7"}
 
 
 @given(st.lists(st.text("playbck.profile%2E70 =,;\t+xé", max_size=30), max_size=8))
-def test_whatever_the_baggage_holds_nothing_unvouched_is_left(entries: list[str]) -> None:
+def test_nothing_unsigned_is_left_of_any_baggage(entries: list[str]) -> None:
     request = environ(baggage=",".join(entries))
     assert extract_playback(request, GUARDED) is None
     assert not [name for name in left_for_others(request) if name.startswith("playback.")]
 
 
-def test_baggage_that_is_too_long_is_nobodys() -> None:
+def test_baggage_that_is_too_long_is_removed() -> None:
     request = environ(baggage="playback.profile=checkout," + "x" * 9000)
     assert extract_playback(request, OPEN) is None
     assert left_for_others(request) == {}

@@ -1,4 +1,4 @@
-"""Flask applications in this process: what belongs to a request, and what does not."""
+"""Flask applications in this process: what is recorded for a request, and what is not."""
 
 from __future__ import annotations
 
@@ -46,12 +46,13 @@ def instrument(app: flask.Flask, spans: Spans, **settings: Any) -> None:
 
 
 def get(app: flask.Flask, path: str, **headers: str) -> Any:
-    """A request as a server makes it: the whole body is read, then closed."""
+    """Make a request as a server does: read the whole body, then close it."""
     response = app.test_client().get(path, headers={**TRACED, **headers}, buffered=True)
     response.close()
     return response
 
 
+@pytest.mark.row("Flask", "middleware, request hooks and teardown")
 def test_a_request_is_recorded_from_its_middleware_to_its_teardown(app: flask.Flask, spans: Spans) -> None:
     assert get(app, "/goods").text == "apple, pear"
     assert functions(spans.only("server")) == {
@@ -71,7 +72,8 @@ def test_parts_are_children_of_the_entry_span(app: flask.Flask, spans: Spans) ->
     assert (part.parent.trace_id, part.parent.span_id) == (entry.context.trace_id, entry.context.span_id)
 
 
-@pytest.mark.parametrize("path", ["/stream", "/lazy"])
+@pytest.mark.row("Flask")
+@pytest.mark.parametrize("path", ["/stream", "/lazy"], ids=["streamed body", "body of a generator"])
 def test_a_streamed_body_belongs_to_its_request(path: str, app: flask.Flask, spans: Spans) -> None:
     assert get(app, path).text == "apple pear "
     streamed = {"store_front.goods:one_by_one", "store_front.goods:names", "store_front.goods:tag"}
@@ -86,6 +88,7 @@ def test_a_head_request_never_iterates_its_body_and_is_closed(app: flask.Flask, 
     assert "store_front.goods:one_by_one" not in spans.functions()
 
 
+@pytest.mark.row("Flask", "exception")
 def test_a_request_that_raises_is_recorded_and_raises_on(app: flask.Flask, spans: Spans) -> None:
     app.testing = True
     with pytest.raises(LookupError, match="nothing here"):
@@ -99,7 +102,10 @@ def test_an_unknown_page_is_recorded_too(app: flask.Flask, spans: Spans) -> None
     assert functions(spans.only("server")) == {GET + "Middleware.__call__", GET + "before"}
 
 
-def test_a_request_that_is_answered_before_its_span_began_gets_a_span_of_ours(app: flask.Flask, spans: Spans) -> None:
+@pytest.mark.row("Flask", "answer before the SERVER span")
+def test_a_request_that_a_middleware_answers_before_its_span_starts_gets_a_span_of_ours(
+    app: flask.Flask, spans: Spans
+) -> None:
     parent = f"00-{'1' * 32}-{'2' * 16}-01"
     assert get(app, "/goods?closed", traceparent=parent).status_code == 503
     span = spans.only("server")
@@ -129,7 +135,7 @@ def test_threads_of_a_request_belong_to_it(app: flask.Flask, spans: Spans) -> No
     assert "store_front.goods:in_a_thread" in functions(spans.only("server"))
 
 
-def test_requests_side_by_side_get_what_is_theirs(app: flask.Flask, spans: Spans) -> None:
+def test_concurrent_requests_are_recorded_apart(app: flask.Flask, spans: Spans) -> None:
     both_inside = threading.Barrier(2)
 
     @app.before_request
@@ -159,7 +165,7 @@ def test_an_untraced_request_carries_nothing(app: flask.Flask, spans: Spans) -> 
 
 
 @pytest.mark.parametrize("slug", ["'; DROP TABLE otel_traces; --", "<script>alert(1)</script>", "x" * 5000])
-def test_a_slug_that_is_none_goes_on_untraced(slug: str, app: flask.Flask, spans: Spans) -> None:
+def test_a_request_with_a_malformed_slug_is_answered_untraced(slug: str, app: flask.Flask, spans: Spans) -> None:
     assert get(app, "/goods", **{"X-Profile-Trace": slug}).text == "apple, pear"
     (span,) = spans.ended
     assert not [name for name in span.attributes or {} if name.startswith(("coverage.", "playback."))]
@@ -170,7 +176,8 @@ def test_nothing_of_ours_is_in_the_response(app: flask.Flask) -> None:
     assert {name.lower() for name, _ in get(app, "/goods").headers} == {"content-type", "content-length"}
 
 
-def test_a_response_names_its_trace_where_that_is_asked_for(
+@pytest.mark.row("Flask", "Server-Timing")
+def test_a_response_names_its_trace_where_server_timing_is_set(
     create_app: Callable[[], flask.Flask], spans: Spans
 ) -> None:
     app = create_app()
@@ -184,7 +191,8 @@ def test_a_response_names_its_trace_where_that_is_asked_for(
     assert get(app, "/goods?closed=1").headers["Server-Timing"].endswith('playback;desc="checkout"')
 
 
-def test_a_flood_of_slugs_and_of_enormous_headers_leaves_nothing_behind(
+@pytest.mark.row("Flask", "flood of slugs and headers")
+def test_a_flood_of_slugs_and_large_headers_leaves_nothing_in_memory(
     create_app: Callable[[], flask.Flask], spans: Spans
 ) -> None:
     app = create_app()
@@ -201,7 +209,7 @@ def test_a_flood_of_slugs_and_of_enormous_headers_leaves_nothing_behind(
 
     tracemalloc.start()
     try:
-        flood(0, 300)  # more than anything keeps
+        flood(0, 300)  # fills every cache
         before = flood(300, 350)
         after = flood(350, 550)
     finally:
@@ -247,7 +255,10 @@ def trace_baggage() -> Any:
     return baggage.get_all()
 
 
-def test_with_a_token_only_who_knows_it_is_recorded(create_app: Callable[[], flask.Flask], spans: Spans) -> None:
+@pytest.mark.row("Flask", "token")
+def test_with_a_token_set_only_requests_that_have_it_are_recorded(
+    create_app: Callable[[], flask.Flask], spans: Spans
+) -> None:
     app = create_app()
     instrument(app, spans, token="secret")
     seen = []
@@ -267,6 +278,7 @@ def test_with_a_token_only_who_knows_it_is_recorded(create_app: Callable[[], fla
     assert spans.only("server")
 
 
+@pytest.mark.row("Flask", "async view")
 def test_an_async_view_is_recorded_with_its_tasks_and_threads(app: flask.Flask, spans: Spans) -> None:
     assert get(app, "/later").text == "apple , pear "
     entry = spans.only("server")
@@ -278,13 +290,15 @@ def test_an_async_view_is_recorded_with_its_tasks_and_threads(app: flask.Flask, 
         assert "asyncio" in str((entry.attributes or {})["coverage.incomplete_detail"])
 
 
+@pytest.mark.row("Flask", "error handler")
 def test_an_error_handler_belongs_to_the_request_that_failed(app: flask.Flask, spans: Spans) -> None:
     response = get(app, "/refused")
     assert (response.status_code, response.text) == (400, "sorry ")
     assert functions(spans.only("server")) >= {GET + "refused", GET + "apologize", "store_front.goods:tag"}
 
 
-def test_async_views_side_by_side_get_what_is_theirs(app: flask.Flask, spans: Spans) -> None:
+@pytest.mark.row("Flask", "concurrent async views")
+def test_concurrent_async_views_are_recorded_apart(app: flask.Flask, spans: Spans) -> None:
     def play(path: str, profile: str) -> None:
         for _ in range(10):
             get(app, path, **{"X-Profile-Trace": profile})
@@ -304,6 +318,7 @@ def test_async_views_side_by_side_get_what_is_theirs(app: flask.Flask, spans: Sp
     assert len(spans.with_role("server")) == 30
 
 
+@pytest.mark.row("Flask", "several applications of a factory")
 def test_several_apps_of_a_factory_are_recorded_apart(create_app: Callable[[], flask.Flask], spans: Spans) -> None:
     first, second, left_out = create_app(), create_app(), create_app()
     for app in (first, second, first):
@@ -313,6 +328,7 @@ def test_several_apps_of_a_factory_are_recorded_apart(create_app: Callable[[], f
     assert len(spans.with_role("server")) == 2
 
 
+@pytest.mark.row("Flask", "application inside an application")
 def test_an_application_inside_an_application_is_recorded_once(
     create_app: Callable[[], flask.Flask], spans: Spans
 ) -> None:
@@ -328,14 +344,15 @@ def test_an_application_inside_an_application_is_recorded_once(
     assert "store_front.goods:names" in functions(spans.only("server"))
 
 
-def test_instrumenting_can_be_undone(app: flask.Flask, spans: Spans) -> None:
+def test_one_application_can_be_uninstrumented(app: flask.Flask, spans: Spans) -> None:
     otel_coverage.uninstrument(app)
     get(app, "/goods")
     assert spans.ended == []
     assert "__wrapped__" not in vars(flask.Flask.__call__)
 
 
-def test_undoing_everything_gives_every_tool_back(app: flask.Flask, spans: Spans) -> None:
+@pytest.mark.row("Flask", "uninstrument()")
+def test_uninstrumenting_everything_frees_every_tool_id(app: flask.Flask, spans: Spans) -> None:
     get(app, "/goods")
     otel_coverage.uninstrument()
     assert recorder.installed() is None
@@ -381,6 +398,7 @@ def test_nothing_stays_attached_after_requests_of_all_kinds(app: flask.Flask) ->
         assert otel_context.get_current() is before, path
 
 
+@pytest.mark.row("Flask", "any WSGI application")
 def test_the_middleware_serves_any_wsgi_application(spans: Spans, store_front: None) -> None:
     goods = importlib.import_module("store_front.goods")
 

@@ -1,4 +1,4 @@
-"""A request that makes one service call another: the other records it for the same profile, if it may believe that."""
+"""A service that calls another: the other records the request for the same profile, if its baggage is trusted."""
 
 from __future__ import annotations
 
@@ -13,11 +13,17 @@ WEB, GOODS = "store_front.web:", "store_front.goods:"
 LIBRARIES = ("urllib", "urllib3", "requests", "httpx")
 
 
+@pytest.mark.row("another service over urllib, urllib3, requests, httpx")
 @pytest.mark.parametrize(
     ("ours", "theirs", "is_recorded"),
-    [("", "", True), ("secret", "secret", True), ("secret", "other", False), ("", "secret", False)],
+    [
+        pytest.param("", "", True, id="no token"),
+        pytest.param("secret", "secret", True, id="the same token"),
+        pytest.param("secret", "other", False, id="another token"),
+        pytest.param("", "secret", False, id="a token there only"),
+    ],
 )
-def test_the_baggage_goes_on_to_another_service_which_believes_who_shares_its_token(
+def test_another_service_records_a_request_whose_baggage_is_signed_with_its_token(
     ours: str, theirs: str, is_recorded: bool, collector: Collector
 ) -> None:
     def recording(name: str, token: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""``inject()`` and ``attached()``: over roads that no hook of ours sees."""
+"""``inject()`` and ``attached()``: messages that no instrumentation sees."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def instrumented(spans: Spans, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 
 
 def message_from(spans: Spans, settings: Settings | None = None, playback: Playback | None = CHECKOUT) -> Any:
-    """What a sender, inside of a span, puts into a message; as the receiver reads it."""
+    """The carrier that a sender injects within a span, as the receiver reads it."""
     settings = settings or Settings()
     context = Context() if playback is None else with_playback(Context(), playback, settings)
     token = otel_context.attach(context)
@@ -54,7 +54,8 @@ def span_named(name: str, spans: Spans) -> Any:
     return span
 
 
-def test_what_a_message_asks_for_is_recorded_for_its_sender(spans: Spans, goods: ModuleType) -> None:
+@pytest.mark.row("inject() and attached()", "message")
+def test_work_on_a_message_is_recorded_for_its_sender(spans: Spans, goods: ModuleType) -> None:
     message = message_from(spans)
     done: list[object] = []
 
@@ -75,7 +76,7 @@ def test_what_a_message_asks_for_is_recorded_for_its_sender(spans: Spans, goods:
     assert expected.items() <= dict(span.attributes).items()
 
 
-def test_a_message_on_the_way_within_another_profiles_work_stays_its_own(spans: Spans, goods: ModuleType) -> None:
+def test_work_on_a_message_within_another_profiles_work_is_recorded_apart(spans: Spans, goods: ModuleType) -> None:
     message = message_from(spans)
     with otel_coverage.attached(message_from(spans, playback=Playback("browsing")), "outer"):
         goods.names()
@@ -87,7 +88,7 @@ def test_a_message_on_the_way_within_another_profiles_work_stays_its_own(spans: 
     assert span_named("outer", spans).attributes["playback.profile"] == "browsing"
 
 
-def test_an_error_is_told_on_the_span_and_goes_on(spans: Spans, goods: ModuleType) -> None:
+def test_an_exception_is_recorded_on_the_span_and_raised_on(spans: Spans, goods: ModuleType) -> None:
     with pytest.raises(LookupError), otel_coverage.attached(message_from(spans)):
         goods.price("stone")
     span = span_named("attached", spans)
@@ -97,7 +98,7 @@ def test_an_error_is_told_on_the_span_and_goes_on(spans: Spans, goods: ModuleTyp
 
 
 @pytest.mark.parametrize("message", [{}, {"baggage": "playback.profile=NO SLUG"}, {"traceparent": "x"}, None, "text"])
-def test_a_message_that_carries_nothing_is_worked_on_untraced(message: Any, spans: Spans, goods: ModuleType) -> None:
+def test_work_on_a_message_without_a_playback_is_not_recorded(message: Any, spans: Spans, goods: ModuleType) -> None:
     with otel_coverage.attached(message):
         goods.names()
     span = span_named("attached", spans)
@@ -105,29 +106,32 @@ def test_a_message_that_carries_nothing_is_worked_on_untraced(message: Any, span
     assert not [name for name in span.attributes if name.startswith(("coverage.", "playback."))]
 
 
-def test_outside_of_any_trace_there_is_nothing_to_carry() -> None:
+def test_outside_of_any_trace_there_is_nothing_to_inject() -> None:
     token = otel_context.attach(Context())
     assert otel_coverage.inject() == {}
     otel_context.detach(token)
 
 
-def test_a_carrier_is_signed_where_a_token_is_set_and_believed_only_then(spans: Spans, goods: ModuleType) -> None:
+@pytest.mark.row("inject() and attached()", "token")
+def test_where_a_token_is_set_a_carrier_is_signed_and_accepted_only_with_its_signature(
+    spans: Spans, goods: ModuleType
+) -> None:
     otel_coverage.uninstrument()
     guarded = Settings(enabled=True, source=(STORE_FRONT,), token="secret")
     otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT], token="secret")
     message = message_from(spans, guarded)
     assert "playback.sig" in message["baggage"]
     assert "secret" not in str(message)
-    with otel_coverage.attached(message, "vouched"):
+    with otel_coverage.attached(message, "signed"):
         goods.names()
     with otel_coverage.attached({"baggage": "playback.profile=checkout,other=1"}, "forged"):
         assert otel_coverage.inject()["baggage"] == "other=1"
         goods.names()
-    assert functions(span_named("vouched", spans)) == {"store_front.goods:names"}
+    assert functions(span_named("signed", spans)) == {"store_front.goods:names"}
     assert "playback.profile" not in span_named("forged", spans).attributes
 
 
-def test_where_nothing_is_recorded_the_trace_is_continued_all_the_same(spans: Spans) -> None:
+def test_where_nothing_is_recorded_the_trace_is_continued(spans: Spans) -> None:
     message = message_from(spans)
     otel_coverage.uninstrument()
     with otel_coverage.attached(message):

@@ -1,4 +1,4 @@
-"""Jobs in this process, on a real Redis: what travels with them, and what belongs to them."""
+"""Jobs performed in this process, on a real Redis: the context that they carry, and what is recorded for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
-from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
@@ -25,8 +24,7 @@ import otel_coverage
 from otel_coverage.instrumentation.rq import META_KEY
 from otel_coverage.settings import Settings
 from otel_coverage.tracing.context import with_playback
-from otel_coverage.tracing.playback import Playback
-from otel_coverage.tracing.trust import sign
+from otel_coverage.tracing.playback import Playback, sign
 from tests.support.traced import STORE_FRONT, Spans, functions
 
 CHECKOUT = Playback("checkout", "run-1")
@@ -41,7 +39,7 @@ def jobs(store_front: None) -> ModuleType:
 
 @pytest.fixture
 def traced(spans: Spans) -> Callable[[], Any]:
-    """A piece of traced work, in which jobs are enqueued."""
+    """A block that is traced, to enqueue jobs in."""
     return lambda: traced_work(spans)
 
 
@@ -68,7 +66,7 @@ def work_off(redis: Redis, **arguments: Any) -> None:
 
 
 def consumers(spans: Spans) -> dict[str, ReadableSpan]:
-    """The CONSUMER spans by the function that was performed."""
+    """The CONSUMER spans by the name of the job's function."""
     found = [span for span in spans.ended if span.kind is SpanKind.CONSUMER]
     return {str((span.attributes or {})["messaging.rq.function"]).rpartition(".")[2]: span for span in found}
 
@@ -80,6 +78,7 @@ def parent_of(span: ReadableSpan, spans: Spans) -> ReadableSpan:
     return parents[0]
 
 
+@pytest.mark.row("RQ job", "enqueue")
 def test_a_job_is_recorded_under_the_profile_that_enqueued_it(
     redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
@@ -93,6 +92,7 @@ def test_a_job_is_recorded_under_the_profile_that_enqueued_it(
     assert (attributes["playback.profile"], attributes["playback.run_id"]) == ("checkout", "run-1")
 
 
+@pytest.mark.row("RQ job", "enqueued by a job")
 def test_jobs_that_jobs_enqueue_carry_it_on(
     redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
@@ -109,6 +109,7 @@ def test_jobs_that_jobs_enqueue_carry_it_on(
     assert parent_of(parent_of(consumers(spans)["pack"], spans), spans).name == "work"
 
 
+@pytest.mark.row("RQ job", "messaging conventions")
 def test_spans_follow_the_messaging_conventions(
     redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
@@ -131,7 +132,10 @@ def test_spans_follow_the_messaging_conventions(
     assert (consumer.attributes or {})["messaging.operation.type"] == "process"
 
 
-def test_what_users_keep_in_meta_stays_theirs(redis: Redis, jobs: ModuleType, traced: Callable[[], Any]) -> None:
+@pytest.mark.row("RQ job", "job.meta of the application")
+def test_what_the_application_keeps_in_meta_is_left_alone(
+    redis: Redis, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
     mine = {"owner": "me"}
     queue = rq.Queue(connection=redis)
     with traced():
@@ -143,6 +147,7 @@ def test_what_users_keep_in_meta_stays_theirs(redis: Redis, jobs: ModuleType, tr
     assert first.meta[META_KEY]["traceparent"] != second.meta[META_KEY]["traceparent"]
 
 
+@pytest.mark.row("RQ job", "token")
 def test_the_token_does_not_travel_with_a_job_and_its_signature_does(
     redis: Redis, spans: Spans, jobs: ModuleType
 ) -> None:
@@ -169,6 +174,7 @@ def test_an_untraced_job_has_its_spans_and_no_coverage(redis: Redis, spans: Span
     assert not {name for name in names if name.startswith(("coverage.", "playback."))}
 
 
+@pytest.mark.row("RQ job", "exception and failure callback")
 def test_a_job_that_fails_is_recorded_with_its_callback(
     redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
@@ -181,6 +187,7 @@ def test_a_job_that_fails_is_recorded_with_its_callback(
     assert [event.name for event in span.events] == ["exception"]
 
 
+@pytest.mark.row("RQ job", "success callback")
 def test_a_callback_on_success_belongs_to_its_job(
     redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
@@ -191,6 +198,7 @@ def test_a_callback_on_success_belongs_to_its_job(
     assert consumers(spans)["ship"].status.status_code is StatusCode.UNSET
 
 
+@pytest.mark.row("RQ job", "retry")
 def test_a_retried_job_is_recorded_each_time(
     redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
@@ -202,7 +210,8 @@ def test_a_retried_job_is_recorded_each_time(
     assert len({span.parent.span_id for span in attempts if span.parent}) == 1
 
 
-def test_a_job_that_somebody_requeues_belongs_to_whoever_enqueued_it(
+@pytest.mark.row("RQ job", "requeue")
+def test_a_requeued_job_belongs_to_the_context_that_enqueued_it(
     redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
     with traced():
@@ -215,6 +224,7 @@ def test_a_job_that_somebody_requeues_belongs_to_whoever_enqueued_it(
     assert len({span.parent.span_id for span in attempts if span.parent}) == 1
 
 
+@pytest.mark.row("RQ job", "depends_on")
 def test_a_job_that_waits_for_another_is_a_child_of_what_enqueued_it(
     redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
@@ -229,10 +239,10 @@ def test_a_job_that_waits_for_another_is_a_child_of_what_enqueued_it(
 
 
 WAYS = ["enqueue_call", "enqueue_many", "enqueue_in", "enqueue_at", "create_job"]
-WAYS += ["Group"] * (find_spec("rq.group") is not None)  # since RQ 2
 
 
-@pytest.mark.parametrize("enqueue", WAYS)
+@pytest.mark.row("RQ job")
+@pytest.mark.parametrize("enqueue", [*WAYS, pytest.param("Group", marks=pytest.mark.since_rq(2))])
 def test_every_way_to_enqueue_carries_it(
     enqueue: str, redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
@@ -256,6 +266,7 @@ def test_every_way_to_enqueue_carries_it(
     assert functions(consumers(spans)["ship"]) == SHIPPED
 
 
+@pytest.mark.row("RQ job", "Queue(is_async=False)")
 def test_a_queue_without_workers_performs_the_job_under_its_own_span(
     redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
@@ -268,7 +279,7 @@ def test_a_queue_without_workers_performs_the_job_under_its_own_span(
     assert functions(spans.only("process")) == {"store_front.jobs:label"}
 
 
-def test_a_failing_job_of_a_queue_without_workers_is_told_on_its_span(
+def test_a_failing_job_of_a_queue_without_workers_has_an_error_on_its_span(
     redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
     with traced():
@@ -276,6 +287,7 @@ def test_a_failing_job_of_a_queue_without_workers_is_told_on_its_span(
     assert consumers(spans)["fail"].status.status_code is StatusCode.ERROR
 
 
+@pytest.mark.row("RQ job", "another serializer")
 def test_another_serializer_carries_it_too(
     redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
@@ -286,6 +298,7 @@ def test_another_serializer_carries_it_too(
     assert functions(consumers(spans)["ship"]) == SHIPPED
 
 
+@pytest.mark.row("RQ job", "another job class")
 def test_a_job_class_of_ones_own_is_hooked_as_well(
     redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
@@ -308,7 +321,8 @@ def test_a_job_whose_function_is_gone_fails_as_ever(redis: Redis, spans: Spans, 
     assert consumers(spans)["no_such_function"].status.status_code is StatusCode.ERROR
 
 
-def test_undoing_puts_back_the_very_same_methods(spans: Spans) -> None:
+@pytest.mark.row("RQ job", "uninstrument()")
+def test_uninstrumenting_puts_back_the_very_same_methods(spans: Spans) -> None:
     otel_coverage.uninstrument()
     owners = [(rq.job.Job, "create"), (rq.job.Job, "perform"), (rq.Queue, "run_sync"), (rq.Worker, "perform_job")]
 
@@ -323,7 +337,7 @@ def test_undoing_puts_back_the_very_same_methods(spans: Spans) -> None:
         assert all(new is old for new, old in zip(hooked(), originals, strict=True))
 
 
-def test_a_job_in_which_somebody_emptied_meta_is_performed_untraced(
+def test_a_job_whose_meta_was_replaced_is_performed_untraced(
     redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
     with traced():
@@ -352,16 +366,16 @@ def current_span_id() -> int:
     return trace.get_current_span().get_span_context().span_id
 
 
-if find_spec("rq.cron") is not None:  # since RQ 2.5
-
-    @pytest.mark.parametrize("is_traced", [True, False])
-    def test_a_cron_job_belongs_to_whoever_runs_the_cron(
-        is_traced: bool, redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
-    ) -> None:
-        cron = importlib.import_module("rq.cron").CronScheduler(connection=redis)
-        cron.register(jobs.ship, "default", args=(3,), interval=60)
-        with traced() if is_traced else nullcontext():
-            cron.enqueue_jobs()
-        work_off(redis)
-        ship = consumers(spans)["ship"]
-        assert ("coverage.functions" in (ship.attributes or {})) is is_traced
+@pytest.mark.row("RQ job")
+@pytest.mark.since_rq(2, 5)
+@pytest.mark.parametrize("is_traced", [True, False], ids=["traced cron", "untraced cron"])
+def test_a_cron_job_belongs_to_the_context_of_its_scheduler(
+    is_traced: bool, redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    cron = importlib.import_module("rq.cron").CronScheduler(connection=redis)
+    cron.register(jobs.ship, "default", args=(3,), interval=60)
+    with traced() if is_traced else nullcontext():
+        cron.enqueue_jobs()
+    work_off(redis)
+    ship = consumers(spans)["ship"]
+    assert ("coverage.functions" in (ship.attributes or {})) is is_traced

@@ -1,4 +1,4 @@
-"""An application that nobody here wrote, held against coverage.py: rq-dashboard, from PyPI, as it is."""
+"""An application of others, compared with coverage.py: rq-dashboard, unchanged from PyPI."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PROFILES = {
     "job": ["/0/data/job/waits.json", "/0/data/job/no-such-job.json"],  # the last: an exception in the view
 }
 
-# gunicorn's options; one thread with greenlets is for interpreters whose events tell them apart
+# options of gunicorn; greenlets share a thread, which needs sys.monitoring
 SERVERS = [
     pytest.param(["-k", "gthread", "--threads", "8"], id="gthread"),
     pytest.param(["-k", "gevent"], id="gevent", marks=pytest.mark.since(3, 12)),
@@ -41,7 +41,7 @@ SERVERS = [
 
 @pytest.fixture
 def redis_with_jobs(redis: Redis, redis_url: str) -> str:
-    """A Redis with jobs of several states, and a worker that was there."""
+    """A Redis with jobs in several states, and a registered worker."""
     queue = rq.Queue(connection=redis)
     queue.enqueue("math.sqrt", -1, job_id="fails")
     worker = rq.SimpleWorker([queue], connection=redis, name="somebody")
@@ -70,7 +70,8 @@ def second_opinion(redis_with_jobs: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("together", [1, 6], ids=["alone", "six at once"])
+@pytest.mark.row("rq-dashboard as coverage.py finds it")
+@pytest.mark.parametrize("together", [1, 6], ids=["one at a time", "six at once"])
 @pytest.mark.parametrize("server", SERVERS)
 def test_what_clickhouse_holds_of_each_profile_equals_what_coverage_finds(
     server: list[str], together: int, second_opinion: dict[str, Any], redis_with_jobs: str, store: Store
@@ -85,7 +86,7 @@ def test_what_clickhouse_holds_of_each_profile_equals_what_coverage_finds(
     assert store.query("SELECT count() FROM coverage_spans WHERE NOT complete").rows == [(0,)]
 
 
-def test_the_second_opinion_tells_the_profiles_apart(second_opinion: dict[str, Any]) -> None:
+def test_the_second_opinion_differs_from_profile_to_profile(second_opinion: dict[str, Any]) -> None:
     names = {
         profile: {symbol.rpartition("@")[0].removeprefix("rq_dashboard.web:") for symbol in found["functions"]}
         for profile, found in second_opinion.items()
@@ -105,7 +106,7 @@ def test_the_second_opinion_tells_the_profiles_apart(second_opinion: dict[str, A
 
 
 def play(server: list[str], together: int, redis_url: str, endpoint: str) -> None:
-    """Play all profiles, so many at the same time: each of their requests waits for the others'."""
+    """Play all profiles, ``together`` of them at a time; each request waits until the others are ready, too."""
     environment = {
         "OTEL_COVERAGE_ENABLED": "1",
         "OTEL_COVERAGE_SOURCE": "rq_dashboard",

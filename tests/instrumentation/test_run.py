@@ -1,4 +1,4 @@
-"""``otel-coverage run``: what it refuses before anything starts, and what it hands on."""
+"""``otel-coverage run``: what it refuses before anything starts, and what it passes on."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def project(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "environment", "said"),
+    ("arguments", "environment", "message"),
     [
-        (["--", "no-such-command"], {}, "no-such-command: no such command"),
+        (["--", "no-such-command"], {}, "no-such-command: command not found on PATH"),
         (["--no-such-option", "--", "python"], {}, "No such option"),
         ([], {}, "Missing argument"),
         (["--source", "no_such_package", "--", "python"], {}, "no_such_package"),
@@ -45,15 +45,15 @@ def project(tmp_path: Path) -> Path:
         (["--", "python"], {"OTEL_TRACES_EXPORTER": "by_pigeon"}, "by_pigeon"),
     ],
 )
-def test_what_cannot_work_is_refused_in_one_line(
-    arguments: list[str], environment: dict[str, str], said: str, project: Path
+def test_a_setting_that_cannot_be_used_is_refused_in_one_line(
+    arguments: list[str], environment: dict[str, str], message: str, project: Path
 ) -> None:
     (project / "empty").mkdir()
     code, output, error = run(*arguments, folder=project, **environment)
     assert (code, output) == (2, "")
     assert error.startswith("otel-coverage: ")
     assert len(error.splitlines()) == 1
-    assert said in error
+    assert message in error
 
 
 @pytest.mark.until(3, 11)
@@ -63,7 +63,7 @@ def test_an_engine_that_this_python_cannot_run_is_refused(project: Path) -> None
     assert "needs CPython 3.12" in error
 
 
-def test_settings_are_handed_on_so_that_they_mean_the_same_in_any_folder(project: Path) -> None:
+def test_settings_are_passed_on_so_that_they_mean_the_same_in_any_folder(project: Path) -> None:
     (project / "pyproject.toml").write_text('[tool.otel_coverage]\nsource = ["shop"]\ngranularity = "function"\n')
     code, output, error = run(
         "--engine", "coverage", "--", "python", "-c", SHOW, folder=project, OTEL_TRACES_EXPORTER="none"
@@ -102,7 +102,7 @@ def test_the_commands_own_exit_code_and_options_are_its_own(project: Path) -> No
     assert (code, output) == (7, "['--source', 'x']\n")
 
 
-def test_a_setting_that_is_wrong_in_the_process_is_said_there_and_the_program_runs(project: Path) -> None:
+def test_a_setting_that_cannot_be_used_is_logged_by_the_process_and_the_program_runs(project: Path) -> None:
     done = call(
         [str(BIN / "opentelemetry-instrument"), sys.executable, "-c", "print('ran')"],
         project,
@@ -110,5 +110,5 @@ def test_a_setting_that_is_wrong_in_the_process_is_said_there_and_the_program_ru
         OTEL_COVERAGE_ENGINE="magic",
     )
     assert (done.returncode, done.stdout) == (0, "ran\n")
-    assert "otel-coverage: nothing is traced here: engine in the environment: 'magic'" in done.stderr
+    assert "otel-coverage: this process is not traced: engine in the environment: 'magic'" in done.stderr
     assert "Traceback" not in done.stderr

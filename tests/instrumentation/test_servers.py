@@ -29,15 +29,23 @@ ANSWERS = {"looking": ("/look", "apple, pear"), "asking": ("/ask", "3")}
 
 UWSGI = pytest.mark.until(3, 14)  # it does not build on newer ones
 STARTED: list[Any] = [
-    pytest.param(server, "otel-coverage run", marks=[UWSGI] if server.startswith("uwsgi") else []) for server in SERVERS
-] + [(server, "opentelemetry-instrument") for server in ("gunicorn gthread", "gunicorn gevent", "waitress")]
+    *(
+        pytest.param(server, "otel-coverage run", marks=[UWSGI] if server.startswith("uwsgi") else [], id=server)
+        for server in SERVERS
+    ),
+    *(
+        pytest.param(server, "opentelemetry-instrument", id=f"{server} by opentelemetry-instrument")
+        for server in ("gunicorn gthread", "gunicorn gevent", "waitress")
+    ),
+]
 
 
-@pytest.mark.parametrize(("server", "starter"), STARTED, ids=lambda name: name)
-def test_two_profiles_in_one_helper_at_once_get_each_their_own(
+@pytest.mark.row("server")
+@pytest.mark.parametrize(("server", "starter"), STARTED)
+def test_two_profiles_inside_one_function_at_once_are_recorded_apart(
     server: str, starter: str, slow_collector: Collector, redis_url: str, tmp_path: Path
 ) -> None:
-    """Both in the server at the same moment, and both in a worker each, doing what their requests left them to do."""
+    """Both are in the server at the same moment, and then in a worker each, in the jobs that they enqueued."""
     (tmp_path / "web").mkdir()
     (tmp_path / "jobs").mkdir()
     environment = {
@@ -76,14 +84,15 @@ def test_two_profiles_in_one_helper_at_once_get_each_their_own(
         assert found == EXPECTED
         assert complete["server"] | complete["part"] == {True}
     else:
-        assert complete["server"] == {False}  # coverage.py's tracer cannot, and says so
+        assert complete["server"] == {False}  # coverage.py's tracer cannot tell greenlets apart
         assert {key: found[key] for key in found if key[1] == "consumer"} == {
             key: names for key, names in EXPECTED.items() if key[1] == "consumer"
         }
 
 
+@pytest.mark.row("server whose collector does not answer")
 @pytest.mark.parametrize("server", ["gunicorn gevent", "gunicorn gevent --preload"])
-def test_a_collector_that_does_not_answer_holds_up_no_greenlet(server: str, collector: Collector) -> None:
+def test_a_collector_that_does_not_answer_blocks_no_greenlet(server: str, collector: Collector) -> None:
     environment = {
         "OTEL_COVERAGE_ENABLED": "1",
         "OTEL_COVERAGE_SOURCE": STORE_FRONT,
@@ -99,6 +108,7 @@ def test_a_collector_that_does_not_answer_holds_up_no_greenlet(server: str, coll
         collector.wait_for(lambda spans: [span.role for span in spans].count("server") == 1)
 
 
+@pytest.mark.row("greenlets")
 @pytest.mark.since(3, 12)
 @pytest.mark.parametrize("server", ["gunicorn gevent", "gunicorn gevent --preload"])
 def test_greenlets_belong_to_the_request_that_spawned_them(server: str, collector: Collector) -> None:

@@ -1,7 +1,10 @@
-"""Every kind of worker, started as its users start it, on a real Redis: whose job was it, and what did it execute."""
+"""Every kind of worker, started as its users start it, on a real Redis: jobs, their profiles and what they executed."""
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -16,10 +19,12 @@ from opentelemetry.context import Context
 from redis import Redis
 from rq.command import send_stop_job_command
 from rq.decorators import job as rq_job
-from rq.version import VERSION
 
 import otel_coverage
+from otel_coverage.collecting import Collector as OurCollector
+from otel_coverage.collecting import Endpoint
 from otel_coverage.settings import Settings
+from otel_coverage.store import Store
 from otel_coverage.tracing.context import with_playback
 from otel_coverage.tracing.playback import Playback
 from tests.support.collector import Collector, ReceivedSpan
@@ -34,20 +39,21 @@ EXPECTED = {
 }
 SHIPPED = {JOBS + "ship", JOBS + "label"}
 
-# before RQ 3 a SpawnWorker writes its connection into a program, which current clients of Redis do not survive
-WORKERS = ["rq.Worker", "rq.SimpleWorker", "rq.worker.HerokuWorker"]
-WORKERS += ["rq.SpawnWorker"] * (int(VERSION.split(".")[0]) >= 3)
+# before RQ 3 a SpawnWorker writes its connection into a program in a way that current clients of Redis break
+SPAWN_WORKER = pytest.mark.since_rq(3)
 TEAMS = [
-    *(pytest.param([worker] * 2, RUN, id=f"{worker}-otel-coverage run") for worker in WORKERS),
-    pytest.param(["pool"], RUN, id="pool-otel-coverage run"),
-    pytest.param(["rq.Worker"] * 2, PLAIN, id="rq.Worker-opentelemetry-instrument"),
-    pytest.param(["pool"], PLAIN, id="pool-opentelemetry-instrument"),
+    *(pytest.param([f"rq.{worker}"] * 2, RUN, id=worker) for worker in ("Worker", "SimpleWorker")),
+    pytest.param(["rq.worker.HerokuWorker"] * 2, RUN, id="HerokuWorker"),
+    pytest.param(["rq.SpawnWorker"] * 2, RUN, id="SpawnWorker", marks=SPAWN_WORKER),
+    pytest.param(["pool"], RUN, id="worker-pool"),
+    pytest.param(["rq.Worker"] * 2, PLAIN, id="Worker by opentelemetry-instrument"),
+    pytest.param(["pool"], PLAIN, id="worker-pool by opentelemetry-instrument"),
 ]
 
 
 @pytest.fixture(autouse=True)
 def enqueuing(spans: Spans, store_front: None) -> None:
-    """This process enqueues; it is not the one that performs."""
+    """This process enqueues; workers in processes of their own perform."""
     otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT])
 
 
@@ -83,8 +89,9 @@ def wait_until(happened: Callable[[], Any]) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.row("RQ worker")
 @pytest.mark.parametrize(("workers", "run"), TEAMS)
-def test_jobs_of_two_profiles_in_one_helper_at_once_get_each_their_own(
+def test_jobs_of_two_profiles_inside_one_function_at_once_are_recorded_apart(
     workers: list[str],
     run: Sequence[str],
     slow_collector: Collector,
@@ -113,6 +120,24 @@ def test_jobs_of_two_profiles_in_one_helper_at_once_get_each_their_own(
     assert {span.parent_id for span in arrived} == producers
 
 
+@pytest.mark.row("RQ worker", "inside a traced process")
+@pytest.mark.parametrize("worker", ["Worker", pytest.param("SpawnWorker", marks=SPAWN_WORKER)])
+def test_a_worker_that_is_traced_itself_is_not_incomplete_for_its_work_horses(
+    worker: str, collector: Collector, redis: Redis, redis_url: str, spans: Spans
+) -> None:
+    with traced(spans):
+        rq.Queue(connection=redis).enqueue("store_front.jobs.ship", 3)
+    environment = recording(collector, BAGGAGE="playback.profile=nightly")
+    call(work(redis_url, "--burst", "--worker-class", f"rq.{worker}"), **environment)
+    (job,) = consumers(collector.spans)
+    assert job.functions == SHIPPED
+    assert job.attributes["playback.profile"] == "checkout"
+    processes = [span for span in collector.spans if span.role == "process"]
+    assert processes
+    assert {span.attributes["coverage.complete"] for span in processes} == {True}
+
+
+@pytest.mark.row("RQ worker", "stopped job")
 def test_a_job_that_is_stopped_has_its_callback_recorded_and_is_incomplete(
     collector: Collector, redis: Redis, redis_url: str, spans: Spans, tmp_path: Path
 ) -> None:
@@ -130,6 +155,7 @@ def test_a_job_that_is_stopped_has_its_callback_recorded_and_is_incomplete(
     assert "was stopped" in span.attributes["coverage.incomplete_detail"]
 
 
+@pytest.mark.row("RQ worker", "thread that ends with its job")
 def test_a_job_whose_thread_dies_with_its_process_is_incomplete(
     collector: Collector, redis: Redis, redis_url: str, spans: Spans, tmp_path: Path
 ) -> None:
@@ -142,6 +168,7 @@ def test_a_job_whose_thread_dies_with_its_process_is_incomplete(
     assert "a thread that it started was still running" in reason
 
 
+@pytest.mark.row("RQ worker", "timeout")
 def test_a_job_that_times_out_is_recorded_until_then(
     collector: Collector, redis: Redis, redis_url: str, spans: Spans, tmp_path: Path
 ) -> None:
@@ -156,7 +183,8 @@ def test_a_job_that_times_out_is_recorded_until_then(
     assert span.attributes["coverage.complete"] is True
 
 
-def test_jobs_that_a_scheduler_enqueues_belong_to_whoever_scheduled_them(
+@pytest.mark.row("RQ worker", "scheduler")
+def test_jobs_that_a_scheduler_enqueues_belong_to_the_context_that_scheduled_them(
     collector: Collector, redis: Redis, redis_url: str, spans: Spans
 ) -> None:
     queue = rq.Queue(connection=redis)
@@ -174,6 +202,7 @@ def test_jobs_that_a_scheduler_enqueues_belong_to_whoever_scheduled_them(
     assert {span.parent_id for span in arrived} == producers
 
 
+@pytest.mark.row("RQ worker", "decorator, callbacks and dependencies")
 def test_the_decorator_and_callbacks_and_jobs_that_wait_belong_to_their_profile(
     collector: Collector, redis: Redis, redis_url: str, spans: Spans
 ) -> None:
@@ -199,7 +228,8 @@ def test_the_decorator_and_callbacks_and_jobs_that_wait_belong_to_their_profile(
     }
 
 
-def test_rq_scheduler_makes_jobs_for_whoever_asked(
+@pytest.mark.row("RQ worker", "rq-scheduler")
+def test_jobs_of_rq_scheduler_belong_to_the_context_that_scheduled_them(
     collector: Collector, redis: Redis, redis_url: str, spans: Spans
 ) -> None:
     from rq_scheduler import Scheduler  # type: ignore[import-untyped]
@@ -212,3 +242,76 @@ def test_rq_scheduler_makes_jobs_for_whoever_asked(
     (span,) = consumers(collector.spans)
     assert span.functions == SHIPPED
     assert span.attributes["playback.profile"] == "checkout"
+
+
+ENQUEUE = """
+import os, redis, rq
+rq.Queue(connection=redis.Redis.from_url(os.environ["REDIS_URL"])).enqueue("store_front.jobs.last")
+"""
+
+
+@pytest.mark.row("RQ worker", "killed job")
+def test_what_a_killed_job_had_written_is_kept_and_its_run_is_incomplete(
+    redis: Redis, redis_url: str, store: Store, tmp_path: Path
+) -> None:
+    started = tmp_path / "started"
+
+    def functions() -> set[str]:
+        return {str(name) for (name,) in store.query("SELECT qualname FROM coverage_functions").rows}
+
+    with OurCollector(Endpoint.parse("127.0.0.1:0")) as collector:
+        collector.start(store)
+        recording = {
+            "OTEL_COVERAGE_ENABLED": "1",
+            "OTEL_COVERAGE_SOURCE": STORE_FRONT,
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{collector.endpoints['OTLP/gRPC']}",
+            "REDIS_URL": redis_url,
+            "STARTED": str(started),
+        }
+        asked = call(
+            [*RUN, "python", "-c", ENQUEUE], **recording, BAGGAGE="playback.profile=nightly,playback.run_id=r1"
+        )
+        assert asked.returncode == 0, asked.stderr
+        worker = [*RUN, "rq", "worker", "--worker-class", "impatient.Worker", "--url", redis_url]
+        with running(worker, **recording):
+            wait_until(lambda: {"last", "endless"} <= functions())
+            os.kill(int(started.read_text()), signal.SIGKILL)
+            wait_until(lambda: redis.zcard("rq:failed:default"))
+    (job,) = store.query(
+        "SELECT arrived, complete FROM run_completeness WHERE profile = 'nightly' AND kind = 'job'"
+    ).rows
+    assert job == (False, False)
+    (run,) = store.query("SELECT complete, incomplete_reasons FROM profile_runs WHERE profile = 'nightly'").rows
+    assert run[0] is False
+    assert run[1]
+    assert functions() == {"last", "endless"}
+
+
+PREPARED = """
+import sys
+from otel_coverage.instrumentation.setup import install_hooks
+from otel_coverage.settings import Settings
+from otel_coverage.tracing import provider, recorder
+from opentelemetry.trace import SpanKind
+from otel_coverage.tracing.playback import Playback
+install_hooks(Settings.load(enabled=True, source=["store_front"]))
+mine = recorder.installed()
+provider.prepare()
+mine.prepare()
+before = set(sys.modules)
+with provider.configured_provider().get_tracer("test").start_as_current_span("work") as span:
+    pass
+entry = mine.open(Playback("checkout", "run"), SpanKind.CONSUMER)
+mine.close(entry)
+provider.flush(1)
+print(sorted(name for name in set(sys.modules) - before if name.startswith(("grpc", "otel_coverage", "coverage"))))
+"""
+
+
+def test_a_work_horse_finds_all_that_it_needs_for_one_job_loaded() -> None:
+    done = call(
+        [sys.executable, "-c", PREPARED],
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:9",
+        OTEL_EXPORTER_OTLP_TIMEOUT="1",
+    )
+    assert done.stdout.strip() == "[]", done.stderr

@@ -1,4 +1,4 @@
-"""Applications and workers started as users start them: nothing in their code, real servers, a real receiver."""
+"""Applications and workers started as users start them: unchanged code, real servers, a real collector."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_one_request_makes_one_server_span(collector: Collector) -> None:
     assert [span.kind for span in spans].count("SERVER") == 1
 
 
-def test_two_profiles_at_once_get_each_their_own(collector: Collector) -> None:
+def test_two_profiles_at_once_are_recorded_apart(collector: Collector) -> None:
     with gunicorn(APP, "--threads", "8", **recording(collector)) as client:
 
         def play(path: str, profile: str) -> None:
@@ -167,7 +167,7 @@ def test_a_simple_worker_records_too(collector: Collector, redis: Redis, redis_u
     assert len([span for span in collector.spans if span.role == "consumer"]) == 2
 
 
-def test_with_the_collector_down_everything_works_and_the_loss_is_said(redis: Redis, redis_url: str) -> None:
+def test_with_the_collector_down_everything_works_and_the_loss_is_logged(redis: Redis, redis_url: str) -> None:
     environment = {
         "OTEL_COVERAGE_ENABLED": "1",
         "OTEL_COVERAGE_SOURCE": STORE_FRONT,
@@ -183,7 +183,7 @@ def test_with_the_collector_down_everything_works_and_the_loss_is_said(redis: Re
     assert "coverage: 1 spans were not delivered (http://127.0.0.1:9)" in done.stderr
 
 
-def test_a_token_is_asked_of_the_whole_road(collector: Collector, redis: Redis, redis_url: str) -> None:
+def test_a_token_is_required_from_the_request_to_its_jobs(collector: Collector, redis: Redis, redis_url: str) -> None:
     environment = recording(collector, REDIS_URL=redis_url, OTEL_COVERAGE_TOKEN="secret")
     with gunicorn(APP, **environment) as client:
         client.get("/order", headers={"X-Profile-Trace": "forged"})
@@ -282,7 +282,7 @@ print(client.get("/goods", headers={"baggage": "playback.profile=checkout"}).tex
     assert "their own span" in {span.name for span in collector.spans}
 
 
-def test_a_worker_that_is_told_to_stop_stops(collector: Collector, redis: Redis, redis_url: str) -> None:
+def test_a_worker_stops_on_a_signal(collector: Collector, redis: Redis, redis_url: str) -> None:
     job = rq.Queue(connection=redis).enqueue("store_front.jobs.ship", 3)
     with running([*RUN, "rq", "worker", "--url", redis_url], **recording(collector)) as worker:
         while not job.is_finished:

@@ -1,4 +1,4 @@
-"""An application that remembers what it was asked, served on a free port."""
+"""An application that records its requests, served on a free port."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 
 @dataclass(frozen=True)
-class Asked:
+class Received:
     method: str
     path: str
     headers: dict[str, str]
@@ -25,31 +25,38 @@ class Asked:
 
 @dataclass
 class Application:
-    """Its address, what it was asked, and how often each job answers ``started`` before its last word."""
+    """The state of the application.
+
+    Attributes:
+        requests: all requests except polls.
+        polls: job id and baggage of each poll.
+        final_status: of each job.
+        polls_until_final: how often a job answers ``started`` before that.
+    """
 
     base_url: str = ""
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[Received] = field(default_factory=list)
     polls: list[str] = field(default_factory=list)
-    last_word: str = "finished"
-    patience: int = 2
+    final_status: str = "finished"
+    polls_until_final: int = 2
 
     @property
     def lines(self) -> list[str]:
-        return [f"{asked.method} {asked.path}" for asked in self.asked]
+        return [f"{each.method} {each.path}" for each in self.requests]
 
 
 @contextmanager
-def serving() -> Iterator[Application]:
-    """Serve until the end of the block."""
+def serve() -> Iterator[Application]:
+    """Serve the application until the end of the block."""
     state = Application()
     app = Flask(__name__)
 
     @app.before_request
-    def remember() -> None:
+    def record() -> None:
         if not request.path.startswith("/jobs/"):
             files = {name: (file.filename, file.read()) for name, file in request.files.items()}
-            state.asked.append(
-                Asked(
+            state.requests.append(
+                Received(
                     method=request.method,
                     path=request.full_path.rstrip("?"),
                     headers=dict(request.headers),
@@ -62,8 +69,8 @@ def serving() -> Iterator[Application]:
     @app.get("/jobs/<job_id>")
     def job(job_id: str) -> Response:
         state.polls.append(f"{job_id} {request.headers.get('baggage')}")
-        asked = sum(poll.startswith(f"{job_id} ") for poll in state.polls)
-        return jsonify(status="started" if asked <= state.patience else state.last_word)
+        count = sum(poll.startswith(f"{job_id} ") for poll in state.polls)
+        return jsonify(status="started" if count <= state.polls_until_final else state.final_status)
 
     @app.post("/enqueue/<job_id>")
     def enqueue(job_id: str) -> Response:
@@ -79,9 +86,9 @@ def serving() -> Iterator[Application]:
 
     @app.get("/login")
     def login() -> BaseResponse:
-        answer = redirect("/home")
-        answer.set_cookie("session", "42")
-        return answer
+        response = redirect("/home")
+        response.set_cookie("session", "42")
+        return response
 
     @app.route("/", defaults={"rest": ""}, methods=["GET", "POST", "PUT", "DELETE"])
     @app.route("/<path:rest>", methods=["GET", "POST", "PUT", "DELETE"])

@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from tests.playback.application import Application, serving
+from tests.playback.application import Application, serve
 
 Write = Callable[..., Path]
 
 
 @pytest.fixture
 def application() -> Iterator[Application]:
-    with serving() as state:
+    with serve() as state:
         yield state
 
 
 @pytest.fixture
 def recording(tmp_path: Path) -> Write:
-    """Writes a recording in our own format and returns its file."""
+    """Writes ``<profile>/recording.jsonl`` and returns the file."""
 
     def write(*steps: dict[str, Any], profile: str = "tour") -> Path:
         folder = tmp_path / profile

@@ -1,4 +1,4 @@
-"""``otel-coverage playback run``, as a process of its own."""
+"""``otel-coverage playback run`` in a subprocess."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def playback(*arguments: str | Path, **environ: str) -> subprocess.CompletedProc
     return subprocess.run(command, capture_output=True, text=True, env=env, timeout=60, check=False)
 
 
-def test_in_a_pipe_each_finished_profile_is_a_line_of_json(application: Application, recording: Write) -> None:
+def test_a_pipe_gets_a_line_of_json_for_each_profile(application: Application, recording: Write) -> None:
     good = recording({"method": "GET", "path": "/a"}, {"method": "POST", "path": "/enqueue/j"}, profile="good")
     bad = recording({"method": "GET", "path": "/missing"}, profile="bad")
     done = playback(good, bad, "--base-url", application.base_url + "/", "--run-id", "night-1", "--concurrency", "2")
@@ -35,64 +35,64 @@ def test_in_a_pipe_each_finished_profile_is_a_line_of_json(application: Applicat
     assert done.returncode == 1
 
 
-def test_all_is_well_when_every_profile_passed(application: Application, recording: Write) -> None:
+def test_the_exit_code_is_zero_when_every_profile_passed(application: Application, recording: Write) -> None:
     done = playback(recording({"method": "GET", "path": "/a"}), "--base-url", application.base_url)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_nothing_is_sent_before_every_recording_was_read(application: Application, recording: Write) -> None:
+def test_nothing_is_sent_before_every_file_is_checked(application: Application, recording: Write) -> None:
     good = recording({"method": "GET", "path": "/a"}, profile="good")
     bad = recording({"method": "GET"}, profile="bad")
     done = playback(good, bad, "--base-url", application.base_url)
-    assert application.asked == []
+    assert application.requests == []
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"otel-coverage: {bad}: line 2: 'path' is missing or no text\n"
+    assert done.stderr == f"otel-coverage: {bad}: line 2: 'path' is missing\n"
 
 
-def test_a_line_that_is_no_json_is_named(application: Application, recording: Write) -> None:
+def test_the_error_for_a_line_that_is_not_json_names_the_line(application: Application, recording: Write) -> None:
     path = recording({"method": "GET", "path": "/a"})
     path.write_text(path.read_text() + '{"method": \n')
     done = playback(path, "--base-url", application.base_url)
     assert done.returncode == 2
-    assert done.stderr == f"otel-coverage: {path}: not JSON at line 3: Expecting value\n"
+    assert done.stderr == f"otel-coverage: {path}: line 3: not JSON: Expecting value\n"
 
 
 @pytest.mark.parametrize(
-    ("url", "complaint"),
+    ("url", "message"),
     [
-        ("http://127.0.0.1:1", "nobody answers"),
-        ("ftp://127.0.0.1", "an address like http://127.0.0.1:8000 is wanted"),
-        ("http://127.0.0.1:99999", "nobody answers"),
-        ("localhost", "an address like http://127.0.0.1:8000 is wanted"),
-        ("http://[::1", "base URL"),
+        ("http://127.0.0.1:1", "cannot connect to http://127.0.0.1:1"),
+        ("ftp://127.0.0.1", "is not an HTTP URL like http://127.0.0.1:8000"),
+        ("http://127.0.0.1:99999", "cannot connect to http://127.0.0.1:99999"),
+        ("localhost", "is not an HTTP URL like http://127.0.0.1:8000"),
+        ("http://[::1", "'http://[::1' is not a URL"),
     ],
 )
-def test_an_address_where_nobody_answers_is_said_in_a_line(recording: Write, url: str, complaint: str) -> None:
+def test_an_unreachable_or_invalid_url_is_an_error_of_one_line(recording: Write, url: str, message: str) -> None:
     done = playback(recording({"method": "GET", "path": "/a"}), "--base-url", url)
     assert done.returncode == 2
-    assert complaint in done.stderr
+    assert message in done.stderr
     assert done.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         (["--run-id", "a b"], "run id 'a b'"),
-        (["--job-status", "/jobs"], "the path has no {job_id} in it"),
+        (["--job-status", "/jobs"], "must contain {job_id}"),
         (["--concurrency", "0"], "0 is not in the range"),
         (["--nonsense"], "No such option"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(
-    application: Application, recording: Write, arguments: list[str], complaint: str
+def test_invalid_options_are_refused_before_anything_is_sent(
+    application: Application, recording: Write, arguments: list[str], message: str
 ) -> None:
     done = playback(recording({"method": "GET", "path": "/a"}), "--base-url", application.base_url, *arguments)
     assert done.returncode == 2
-    assert complaint in done.stderr
-    assert application.asked == []
+    assert message in done.stderr
+    assert application.requests == []
 
 
-def test_spans_that_did_not_arrive_are_reported(application: Application, recording: Write) -> None:
+def test_undelivered_spans_are_reported(application: Application, recording: Write) -> None:
     done = playback(
         recording({"method": "GET", "path": "/a"}),
         "--base-url",
@@ -107,8 +107,8 @@ def test_spans_that_did_not_arrive_are_reported(application: Application, record
     assert done.stderr.count("\n") == 1
 
 
-def test_ctrl_c_ends_the_waiting_for_a_job(application: Application, recording: Write) -> None:
-    application.last_word = "started"
+def test_ctrl_c_interrupts_the_wait_for_a_job(application: Application, recording: Write) -> None:
+    application.final_status = "started"
     path = recording({"method": "POST", "path": "/enqueue/j"})
     command = [sys.executable, "-m", "otel_coverage", "playback", "run", str(path), "--base-url", application.base_url]
     with subprocess.Popen(
@@ -117,12 +117,12 @@ def test_ctrl_c_ends_the_waiting_for_a_job(application: Application, recording: 
         while not application.polls:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        _, complaint = process.communicate(timeout=60)
+        _, message = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Traceback" not in complaint
+    assert "Traceback" not in message
 
 
-def test_answers_that_cannot_be_replayed_are_told_of(application: Application, capture: Write) -> None:
+def test_skipped_events_are_reported(application: Application, capture: Write) -> None:
     folder = capture(
         {"stage": "response", "id": 1, "status": 200, "ok": True},
         {"stage": "request", "id": 2, "method": "GET", "endpoint": "/a"},
@@ -130,4 +130,4 @@ def test_answers_that_cannot_be_replayed_are_told_of(application: Application, c
     )
     done = playback(folder, "--base-url", application.base_url)
     assert done.returncode == 0
-    assert done.stderr.endswith("events.jsonl: line 1: an answer without its request; left out\n")
+    assert done.stderr.endswith("events.jsonl: line 1: a response without a request; skipped\n")

@@ -16,13 +16,13 @@ from typing import Any  # noqa: E402
 import gevent  # noqa: E402
 
 from otel_coverage.recording import CurrentRecording, open_engine  # noqa: E402
-from otel_coverage.recording.choosing import PURE_PYTHON  # noqa: E402
+from otel_coverage.recording.backend import PURE_PYTHON  # noqa: E402
 from otel_coverage.source import SourceTree  # noqa: E402
 from tests.recording.oracle import Ran  # noqa: E402
 
 
-def main(folder: str, choice: Any, written_in: str) -> None:
-    os.environ[PURE_PYTHON] = "1" if written_in == "python" else "0"
+def main(folder: str, choice: Any, backend: str) -> None:
+    os.environ[PURE_PYTHON] = "1" if backend == "python" else "0"
     variable: ContextVar[Any] = ContextVar("recording", default=None)
     engine = open_engine(choice, "line", SourceTree([folder]), CurrentRecording(variable))
     sys.path.insert(0, folder)

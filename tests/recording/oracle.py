@@ -1,4 +1,4 @@
-"""What coverage.py finds when steps of a program run alone, in a process that never heard of us."""
+"""What coverage.py finds when steps of a program run alone, in a process without this package."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Step:
     """One thing that a program does, under one context.
 
     Attributes:
-        context: whose it is; empty for nobody's.
+        context: the dynamic context that it runs under; empty where it is untraced.
         action: ``call`` a function, ``run`` a coroutine function in a loop of its own, ``make`` a generator or
             coroutine and keep it in a slot, ``send`` to it, ``throw`` into it, or ``close`` it.
         function: its name in the program's module.
@@ -39,7 +39,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Ran:
-    """What ran, in terms that both sides have: (path, qualname, first line), and (path, line)."""
+    """What ran, in terms that coverage.py and recordings share: (path, qualname, first line), and (path, line)."""
 
     functions: frozenset[tuple[str, str, int]] = frozenset()
     lines: frozenset[tuple[str, int]] = frozenset()
@@ -55,18 +55,18 @@ class Ran:
     def __or__(self, other: Ran) -> Ran:
         return Ran(self.functions | other.functions, self.lines | other.lines)
 
-    def difference(self, wanted: Ran) -> dict[str, object]:
-        """What is missing here, and what is too much; empty where nothing is."""
+    def difference(self, expected: Ran) -> dict[str, object]:
+        """What is missing here, and what is extra; empty where both are the same."""
         found = {
-            "missing functions": wanted.functions - self.functions,
-            "needless functions": self.functions - wanted.functions,
-            "missing lines": wanted.lines - self.lines,
-            "needless lines": self.lines - wanted.lines,
+            "missing functions": expected.functions - self.functions,
+            "extra functions": self.functions - expected.functions,
+            "missing lines": expected.lines - self.lines,
+            "extra lines": self.lines - expected.lines,
         }
         return {what: sorted(items) for what, items in found.items() if items}
 
     def without_lines(self) -> Ran:
-        """The functions alone, as function granularity has it."""
+        """Without lines, as at function granularity."""
         return Ran(self.functions)
 
 
@@ -114,7 +114,7 @@ class Oracle:
         self._process.stdin.write(json.dumps(task) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
-        assert line, "the oracle died; its traceback is on stderr"
+        assert line, "the process of coverage.py died; its traceback is on stderr"
         answers: dict[str, Any] = json.loads(line)
         return answers
 

@@ -1,4 +1,4 @@
-"""The other side of :mod:`tests.recording.oracle`: a process with coverage.py in it and nothing of ours.
+"""The other side of :mod:`tests.recording.oracle`: a process with coverage.py and without this package.
 
 Reads tasks from stdin and writes answers to stdout, one JSON object a line. A task names a folder, a module file in
 it, and steps. The steps run one after the other, on one thread, each under the dynamic context that it names. Lines are

@@ -1,4 +1,4 @@
-"""An engine with a place for the current recording, as a tracing library would hold it."""
+"""An engine and a ContextVar for the current recording, as a tracing library would hold it."""
 
 from __future__ import annotations
 
@@ -11,51 +11,49 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import pytest
 
 from otel_coverage.recording import CurrentRecording, Recording, open_engine
-from otel_coverage.recording.choosing import PURE_PYTHON
+from otel_coverage.recording.backend import PURE_PYTHON
 from otel_coverage.settings import EngineChoice, Granularity
 from otel_coverage.source import SourceTree
 from tests.recording.oracle import Ran
 
-Way = Literal["toggles", "restarts", "one tool"]
+Rearming = Literal["toggles", "restarts", "single_tool"]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """An engine, and how it goes about its work.
+    """An engine, and how it works.
 
     Attributes:
         choice: the engine.
-        way: how engine ``monitoring`` arms: by toggles or by restarts, whichever is cheaper, or with one tool id only.
-        written_in: what its callbacks are written in.
+        rearming: how engine ``monitoring`` rearms code: one by one, by restarts, or by restarts with a single tool id.
+        backend: what its callbacks are written in.
     """
 
     choice: EngineChoice
-    way: Way = "toggles"
-    written_in: Literal["c", "python"] = "python"
+    rearming: Rearming = "toggles"
+    backend: Literal["c", "python"] = "python"
 
     def __str__(self) -> str:
-        return f"{self.written_in} {self.way}" if self.choice == "monitoring" else self.choice
+        return f"{self.backend} {self.rearming}" if self.choice == "monitoring" else self.choice
 
 
 def _is_built() -> bool:
     return importlib.util.find_spec("otel_coverage.recording._callbacks") is not None
 
 
-# Where engine ``monitoring`` is to be exact, it is to be so in each of its ways.
-MONITORING: tuple[Any, ...] = tuple(
-    pytest.param(Kind("monitoring", way, written_in), marks=pytest.mark.since(3, 12))
-    for written_in in (("python", "c") if _is_built() else ("python",))
-    for way in ("toggles", "restarts", "one tool")
-)
+_KINDS = [Kind("monitoring", rearming) for rearming in get_args(Rearming)]
+if _is_built():  # which never restarts for speed
+    _KINDS += [Kind("monitoring", rearming, "c") for rearming in get_args(Rearming) if rearming != "restarts"]
+MONITORING: tuple[Any, ...] = tuple(pytest.param(kind, marks=pytest.mark.since(3, 12)) for kind in _KINDS)
 COVERAGE = Kind("coverage")
 ENGINES: tuple[Any, ...] = (*MONITORING, COVERAGE)
 
-_RESTART_ABOVE: dict[Way, float] = {"toggles": 1e9, "restarts": 0.0}
+_RESTART_ABOVE: dict[Rearming, float] = {"toggles": 1e9, "restarts": 0.0, "single_tool": 0.0}
 
 
 class Recorder:
@@ -65,23 +63,29 @@ class Recorder:
         self.variable: ContextVar[Any] = ContextVar("recording", default=None)
         self.granularity: Granularity = granularity
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(PURE_PYTHON, "1" if kind.written_in == "python" else "0")
+            patch.setenv(PURE_PYTHON, "1" if kind.backend == "python" else "0")
             current = CurrentRecording(self.variable)
             tree = SourceTree([str(folder)])
             self.engine = open_engine(kind.choice, granularity, tree, current, branch=branch)
-        if kind.choice != "coverage" and sys.version_info >= (3, 12):
-            assert self.engine.implementation.name == kind.written_in  # type: ignore[attr-defined]
-            self.engine.restart_above = _RESTART_ABOVE.get(kind.way, 0.0)  # type: ignore[attr-defined]
-        self._taken = TakenTools(leave=1) if kind.way == "one tool" else nullcontext()
+        self._restart_above = _RESTART_ABOVE[kind.rearming] if kind.choice != "coverage" else None
+        if self._restart_above is not None and sys.version_info >= (3, 12):
+            assert self.engine.backend.name == kind.backend  # type: ignore[attr-defined]
+        self._taken = TakenTools(leave=1) if kind.rearming == "single_tool" else nullcontext()
+        self._patch = pytest.MonkeyPatch()
 
     def __enter__(self) -> Self:
         self._taken.__enter__()
+        if self._restart_above is not None and sys.version_info >= (3, 12):
+            from otel_coverage.recording.callbacks import Callbacks
+
+            self._patch.setattr(Callbacks, "restart_above", self._restart_above)
         return self
 
     def __exit__(
         self, raised: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.engine.close()
+        self._patch.undo()
         self._taken.__exit__(raised, error, traceback)
 
     @contextmanager
@@ -110,13 +114,13 @@ class Recorder:
         assert recording.incomplete is None
         return Ran.of(recording.executed())
 
-    def wanted(self, ran: Ran) -> Ran:
-        """What a recorder of this granularity finds of that."""
+    def expected(self, ran: Ran) -> Ran:
+        """The part of it that this granularity records."""
         return ran if self.granularity == "line" else ran.without_lines()
 
 
 class TakenTools:
-    """All tool ids of ``sys.monitoring`` but some, taken by somebody else."""
+    """All tool ids of ``sys.monitoring`` but some, taken by another tool."""
 
     def __init__(self, leave: int) -> None:
         self._leave = leave
@@ -143,7 +147,7 @@ def attempt(function: Callable[..., object], *arguments: object) -> None:
 
 @contextmanager
 def imported(folder: Path, module: str) -> Iterator[ModuleType]:
-    """The program's module; gone, with all others of its folder, when the block ends."""
+    """The program's module; unloaded, with all others of its folder, when the block ends."""
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     try:

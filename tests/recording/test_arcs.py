@@ -1,7 +1,7 @@
 """The arcs of each recording, against those that coverage.py finds when the same request runs alone.
 
 Engine ``coverage`` has the very arcs of coverage.py's C tracer. Engine ``monitoring`` sees branches and returns: what
-is held against coverage.py is what a report makes of them, lines missed and branches taken. Its cores differ there: to
+is compared with coverage.py is what a report makes of them, lines missed and branches taken. Its cores differ there: to
 ``ctrace`` an exception that leaves a function returns from it, to ``sysmon`` a line is reached from whichever was the
 last to be new. Engine ``monitoring`` has all that both have, and nothing that neither has.
 """
@@ -27,12 +27,12 @@ from otel_coverage.recording import Arc, Executed
 from tests.recording.oracle import Oracle, Step
 from tests.recording.programs import programs, requests
 from tests.recording.recorder import COVERAGE, MONITORING, Kind, Recorder, attempt, imported
-from tests.recording.test_alone import NUMBERS, PROGRAMS, entry_points
-from tests.recording.test_drawn_programs import drawn, loaded
+from tests.recording.test_generated_programs import drawn, loaded
+from tests.recording.test_sequential import NUMBERS, PROGRAMS, entry_points
 from tests.recording.test_threads import KINDS, on_threads
 
-SEES = tuple(pytest.param(*parameters.values, marks=pytest.mark.since(3, 14)) for parameters in MONITORING)
-ENGINES = (*SEES, COVERAGE)
+BRANCHES = tuple(pytest.param(*parameters.values, marks=pytest.mark.since(3, 14)) for parameters in MONITORING)
+ENGINES = (*BRANCHES, COVERAGE)
 
 PROGRAM = """\
 def through(n):
@@ -70,13 +70,13 @@ def calling(hook, n):
 
 @pytest.fixture
 def program(tmp_path: Path) -> Iterator[ModuleType]:
-    (tmp_path / "ways.py").write_text(PROGRAM)
-    with imported(tmp_path, "ways") as module:
+    (tmp_path / "branches.py").write_text(PROGRAM)
+    with imported(tmp_path, "branches") as module:
         yield module
 
 
 @functools.lru_cache(maxsize=4096)
-def told(filename: str, arcs: frozenset[Arc]) -> tuple[set[int], set[Arc]]:
+def reported(filename: str, arcs: frozenset[Arc]) -> tuple[set[int], set[Arc]]:
     """What a report makes of them: the lines that were missed, and the branches that were taken."""
     measured = coverage.Coverage(data_file=None, config_file=False, branch=True)
     data = measured.get_data()
@@ -85,12 +85,12 @@ def told(filename: str, arcs: frozenset[Arc]) -> tuple[set[int], set[Arc]]:
     return analysis.missing, {(line, to) for line, ends in analysis.executed_branch_arcs().items() for to in ends}
 
 
-class Alone:
+class Reference:
     """What coverage.py finds of requests alone.
 
     Args:
-        oracle: whom to ask.
-        kind: what is held against it.
+        oracle: coverage.py.
+        kind: the engine that is compared with it.
         folder: where the program is.
         module: the program.
         calls: the requests: function and number.
@@ -114,9 +114,9 @@ class Alone:
         for path, lines in executed.lines.items():
             filename = str(self._folder / path)
             gone = executed.arcs.get(path, frozenset()) | {(line, line) for line in lines}
-            missing, taken = told(filename, frozenset(gone))
-            missing_alone, by_one = told(filename, monitored[path])
-            by_other = told(filename, traced.get(path, frozenset()))[1]
+            missing, taken = reported(filename, frozenset(gone))
+            missing_alone, by_one = reported(filename, monitored[path])
+            by_other = reported(filename, traced.get(path, frozenset()))[1]
             if missing != missing_alone or not by_one & by_other <= taken <= by_one | by_other:
                 found.append((path, missing, missing_alone, taken, by_one, by_other))
         return found
@@ -141,7 +141,7 @@ def test_each_way_of_running_code_takes_the_arcs_that_coverage_finds(
     with imported(tmp_path, name) as module:
         names = KINDS if name == "shop" else entry_points(module)
         asked = [(function, number) for function in names for number in NUMBERS]
-        alone = Alone(oracle, kind, tmp_path, name, asked)
+        alone = Reference(oracle, kind, tmp_path, name, asked)
         with Recorder(kind, tmp_path, branch=True) as recorder:
             for _ in range(2):  # the second time around everything was switched off before
                 for function, number in asked:
@@ -184,7 +184,7 @@ except AttributeError: pass
 def test_what_an_import_runs_takes_the_arcs_that_coverage_finds(kind: Kind, oracle: Oracle, tmp_path: Path) -> None:
     (tmp_path / "late.py").write_text(IMPORTED)
     (tmp_path / "importing.py").write_text("def importing(n):\n    import late\n    return late.Full().one()\n")
-    alone = Alone(oracle, kind, tmp_path, "importing", [("importing", 1)])
+    alone = Reference(oracle, kind, tmp_path, "importing", [("importing", 1)])
     for _ in range(2):
         with imported(tmp_path, "importing") as module, Recorder(kind, tmp_path, branch=True) as recorder:
             executed = record(recorder, module.importing, 1)
@@ -195,24 +195,24 @@ def test_what_an_import_runs_takes_the_arcs_that_coverage_finds(kind: Kind, orac
 NUMBERS_THROUGH = tuple(range(32))
 
 
-def ways_through(program: ModuleType, kind: Kind, oracle: Oracle, folder: Path) -> dict[int, Executed]:
+def each_path_through(program: ModuleType, kind: Kind, oracle: Oracle, folder: Path) -> dict[int, Executed]:
     """What each number alone is recorded as, once that is known to be what coverage.py finds."""
-    alone = Alone(oracle, kind, folder, "ways", [("through", number) for number in NUMBERS_THROUGH])
+    alone = Reference(oracle, kind, folder, "branches", [("through", number) for number in NUMBERS_THROUGH])
     recorded = {}
     for number in NUMBERS_THROUGH:
         with Recorder(kind, folder, branch=True) as recorder:
             recorded[number] = record(recorder, program.through, number)
         assert alone.differences("through", number, recorded[number]) == [], number
-    assert len({frozenset(executed.arcs["ways.py"]) for executed in recorded.values()}) == len(NUMBERS_THROUGH)
+    assert len({frozenset(executed.arcs["branches.py"]) for executed in recorded.values()}) == len(NUMBERS_THROUGH)
     return recorded
 
 
 @pytest.mark.usefixtures("switching_all_the_time")
 @pytest.mark.parametrize("kind", ENGINES, ids=str)
-def test_eight_threads_that_take_different_ways_through_one_function_are_all_exact(
+def test_eight_threads_that_take_different_paths_through_one_function_are_all_exact(
     program: ModuleType, kind: Kind, oracle: Oracle, tmp_path: Path
 ) -> None:
-    alone = ways_through(program, kind, oracle, tmp_path)
+    alone = each_path_through(program, kind, oracle, tmp_path)
     wrong: list[object] = []
 
     def serve(first: int) -> None:
@@ -235,11 +235,11 @@ def test_eight_threads_that_take_different_ways_through_one_function_are_all_exa
 
 
 @pytest.mark.usefixtures("switching_all_the_time")
-@pytest.mark.parametrize("kind", SEES, ids=str)
-def test_recordings_that_idle_or_span_many_requests_disturb_nobodys_arcs(
+@pytest.mark.parametrize("kind", BRANCHES, ids=str)
+def test_recordings_that_idle_or_span_many_requests_disturb_no_arcs_of_others(
     program: ModuleType, kind: Kind, oracle: Oracle, tmp_path: Path
 ) -> None:
-    alone = ways_through(program, kind, oracle, tmp_path)
+    alone = each_path_through(program, kind, oracle, tmp_path)
     wrong: list[object] = []
 
     def serve(first: int) -> None:
@@ -262,7 +262,7 @@ def test_recordings_that_idle_or_span_many_requests_disturb_nobodys_arcs(
     assert wrong == []
 
 
-@pytest.mark.parametrize("kind", SEES, ids=str)
+@pytest.mark.parametrize("kind", BRANCHES, ids=str)
 @given(data=st.data())
 @drawn
 def test_drawn_requests_on_threads_take_the_arcs_that_coverage_finds(
@@ -271,7 +271,7 @@ def test_drawn_requests_on_threads_take_the_arcs_that_coverage_finds(
     program = data.draw(programs().filter(lambda program: "function" in program.functions.values()))
     asked = data.draw(requests(program))
     with loaded(program) as (folder, module):
-        alone = Alone(oracle, kind, folder, "drawn", asked)
+        alone = Reference(oracle, kind, folder, "drawn", asked)
         with Recorder(kind, folder, branch=True) as recorder:
 
             def serve(first: int) -> None:
@@ -284,34 +284,34 @@ def test_drawn_requests_on_threads_take_the_arcs_that_coverage_finds(
 
 
 def arcs_of(executed: Executed) -> set[Arc]:
-    return set(executed.arcs.get("ways.py", ()))
+    return set(executed.arcs.get("branches.py", ()))
 
 
-@pytest.mark.parametrize("kind", SEES, ids=str)
+@pytest.mark.parametrize("kind", BRANCHES, ids=str)
 def test_a_line_that_ran_just_after_another_was_not_reached_from_it(kind: Kind, tmp_path: Path) -> None:
-    (tmp_path / "ways.py").write_text(
+    (tmp_path / "branches.py").write_text(
         "def down(n):\n    while n > 1:\n        n -= 1\n        if n == 2: break\n    return n\n"
     )
-    with imported(tmp_path, "ways") as module, Recorder(kind, tmp_path, branch=True) as recorder:
+    with imported(tmp_path, "branches") as module, Recorder(kind, tmp_path, branch=True) as recorder:
         assert arcs_of(record(recorder, module.down, 2)) == {(2, 3), (4, 2), (2, 5), (5, -1)}
         assert arcs_of(record(recorder, module.down, 3)) == {(2, 3), (4, 5), (5, -1)}
 
 
-@pytest.mark.parametrize("kind", SEES, ids=str)
+@pytest.mark.parametrize("kind", BRANCHES, ids=str)
 def test_a_definition_goes_on_to_the_next_line_only_where_it_succeeds(kind: Kind, tmp_path: Path) -> None:
-    (tmp_path / "ways.py").write_text("def outer(n):\n    def inner(m=1 / n): return m\n    return inner\n")
-    with imported(tmp_path, "ways") as module, Recorder(kind, tmp_path, branch=True) as recorder:
+    (tmp_path / "branches.py").write_text("def outer(n):\n    def inner(m=1 / n): return m\n    return inner\n")
+    with imported(tmp_path, "branches") as module, Recorder(kind, tmp_path, branch=True) as recorder:
         assert arcs_of(record(recorder, module.outer, 0)) == set()
         assert arcs_of(record(recorder, module.outer, 1)) == {(2, 3), (3, -1)}
         assert arcs_of(record(recorder, module.outer(1))) == {(2, -2)}
 
 
-@pytest.mark.parametrize("kind", SEES, ids=str)
-def test_a_way_taken_where_no_line_begins_is_seen_by_each_recording_that_resumes_before_it(
+@pytest.mark.parametrize("kind", BRANCHES, ids=str)
+def test_an_edge_taken_where_no_line_begins_is_recorded_by_each_recording_that_resumes_before_it(
     kind: Kind, tmp_path: Path
 ) -> None:
-    (tmp_path / "ways.py").write_text("def asked():\n    if (yield):\n        pass\n")
-    with imported(tmp_path, "ways") as module:
+    (tmp_path / "branches.py").write_text("def asked():\n    if (yield):\n        pass\n")
+    with imported(tmp_path, "branches") as module:
         running = [module.asked() for _ in range(3)]
         for generator in running:
             next(generator)  # nothing is hooked yet: no line is switched off, nor will one be
@@ -324,7 +324,7 @@ def test_a_way_taken_where_no_line_begins_is_seen_by_each_recording_that_resumes
             assert [arcs_of(recording.executed()) for recording in recordings] == [{(2, -1)}] * 3
 
 
-@pytest.mark.parametrize("kind", SEES, ids=str)
+@pytest.mark.parametrize("kind", BRANCHES, ids=str)
 def test_left_and_right_of_a_branch_are_each_ones_own(program: ModuleType, kind: Kind, tmp_path: Path) -> None:
     with Recorder(kind, tmp_path, branch=True) as recorder, recorder.recording() as first:
         program.through(1)
@@ -337,12 +337,12 @@ def test_left_and_right_of_a_branch_are_each_ones_own(program: ModuleType, kind:
         assert {(3, 4), (3, 5)} <= arcs_of(first.executed())
 
 
-@pytest.mark.parametrize("kind", SEES, ids=str)
-def test_what_a_recording_that_began_halfway_did_not_enter_is_none_of_its_arcs(
+@pytest.mark.parametrize("kind", BRANCHES, ids=str)
+def test_code_that_a_recording_did_not_enter_because_it_began_inside_has_no_arcs(
     program: ModuleType, kind: Kind, tmp_path: Path
 ) -> None:
     with Recorder(kind, tmp_path, branch=True) as recorder:
-        wanted = record(recorder, program.calling, time.time, 0)
+        expected = record(recorder, program.calling, time.time, 0)
         begun = []
 
         def begin() -> None:
@@ -354,11 +354,11 @@ def test_what_a_recording_that_began_halfway_did_not_enter_is_none_of_its_arcs(
         recorder.engine.end(begun[0])
         assert not begun[0].executed()
         assert arcs_of(before.executed()) == set()
-        assert record(recorder, program.calling, time.time, 0) == wanted
-        assert arcs_of(wanted) == {(28, 30), (30, -26)}
+        assert record(recorder, program.calling, time.time, 0) == expected
+        assert arcs_of(expected) == {(28, 30), (30, -26)}
 
 
-@pytest.mark.parametrize("kind", SEES, ids=str)
+@pytest.mark.parametrize("kind", BRANCHES, ids=str)
 def test_each_recording_that_resumes_a_generator_has_the_arcs_from_there_on(
     program: ModuleType, kind: Kind, tmp_path: Path
 ) -> None:
@@ -403,16 +403,16 @@ def test_where_there_are_no_events_for_branches_lines_are_recorded_and_it_is_sai
             assert recording.executed().lines
             assert not recording.executed().arcs
     (said,) = caplog.messages
-    assert "lines alone are recorded, though branch = true" in said
+    assert "only lines are recorded, though branch = true" in said
     assert "3.14" in said
 
 
 @pytest.mark.since(3, 14)
 @pytest.mark.parametrize("module", ["argparse", "asyncio.base_events", "dataclasses", "typing", "zipfile"])
-def test_each_way_means_the_arc_that_coverage_makes_of_it(module: str) -> None:
+def test_each_edge_has_the_arc_that_coverage_makes_of_it(module: str) -> None:
     from coverage.bytecode import BranchArcResolver, bytes_to_lines
 
-    from otel_coverage.recording.ways import LEFT, RIGHT, Ways, way
+    from otel_coverage.recording.branch_edges import LEFT, RIGHT, BranchEdges, edge_id
 
     __import__(module)
     filename = sys.modules[module].__file__
@@ -421,11 +421,11 @@ def test_each_way_means_the_arc_that_coverage_makes_of_it(module: str) -> None:
     different: list[object] = []
     for code in codes:
         codes.extend(constant for constant in code.co_consts if isinstance(constant, CodeType))
-        ours, theirs = Ways(code), BranchArcResolver(code, bytes_to_lines(code), {})
+        ours, theirs = BranchEdges(code), BranchArcResolver(code, bytes_to_lines(code), {})
         for source, left, right in code.co_branches():  # type: ignore[attr-defined]
             for side, target in ((LEFT, left), (RIGHT, right)):
-                found, wanted = ours.arcs([way(source, side)]), theirs.resolve(source, target)
-                if found != ({wanted} if wanted else set()):
-                    different.append((code, source, side, found, wanted))
+                found, expected = ours.arcs([edge_id(source, side)]), theirs.resolve(source, target)
+                if found != ({expected} if expected else set()):
+                    different.append((code, source, side, found, expected))
     assert len(codes) > 50
     assert different == []

@@ -1,4 +1,4 @@
-"""Functions that Cython compiled are left alone, traceable ones too; Python code around them is recorded exactly."""
+"""Functions that Cython compiled are ignored, traceable ones too; Python code around them is recorded exactly."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def awaited(n):
     return n
 """
 
-WANTED = {
+EXPECTED = {
     "calling": ({("calling", 4), ("called", 8)}, {5, 6, 8}),
     "iterating": ({("iterating", 10)}, {11, 12, 13, 14}),
     "awaiting": ({("awaiting", 16), ("awaited", 22)}, {17, 18, 19, 20, 23}),
@@ -112,14 +112,14 @@ def program(compiled: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleT
     indirect=["compiled"],
     ids=str,
 )
-def test_what_cython_compiled_is_left_alone_and_what_is_around_it_is_exact(program: ModuleType, engine: Kind) -> None:
+def test_what_cython_compiled_is_ignored_and_what_is_around_it_is_exact(program: ModuleType, engine: Kind) -> None:
     with Recorder(engine, Path(program.__file__ or "").parent) as recorder:
         for _ in range(3):
-            for name, (functions, lines) in WANTED.items():
+            for name, (functions, lines) in EXPECTED.items():
                 ran = recorder.ran(getattr(program, name), 3)
-                wanted = Ran(
+                expected = Ran(
                     frozenset(("calling.py", function, first) for function, first in functions),
                     frozenset(("calling.py", line) for line in lines),
                 )
-                assert ran.difference(wanted) == {}, name
+                assert ran.difference(expected) == {}, name
         assert (program.calling(2), program.iterating(3), program.awaiting(4)) == ([0, 1, 2, 3], 2, 4)

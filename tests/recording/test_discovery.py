@@ -1,4 +1,4 @@
-"""Code that appears while recordings run, code that goes away, and code that is none of ours."""
+"""Code that appears while recordings run, code that is freed, and code of libraries."""
 
 from __future__ import annotations
 
@@ -83,12 +83,12 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
 @pytest.mark.parametrize("function", ["importing", "reloading", "executing", "compiling"])
 def test_code_made_during_a_recording_is_recorded(function: str, engine: Kind, folder: Path, oracle: Oracle) -> None:
-    wanted = oracle.ask(folder, "main", [Step("alone", "call", function, (1,))])["alone"]
-    assert wanted.functions
+    expected = oracle.ask(folder, "main", [Step("alone", "call", function, (1,))])["alone"]
+    assert expected.functions
     with imported(folder, "main") as module, Recorder(engine, folder) as recorder:
         for _ in range(3):
             sys.modules.pop("helper", None)
-            assert recorder.ran(getattr(module, function), 1).difference(wanted) == {}
+            assert recorder.ran(getattr(module, function), 1).difference(expected) == {}
 
 
 @pytest.mark.parametrize("engine", MONITORING, ids=str)
@@ -97,7 +97,7 @@ def test_new_code_is_exact_for_all_threads_that_meet_it_at_once(engine: Kind, tm
     path = tmp_path / "new.py"
     path.write_text(source)
     code = next(constant for constant in compile(source, str(path), "exec").co_consts if isinstance(constant, CodeType))
-    wanted = Ran(frozenset({("new.py", "new", 1)}), frozenset(("new.py", line) for line in (2, 3, 5)))
+    expected = Ran(frozenset({("new.py", "new", 1)}), frozenset(("new.py", line) for line in (2, 3, 5)))
     barrier = threading.Barrier(4)
 
     def meet(function: FunctionType) -> Ran:
@@ -111,7 +111,7 @@ def test_new_code_is_exact_for_all_threads_that_meet_it_at_once(engine: Kind, tm
             for _ in range(150):
                 function = FunctionType(code.replace(), {})
                 for future in [pool.submit(meet, function) for _ in range(4)]:
-                    assert future.result().difference(wanted) == {}
+                    assert future.result().difference(expected) == {}
     finally:
         sys.setswitchinterval(before)
 
@@ -153,7 +153,7 @@ def test_while_nothing_is_recorded_no_event_fires(engine: Kind, folder: Path) ->
 
     with imported(folder, "main") as module, Recorder(engine, folder) as recorder:
         recorder.ran(run)
-        run()  # whatever was still armed sees that nobody wants it
+        run()  # what is still armed is disabled, as no recording is active
         with counted_events() as counts:
             for _ in range(3):
                 run()
@@ -162,7 +162,7 @@ def test_while_nothing_is_recorded_no_event_fires(engine: Kind, folder: Path) ->
 
 
 @pytest.mark.parametrize("engine", MONITORING, ids=str)
-def test_library_code_is_left_alone_while_recordings_run(engine: Kind, folder: Path) -> None:
+def test_library_code_is_not_instrumented_while_recordings_run(engine: Kind, folder: Path) -> None:
     with imported(folder, "main") as module, Recorder(engine, folder) as recorder, recorder.recording():
         module.importing(1)
         textwrap.dedent("  text")
@@ -177,7 +177,7 @@ def test_library_code_is_left_alone_while_recordings_run(engine: Kind, folder: P
 
 
 @pytest.mark.parametrize("engine", MONITORING, ids=str)
-def test_code_that_nobody_has_any_more_goes_away(engine: Kind, folder: Path) -> None:
+def test_code_without_references_is_freed(engine: Kind, folder: Path) -> None:
     with Recorder(engine, folder) as recorder:
         with imported(folder, "main") as module:
             recorder.ran(module.reloading, 1)

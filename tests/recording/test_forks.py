@@ -1,4 +1,4 @@
-"""Forked children start clean, whatever their parent was recording."""
+"""Forked children start empty, whatever their parent was recording."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def program(tmp_path: Path) -> Iterator[ModuleType]:
         yield module
 
 
-def wanted(n: int) -> Ran:
+def expected(n: int) -> Ran:
     lines = (3, 4, 7, 8) if n > 1 else (3, 4, 7, 9)
     return Ran(
         frozenset({("forking.py", "request", 2), ("forking.py", "helper", 6)}),
@@ -71,7 +71,7 @@ def in_child(work: Callable[[], object]) -> object:
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
-def test_a_child_forked_amid_a_recording_starts_clean_and_records_its_own(
+def test_a_child_forked_during_a_recording_starts_empty_and_records_its_own(
     program: ModuleType, engine: Kind, tmp_path: Path
 ) -> None:
     with Recorder(engine, tmp_path) as recorder:
@@ -85,9 +85,9 @@ def test_a_child_forked_amid_a_recording_starts_clean_and_records_its_own(
                 recorder.engine.end(recording)
                 return inherited, still, [recorder.ran(program.request, n) for n in (1, 2, 1)]
 
-            assert in_child(work) == (Ran(), Ran(), [wanted(1), wanted(2), wanted(1)])
-        assert Ran.of(recording.executed()).difference(wanted(1)) == {}
-        assert recorder.ran(program.request, 2).difference(wanted(2)) == {}
+            assert in_child(work) == (Ran(), Ran(), [expected(1), expected(2), expected(1)])
+        assert Ran.of(recording.executed()).difference(expected(1)) == {}
+        assert recorder.ran(program.request, 2).difference(expected(2)) == {}
 
 
 @pytest.mark.parametrize("engine", MONITORING, ids=str)
@@ -124,7 +124,7 @@ def test_a_child_forked_while_threads_begin_and_end_recordings_does_not_hang(
             thread.start()
         try:
             for _ in range(8):
-                assert in_child(lambda: recorder.ran(program.request, 2)) == wanted(2)
+                assert in_child(lambda: recorder.ran(program.request, 2)) == expected(2)
         finally:
             stop.set()
             for thread in threads:
@@ -143,6 +143,6 @@ def test_a_process_of_multiprocessing_records_its_own(program: ModuleType, engin
 
         process = context.Process(target=work)
         process.start()
-        assert queue.get() == (Ran(), wanted(2))
+        assert queue.get() == (Ran(), expected(2))
         process.join(30)
         assert process.exitcode == 0

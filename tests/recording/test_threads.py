@@ -35,7 +35,7 @@ def shop(tmp_path: Path) -> Iterator[ModuleType]:
 
 
 @pytest.fixture
-def wanted(shop: ModuleType, oracle: Oracle, tmp_path: Path) -> dict[str, Ran]:
+def expected(shop: ModuleType, oracle: Oracle, tmp_path: Path) -> dict[str, Ran]:
     alone = oracle.ask(tmp_path, "shop", [Step(kind, "call", kind, (3,)) for kind in KINDS])
     assert len({ran.functions for ran in alone.values()}) == len(KINDS)
     return dict(alone)
@@ -57,7 +57,7 @@ def on_threads(work: Callable[[int], None], count: int = THREADS) -> None:
 @pytest.mark.parametrize("granularity", ["line", "function"])
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_thousands_of_requests_of_six_kinds_on_eight_threads_are_all_exact(
-    shop: ModuleType, wanted: dict[str, Ran], engine: Kind, granularity: Granularity, tmp_path: Path
+    shop: ModuleType, expected: dict[str, Ran], engine: Kind, granularity: Granularity, tmp_path: Path
 ) -> None:
     wrong: list[tuple[str, dict[str, object]]] = []
     done = 0
@@ -76,8 +76,8 @@ def test_thousands_of_requests_of_six_kinds_on_eight_threads_are_all_exact(
                 attempt(getattr(shop, kind), 3)
             ran = Ran.of(recording.executed())
             done += 1
-            if ran != recorder.wanted(wanted[kind]) or recording.incomplete:
-                wrong.append((kind, ran.difference(recorder.wanted(wanted[kind]))))
+            if ran != recorder.expected(expected[kind]) or recording.incomplete:
+                wrong.append((kind, ran.difference(recorder.expected(expected[kind]))))
 
     with Recorder(engine, tmp_path, granularity) as recorder:
         on_threads(serve)
@@ -86,8 +86,8 @@ def test_thousands_of_requests_of_six_kinds_on_eight_threads_are_all_exact(
 
 
 @pytest.mark.parametrize("engine", MONITORING, ids=str)
-def test_recordings_that_idle_or_span_many_requests_disturb_nobody(
-    shop: ModuleType, wanted: dict[str, Ran], engine: Kind, tmp_path: Path
+def test_recordings_that_idle_or_span_many_requests_disturb_no_other(
+    shop: ModuleType, expected: dict[str, Ran], engine: Kind, tmp_path: Path
 ) -> None:
     wrong: list[object] = []
 
@@ -100,13 +100,13 @@ def test_recordings_that_idle_or_span_many_requests_disturb_nobody(
                     with recorder.under(None):
                         kind_of_others = draw.choice(KINDS)
                         inner = recorder.ran(getattr(shop, kind_of_others), 3)
-                        if inner != wanted[kind_of_others]:
-                            wrong.append((kind_of_others, inner.difference(wanted[kind_of_others])))
+                        if inner != expected[kind_of_others]:
+                            wrong.append((kind_of_others, inner.difference(expected[kind_of_others])))
                     attempt(getattr(shop, kind), 3)
                 time.sleep(draw.random() / 500)
             everything = Ran()
             for kind in kinds:
-                everything |= wanted[kind]
+                everything |= expected[kind]
             ran = Ran.of(recording.executed())
             if ran != everything:
                 wrong.append((kinds, ran.difference(everything)))
@@ -118,14 +118,14 @@ def test_recordings_that_idle_or_span_many_requests_disturb_nobody(
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_code_that_every_thread_meets_for_the_first_time_at_once_is_exact(
-    shop: ModuleType, wanted: dict[str, Ran], engine: Kind, tmp_path: Path
+    shop: ModuleType, expected: dict[str, Ran], engine: Kind, tmp_path: Path
 ) -> None:
-    wanted_late = {
+    expected_late = {
         kind: Ran(
             frozenset(("late.py", *rest) for _path, *rest in ran.functions),  # type: ignore[misc]
             frozenset(("late.py", line) for _path, line in ran.lines),
         )
-        for kind, ran in wanted.items()
+        for kind, ran in expected.items()
     }
     wrong: list[object] = []
     for _ in range(10):
@@ -136,8 +136,8 @@ def test_code_that_every_thread_meets_for_the_first_time_at_once_is_exact(
                 kind = KINDS[number % len(KINDS)]
                 for _ in range(3):
                     ran = recorder.ran(getattr(late, kind), 3)
-                    if ran != wanted_late[kind]:
-                        wrong.append((kind, ran.difference(wanted_late[kind])))
+                    if ran != expected_late[kind]:
+                        wrong.append((kind, ran.difference(expected_late[kind])))
 
             on_threads(serve)
     assert wrong == []
@@ -145,7 +145,7 @@ def test_code_that_every_thread_meets_for_the_first_time_at_once_is_exact(
 
 @pytest.mark.parametrize("engine", MONITORING, ids=str)
 def test_a_recording_that_begins_while_another_thread_is_inside_the_same_function_sees_all_of_it(
-    shop: ModuleType, wanted: dict[str, Ran], engine: Kind, tmp_path: Path
+    shop: ModuleType, expected: dict[str, Ran], engine: Kind, tmp_path: Path
 ) -> None:
     stop = threading.Event()
     with Recorder(engine, tmp_path) as recorder:
@@ -164,7 +164,7 @@ def test_a_recording_that_begins_while_another_thread_is_inside_the_same_functio
         try:
             for _ in range(60):
                 for kind in ("report", "order"):
-                    assert recorder.ran(getattr(shop, kind), 3).difference(wanted[kind]) == {}
+                    assert recorder.ran(getattr(shop, kind), 3).difference(expected[kind]) == {}
         finally:
             stop.set()
             for thread in threads:
@@ -173,10 +173,10 @@ def test_a_recording_that_begins_while_another_thread_is_inside_the_same_functio
 
 @pytest.mark.parametrize("engine", MONITORING, ids=str)
 def test_one_recording_may_run_on_many_threads(
-    shop: ModuleType, wanted: dict[str, Ran], engine: Kind, tmp_path: Path
+    shop: ModuleType, expected: dict[str, Ran], engine: Kind, tmp_path: Path
 ) -> None:
     everything = Ran()
-    for ran in wanted.values():
+    for ran in expected.values():
         everything |= ran
     with Recorder(engine, tmp_path) as recorder:
         for _ in range(20):
@@ -196,7 +196,7 @@ def test_one_recording_may_run_on_many_threads(
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_untraced_requests_beside_traced_ones_leave_no_trace(
-    shop: ModuleType, wanted: dict[str, Ran], engine: Kind, tmp_path: Path
+    shop: ModuleType, expected: dict[str, Ran], engine: Kind, tmp_path: Path
 ) -> None:
     stop = threading.Event()
 
@@ -210,7 +210,7 @@ def test_untraced_requests_beside_traced_ones_leave_no_trace(
     try:
         with Recorder(engine, tmp_path) as recorder:
             for _ in range(20):
-                assert recorder.ran(shop.browse, 3).difference(wanted["browse"]) == {}
+                assert recorder.ran(shop.browse, 3).difference(expected["browse"]) == {}
                 assert recorder.ran(len, "nothing of ours") == Ran()
     finally:
         stop.set()

@@ -19,7 +19,8 @@ from otel_coverage.reporting.report import Report, write_report
 from otel_coverage.settings import EngineChoice
 from otel_coverage.source import SourceTree
 from otel_coverage.store import Store
-from otel_coverage.tracing.attributes import chunks
+from otel_coverage.tracing.arc_chains import ARCS
+from otel_coverage.tracing.attributes import FUNCTIONS, LINES, chunks
 from tests.recording.recorder import imported
 from tests.reporting.test_data_files import coverage_command
 from tests.support.spans import TracedSpan, insert_spans
@@ -122,8 +123,9 @@ def recorded(tree: SourceTree, engine: EngineChoice, request: tuple[Sequence[obj
         opened.end(recording)
         opened.close()
     assert recording.branch
-    (chunk,) = chunks(recording.executed(), 100_000)
-    return TracedSpan(functions=chunk.functions, lines=chunk.lines, arcs=chunk.arcs, arc_count=chunk.arc_count, **span)
+    (chunk,) = chunks(recording.executed(), [FUNCTIONS, LINES, ARCS], 100_000)
+    functions, lines, arcs = (chunk.arrays[array.name] for array in (FUNCTIONS, LINES, ARCS))
+    return TracedSpan(functions=functions, lines=lines, arcs=arcs, arc_count=chunk.counts[ARCS.count_name], **span)
 
 
 def alone(folder: Path, engine: str, request: tuple[Sequence[object], int]) -> Path:

@@ -1,4 +1,4 @@
-"""Where the recording lives."""
+"""Where the recording is kept."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_the_recording_is_read_from_opentelemetrys_own_variable() -> None:
         otel_context.detach(token)
 
 
-def test_another_runtime_context_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_names_a_runtime_context_that_is_not_supported(monkeypatch: pytest.MonkeyPatch) -> None:
     class Elsewhere:
         pass
 

@@ -1,4 +1,4 @@
-"""What leaves the process, and what is said of what does not."""
+"""Exporting spans, and counting those that were not delivered."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_coverage.tracing.exporter import MESSAGE_BYTES, BoundedSpanExporter, CountingSpanProcessor
+from otel_coverage.tracing.batching import CountingSpanProcessor
+from otel_coverage.tracing.exporter import MESSAGE_BYTES, BoundedSpanExporter, span_size
 from otel_coverage.tracing.log import log
-from otel_coverage.tracing.sizes import span_size
 from tests.support.collector import Collector
 
 
 @pytest.fixture(autouse=True)
-def quiet_notices() -> Iterator[None]:
+def fresh_log() -> Iterator[None]:
     yield
     log.clear()
 
@@ -67,7 +67,7 @@ def closed_port() -> str:
         return f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
-def test_a_batch_larger_than_a_receiver_takes_arrives_in_several_messages(
+def test_a_batch_larger_than_a_receiver_accepts_is_sent_in_several_messages(
     collector: Collector, pipelines: Callable[..., Pipeline]
 ) -> None:
     pipeline = pipelines(lambda: OTLPSpanExporter(endpoint=collector.endpoint))
@@ -88,7 +88,7 @@ def test_the_standard_exporter_alone_would_have_lost_that_batch(collector: Colle
     exporter.shutdown()
 
 
-def test_a_collector_that_is_down_loses_spans_and_says_so_once(
+def test_spans_for_a_collector_that_is_down_are_lost_and_that_is_logged_once(
     pipelines: Callable[..., Pipeline], caplog: pytest.LogCaptureFixture
 ) -> None:
     pipeline = pipelines(lambda: OTLPSpanExporter(endpoint=closed_port(), timeout=1))
@@ -97,14 +97,14 @@ def test_a_collector_that_is_down_loses_spans_and_says_so_once(
         assert not pipeline.processor.flush(30)
         pipeline.end_spans(2)
         assert not pipeline.processor.flush(30)
-    assert pipeline.exporter.delivery.refused == 5
+    assert pipeline.exporter.counts.lost == 5
     assert log.counts["lost_spans"] == 5
     ours = [record.getMessage() for record in caplog.records if record.name == "otel_coverage"]
     assert len(ours) == 1
     assert ours[0].startswith("coverage: 3 spans were not delivered")
 
 
-def test_an_exporter_that_cannot_even_be_made_loses_spans_and_nothing_else(
+def test_an_exporter_that_cannot_be_made_loses_the_spans_and_raises_nothing(
     pipelines: Callable[..., Pipeline],
 ) -> None:
     def make() -> SpanExporter:
@@ -113,10 +113,10 @@ def test_an_exporter_that_cannot_even_be_made_loses_spans_and_nothing_else(
     pipeline = pipelines(make)
     pipeline.end_spans(1)
     assert not pipeline.processor.flush(30)
-    assert pipeline.exporter.delivery.refused == 1
+    assert pipeline.exporter.counts.lost == 1
 
 
-def test_a_flush_that_takes_too_long_says_that_not_everything_went_out(pipelines: Callable[..., Pipeline]) -> None:
+def test_a_flush_that_times_out_returns_false(pipelines: Callable[..., Pipeline]) -> None:
     release = threading.Event()
 
     class Slow(SpanExporter):
@@ -132,7 +132,7 @@ def test_a_flush_that_takes_too_long_says_that_not_everything_went_out(pipelines
     assert pipeline.processor.flush(30)
 
 
-def test_spans_that_a_full_queue_dropped_are_missed_by_the_flush(
+def test_a_flush_counts_the_spans_that_a_full_queue_dropped(
     collector: Collector, pipelines: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "4")
@@ -160,7 +160,8 @@ FORKS = """
 import os, sys
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
-from otel_coverage.tracing.exporter import BoundedSpanExporter, CountingSpanProcessor
+from otel_coverage.tracing.batching import CountingSpanProcessor
+from otel_coverage.tracing.exporter import BoundedSpanExporter
 exporter = BoundedSpanExporter(OTLPSpanExporter)
 processor = CountingSpanProcessor(exporter)
 provider = TracerProvider()
@@ -171,16 +172,16 @@ sent_before = "sent" in sys.argv and processor.flush(30)
 child = os.fork()
 if child == 0:
     tracer.start_span("of the child").end()
-    os._exit(0 if processor.flush(30) and exporter.delivery.delivered == 1 else 1)
+    os._exit(0 if processor.flush(30) and exporter.counts.delivered == 1 else 1)
 assert os.waitpid(child, 0)[1] == 0
 tracer.start_span("after the fork").end()
 assert processor.flush(30)
-assert exporter.delivery.delivered == 2
+assert exporter.counts.delivered == 2
 """
 
 
 @pytest.mark.parametrize("when", ["waiting", "sent"])
-def test_a_child_delivers_its_own_spans_and_only_those(when: str, collector: Collector) -> None:
+def test_a_forked_child_delivers_only_its_own_spans(when: str, collector: Collector) -> None:
     environ = {**os.environ, "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint}
     subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS, when], check=True, env=environ, timeout=90)
     assert sorted(span.name for span in collector.spans) == ["after the fork", "before the fork", "of the child"]
@@ -195,7 +196,8 @@ GREENLETS = """
 import sys
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from otel_coverage.tracing.exporter import BoundedSpanExporter, CountingSpanProcessor
+from otel_coverage.tracing.batching import CountingSpanProcessor
+from otel_coverage.tracing.exporter import BoundedSpanExporter
 memory = InMemorySpanExporter()
 processor = CountingSpanProcessor(BoundedSpanExporter(lambda: memory))
 provider = TracerProvider(shutdown_on_exit=False)
@@ -210,7 +212,7 @@ print(len(memory.get_finished_spans()))
 """
 
 
-def test_the_first_spans_of_greenlets_that_end_at_once_wait_for_nobody_and_all_arrive() -> None:
+def test_first_spans_that_end_in_several_greenlets_at_once_are_all_delivered() -> None:
     done = subprocess.run([sys.executable, "-c", GREENLETS], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout == "5\n", done.stderr
 
@@ -223,7 +225,7 @@ def test_spans_for_which_no_thread_could_be_started_are_counted_as_lost_and_the_
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", _no_more_threads)
         pipeline.end_spans(1)
-    assert pipeline.exporter.delivery.refused == 1
+    assert pipeline.exporter.counts.lost == 1
     pipeline.end_spans(1)
     assert not pipeline.processor.flush(10)  # one of the two is lost
     assert len(memory.get_finished_spans()) == 1
@@ -235,7 +237,7 @@ def _no_more_threads(thread: threading.Thread) -> None:
 
 @settings(deadline=None)
 @given(texts, attributes, attributes, attributes)
-def test_the_size_reckoned_is_never_below_the_size_sent(
+def test_span_size_is_never_below_the_encoded_size(
     name: str, on_span: dict[str, Any], on_event: dict[str, Any], on_resource: dict[str, Any]
 ) -> None:
     provider = TracerProvider(shutdown_on_exit=False, resource=Resource(on_resource))

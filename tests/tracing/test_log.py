@@ -1,4 +1,4 @@
-"""Counting what goes wrong."""
+"""Warnings at a limited rate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_kind_is_counted_each_time_and_logged_once_an_interval(caplog: pytest.
     ]
 
 
-def test_after_the_interval_it_is_said_again_with_the_count(caplog: pytest.LogCaptureFixture) -> None:
+def test_after_the_interval_it_is_logged_again_with_the_total(caplog: pytest.LogCaptureFixture) -> None:
     log = RateLimitedLog(interval=0)
     with caplog.at_level(logging.WARNING, "otel_coverage"):
         log.warn("slugs", "malformed slug")

@@ -1,4 +1,4 @@
-"""The tracer provider: whose it is, and what its resource says. Each in a process of its own: a provider is global."""
+"""The tracer provider and its resource. Each test runs a process, since the provider is global."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_revision_comes_from_git(checkout: Path) -> None:
     assert resource["service.name"] == "shop"
 
 
-def test_a_revision_that_is_set_stands(checkout: Path) -> None:
+def test_a_revision_that_is_set_is_kept(checkout: Path) -> None:
     resource = run(
         SHOW_RESOURCE, checkout, OTEL_RESOURCE_ATTRIBUTES="vcs.ref.head.revision=abc,service.namespace=front"
     )
@@ -74,7 +74,7 @@ def test_a_revision_that_is_set_stands(checkout: Path) -> None:
     assert resource["service.namespace"] == "front"
 
 
-def test_a_version_that_is_set_stands_beside_the_revision(checkout: Path) -> None:
+def test_a_version_that_is_set_is_kept_beside_the_revision(checkout: Path) -> None:
     resource = run(SHOW_RESOURCE, checkout, OTEL_RESOURCE_ATTRIBUTES="service.version=7")
     assert resource["service.version"] == "7"
     assert resource["vcs.ref.head.revision"] == git(checkout, "rev-parse", "HEAD")
@@ -102,7 +102,7 @@ def test_a_provider_of_ours_is_made_global_once(tmp_path: Path) -> None:
     assert run(code, tmp_path) == [True, True]
 
 
-def test_a_flush_on_somebody_elses_provider_passes_its_word_on(tmp_path: Path) -> None:
+def test_a_flush_of_the_applications_own_provider_returns_what_its_processors_return(tmp_path: Path) -> None:
     code = """
 from opentelemetry.sdk.trace import SpanProcessor
 class Never(SpanProcessor):

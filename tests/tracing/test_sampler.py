@@ -1,4 +1,4 @@
-"""The sampler: traced contexts are always sampled, others as the user wants, whoever made the provider."""
+"""The sampler: traced contexts are always sampled, all others as the application's sampler decides."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_provider_that_samples_nothing_samples_what_is_traced() -> None:
     assert all((span.attributes or {})["own"] == 1 for span in kept.get_finished_spans() if span.name == "traced")
 
 
-def test_a_caller_that_does_not_sample_does_not_speak_for_a_traced_request() -> None:
+def test_a_traced_request_is_sampled_though_its_caller_was_not() -> None:
     provider, kept = provider_with(ParentBased(ALWAYS_OFF))
     equip(RECORDING, provider)
     caller = NonRecordingSpan(SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(0)))
@@ -69,7 +69,7 @@ def test_a_caller_that_does_not_sample_does_not_speak_for_a_traced_request() -> 
     assert names(kept) == ["traced"]
 
 
-def test_what_the_users_sampler_adds_stays() -> None:
+def test_attributes_that_the_wrapped_sampler_adds_are_kept() -> None:
     class Marking(Sampler):
         def should_sample(self, *_arguments: object, **_more: object) -> SamplingResult:
             return SamplingResult(Decision.RECORD_ONLY, {"rate": 7})
@@ -98,14 +98,14 @@ def test_parts_are_sampled_as_well(store_front: None) -> None:
     assert "coverage.part" in names(kept)
 
 
-def test_a_slug_that_nobody_vouches_for_is_not_sampled() -> None:
+def test_a_playback_without_a_valid_signature_is_not_sampled() -> None:
     provider, kept = provider_with(ALWAYS_OFF)
     equip(Settings(enabled=True, source=(STORE_FRONT,), token="secret"), provider)
     provider.get_tracer("t").start_span("forged", TRACED).end()
     assert names(kept) == []
 
 
-def test_undoing_gives_the_provider_its_sampler_back() -> None:
+def test_uninstrument_restores_the_providers_sampler() -> None:
     provider, kept = provider_with(ALWAYS_OFF)
     equip(RECORDING, provider)
     otel_coverage.uninstrument()
@@ -132,7 +132,7 @@ def test_a_server_that_samples_nothing_records_traced_requests(propagators: str,
     assert {span.attributes.get("playback.profile") for span in collector.spans} == {"checkout"}
 
 
-def test_where_recording_is_off_the_users_sampler_is_alone(collector: Collector) -> None:
+def test_where_recording_is_off_the_sampler_is_not_wrapped(collector: Collector) -> None:
     done = call(
         [*RUN, "python", "-c", "from opentelemetry import trace; print(trace.get_tracer_provider().sampler)"],
         OTEL_TRACES_SAMPLER="always_off",

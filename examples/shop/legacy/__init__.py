@@ -1,1 +1,1 @@
-"""What is left of the shop's first years."""
+"""Unused code of earlier versions."""

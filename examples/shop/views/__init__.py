@@ -1,1 +1,1 @@
-"""The pages: a blueprint for each part of the shop. Thin; the services do the work."""
+"""A blueprint for each part of the shop; the services do the work."""

@@ -1,4 +1,4 @@
-"""Looking at products, and changing their prices."""
+"""Products and their prices."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def show(sku: str) -> dict[str, Any]:
 
 @pages.patch("/runs/<run>/products/<sku>")
 def reprice(sku: str) -> dict[str, Any]:
-    """Give a product another price."""
+    """Change the price of a product."""
     catalogue = _catalogue()
     product = catalogue.find(sku)
     product.price = money.cents(request.get_json()["price"])

@@ -1,4 +1,4 @@
-"""Opening a run, and asking after jobs."""
+"""Runs and job statuses."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ pages = Blueprint("front", __name__)
 
 @pages.get("/health")
 def health() -> dict[str, Any]:
-    """For the load balancer."""
+    """The health check of the load balancer."""
     return {"status": "up"}
 
 
 @pages.post("/runs/<run>")
 def open_run() -> tuple[dict[str, Any], int]:
-    """Open the shop, with full shelves."""
+    """Create a run, with the starting stock."""
     connection = database.of_request()
     with connection:
         connection.execute("INSERT INTO runs (run) VALUES (?)", (g.run,))
@@ -34,13 +34,13 @@ def open_run() -> tuple[dict[str, Any], int]:
 
 @pages.get("/runs/<run>/history")
 def history() -> dict[str, Any]:
-    """What was done in a run."""
+    """The audit log of a run."""
     return {"actions": Service(database.of_request(), g.run).history()}
 
 
 @pages.get("/jobs/<job_id>")
 def job(job_id: str) -> dict[str, Any]:
-    """How far a job is."""
+    """The status of a job."""
     try:
         found = queueing.find(job_id)
     except NoSuchJobError:
@@ -50,6 +50,6 @@ def job(job_id: str) -> dict[str, Any]:
 
 @pages.delete("/jobs/<job_id>")
 def forget_job(job_id: str) -> tuple[str, int]:
-    """Never mind."""
+    """Delete a job."""
     queueing.forget(job_id)
     return "", 204

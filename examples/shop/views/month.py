@@ -14,7 +14,7 @@ pages = Blueprint("month", __name__)
 
 @pages.post("/runs/<run>/month/close")
 def close() -> tuple[dict[str, Any], int]:
-    """Have the figures worked out."""
+    """Enqueue the calculation of the figures."""
     return {"job_id": queueing.later("close_month", g.run).id}, 202
 
 

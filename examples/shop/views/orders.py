@@ -1,4 +1,4 @@
-"""Ordering, paying, and wanting the money back."""
+"""Orders, payments and refunds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _book() -> OrderBook:
 
 @pages.post("/runs/<run>/orders")
 def order() -> tuple[dict[str, Any], int]:
-    """Take an order."""
+    """Create an order."""
     wanted = request.get_json()
     book, catalogue = _book(), Catalogue(database.of_request(), g.run)
     items = [Item(sku, catalogue.find(sku).price, quantity) for sku, quantity in wanted["items"].items()]
@@ -49,14 +49,14 @@ def pay(number: int) -> tuple[dict[str, Any], int]:
 
 @pages.post("/runs/<run>/orders/<int:number>/refund")
 def refund(number: int) -> tuple[dict[str, Any], int]:
-    """Want the money back; a job sees to it, if the order is that far."""
+    """Request a refund; a job makes it, if the order's state allows it."""
     _book().find(number).status = "refunded"
     return {"job_id": queueing.later("refund", g.run, number).id}, 202
 
 
 @pages.post("/runs/<run>/orders/<int:number>/cancel")
 def cancel(number: int) -> dict[str, Any]:
-    """Think better of it."""
+    """Cancel an order."""
     book = _book()
     with book.connection:
         return book.cancel(number).as_json()
@@ -64,7 +64,7 @@ def cancel(number: int) -> dict[str, Any]:
 
 @pages.get("/runs/<run>/orders.csv")
 def export() -> Response:
-    """All orders, sent while they are read."""
+    """All orders as CSV, streamed."""
     path, run = current_app.config["SHOP"].database, g.run
 
     def lines() -> Iterator[str]:

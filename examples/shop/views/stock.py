@@ -15,7 +15,7 @@ pages = Blueprint("stock", __name__)
 
 @pages.post("/runs/<run>/stock/upload_stocklist")
 def upload() -> tuple[dict[str, Any], int]:
-    """Take a stock list; a job reads it."""
+    """Upload a stock list; a job imports it."""
     sent = request.files.get("input_upload_stocklist")
     if sent is None:
         raise InvalidError("no file input_upload_stocklist in the form")
@@ -26,5 +26,5 @@ def upload() -> tuple[dict[str, Any], int]:
 
 @pages.get("/runs/<run>/stock.csv")
 def download() -> Response:
-    """A stock list for a supplier."""
+    """Download the stock list."""
     return Response(stockfile.write(Catalogue(database.of_request(), g.run).all()), mimetype="text/csv")

@@ -1,1 +1,1 @@
-"""The embedded ClickHouse endpoint: as much of ClickHouse's HTTP interface as its usual clients need."""
+"""The embedded ClickHouse endpoint: the part of ClickHouse's HTTP interface that its usual clients need."""

@@ -1,0 +1,561 @@
+/* What each event records, and whether it stays enabled; which recordings are active. */
+
+#include "callbacks.h"
+
+/* --- the slots of recordings */
+
+static void slot_release(RecordingSlot *slot) {
+    PyObject **entered = slot->entered;
+    Py_ssize_t count = slot->entered_count;
+    slot->entered = NULL;
+    slot->entered_count = slot->entered_room = 0;
+    for (Py_ssize_t index = 0; index < count; index++) {
+        Py_DECREF(entered[index]); /* rule: ended-slot-releases-code */
+    }
+    PyMem_Free(entered);
+}
+
+static void slot_dealloc(PyObject *slot) {
+    slot_release((RecordingSlot *)slot);
+    PyObject_Free(slot);
+}
+
+PyTypeObject RecordingSlot_Type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "otel_coverage.recording._callbacks.RecordingSlot",
+    .tp_doc = "What Callbacks keep for one recording.",
+    .tp_basicsize = sizeof(RecordingSlot),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .tp_dealloc = slot_dealloc,
+};
+
+static int note_entered(RecordingSlot *slot, PyObject *code) {
+    if (slot->entered_count == slot->entered_room) {
+        Py_ssize_t room = slot->entered_room ? 2 * slot->entered_room : 64;
+        PyObject **entered = PyMem_Realloc(slot->entered, (size_t)room * sizeof(PyObject *));
+        if (entered == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        slot->entered = entered;
+        slot->entered_room = room;
+    }
+    slot->entered[slot->entered_count++] = Py_NewRef(code);
+    return 0;
+}
+
+/* The attribute `slot` of an object from the context whose type is not recording_type; NULL if it has none, or with an
+   exception set. */
+static PyObject *slot_attribute(Callbacks *self, PyObject *recording) {
+    PyObject *slot = PyObject_GetAttrString(recording, "slot");
+    if (slot == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+    }
+    if (slot != NULL && self->recording_type == NULL && Py_IS_TYPE(slot, &RecordingSlot_Type)) {
+        /* a type with it in __slots__: from now on it is read at its offset */
+        PyObject *descriptor = PyObject_GetAttrString((PyObject *)Py_TYPE(recording), "slot");
+        if (descriptor == NULL) {
+            PyErr_Clear();
+        } else if (Py_IS_TYPE(descriptor, &PyMemberDescr_Type) &&
+                   ((PyMemberDescrObject *)descriptor)->d_member->type == Py_T_OBJECT_EX) {
+            self->slot_offset = ((PyMemberDescrObject *)descriptor)->d_member->offset;
+            self->recording_type = (PyTypeObject *)Py_NewRef(Py_TYPE(recording));
+        }
+        Py_XDECREF(descriptor);
+    }
+    return slot;
+}
+
+/* As find_slot, where that may run Python code. Takes over the reference `found`. */
+static int find_slot_slowly(Callbacks *self, PyObject *found, RecordingSlot **slot) {
+    PyObject *recording = NULL, *attribute = NULL;
+    if (self->key == NULL) {
+        recording = Py_NewRef(found);
+    } else if (PyDict_Check(found)) {
+        recording = Py_XNewRef(PyDict_GetItemWithError(found, self->key));
+    } else if (PySequence_Contains(found, self->key) > 0) {
+        recording = PyObject_GetItem(found, self->key);
+    }
+    if (recording != NULL) {
+        attribute = slot_attribute(self, recording);
+    }
+    Py_XDECREF(recording);
+    Py_DECREF(found);
+    if (attribute == NULL) {
+        return PyErr_Occurred() ? -1 : 1;
+    }
+    if (Py_IS_TYPE(attribute, &RecordingSlot_Type) && ((RecordingSlot *)attribute)->owner == self) {
+        *slot = (RecordingSlot *)attribute; /* self->slots holds it */
+    }
+    Py_DECREF(attribute);
+    return 1;
+}
+
+/* The slot of an object of recording_type; NULL where the recording ended, or belongs to another owner. */
+static inline RecordingSlot *slot_in(const Callbacks *self, PyObject *recording) {
+    RecordingSlot *own = *(RecordingSlot **)((char *)recording + self->slot_offset);
+    /* rule: ended-slot-records-nothing */
+    return own != NULL && Py_IS_TYPE(own, &RecordingSlot_Type) && own->owner == self ? own : NULL;
+}
+
+/* Keep the answer for the next lookup in the same mapping. A mapping whose type supports weak references is immutable:
+   see CurrentRecording. Making and freeing a weak reference runs no Python code. */
+static void remember_mapping(Callbacks *self, PyObject *mapping, PyObject *recording) {
+    if (!PyType_SUPPORTS_WEAKREFS(Py_TYPE(mapping))) {
+        return;
+    }
+    PyObject *reference = PyWeakref_NewRef(mapping, NULL);
+    if (reference == NULL) {
+        PyErr_Clear();
+        return;
+    }
+    Py_XSETREF(self->last_mapping, reference);
+    self->last_recording = recording;
+}
+
+/* As find_slot, where that runs no Python code: else false, and nothing was changed. */
+static inline bool find_slot_quickly(Callbacks *self, RecordingSlot **slot) {
+    *slot = NULL;
+    PyObject *found;
+    if (PyContextVar_Get(self->variable, Py_None, &found) < 0) {
+        PyErr_Clear();
+        return false;
+    }
+    if (found == Py_None) {
+        return true; /* which is immortal */
+    }
+    bool at_once = Py_REFCNT(found) > 1; /* else releasing it would free it */
+    PyObject *recording = found;
+    if (!at_once) {
+        /* rule: other-mapping-is-read */
+    } else if (self->last_mapping != NULL && ((PyWeakReference *)self->last_mapping)->wr_object == found) {
+        recording = self->last_recording;
+    } else if (self->key != NULL) {
+        recording = PyDict_Check(found) ? PyDict_GetItemWithError(found, self->key) : Py_None;
+        at_once = recording == NULL ? !PyErr_Occurred() : Py_TYPE(recording) == self->recording_type;
+        if (at_once) {
+            remember_mapping(self, found, recording);
+        }
+        PyErr_Clear();
+    } else {
+        at_once = Py_TYPE(recording) == self->recording_type;
+    }
+    if (at_once && recording != NULL) {
+        *slot = slot_in(self, recording);
+    }
+    Py_DECREF(found);
+    return at_once;
+}
+
+/* The active recording that the running code belongs to, or NULL; it stays active until Python code runs again.
+   1 where Python code may have run meanwhile, -1 with an exception set. */
+static inline int find_slot(Callbacks *self, RecordingSlot **slot) {
+    if (find_slot_quickly(self, slot)) {
+        return 0;
+    }
+    PyObject *found;
+    if (PyContextVar_Get(self->variable, Py_None, &found) < 0) {
+        return -1;
+    }
+    return find_slot_slowly(self, found, slot);
+}
+
+/* --- discovery and rearming */
+
+static int set_local_events(const Callbacks *self, PyObject *code, PyObject *events) {
+    PyObject *arguments[] = {self->tool, code, events};
+    PyObject *result = PyObject_Vectorcall(self->set_local_events, arguments, 3, NULL);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+/* Set the local events to 0 and back, which enables those that were disabled; the code is then not dirty. */
+static int rearm(const Callbacks *self, CodeState *state) {
+    if (set_local_events(self, state->code, self->no_events) < 0 ||
+        set_local_events(self, state->code, self->events) < 0) {
+        return -1;
+    }
+    state->dirty = CLEAN;
+    return 0;
+}
+
+/* Rearm all code whose start event is disabled: one by one, which is always cheaper than a restart in C. A single tool
+   has global start events, which only a restart enables again. */
+static int rearm_all(Callbacks *self) {
+    if (list_is_empty(&self->disabled)) {
+        return 0;
+    }
+    if (self->single_tool) {
+        PyObject *result = PyObject_CallNoArgs(self->restart_events);
+        if (result == NULL) {
+            return -1;
+        }
+        Py_DECREF(result);
+        self->epoch++;
+    }
+    while (!list_is_empty(&self->disabled)) {
+        CodeState *state = CONTAINER_OF(self->disabled.next, CodeState, disabled);
+        if (!self->single_tool && rearm(self, state) < 0) {
+            return -1;
+        }
+        note_rearmed(state);
+    }
+    return 0;
+}
+
+static int should_trace(Callbacks *self, PyObject *filename) {
+    PyObject *known = PyDict_GetItemWithError(self->traced_files, filename);
+    if (known != NULL || PyErr_Occurred()) {
+        return known == NULL ? -1 : known == Py_True;
+    }
+    PyObject *answer = PyObject_CallOneArg(self->should_trace, filename);
+    int traced = answer == NULL ? -1 : PyObject_IsTrue(answer);
+    Py_XDECREF(answer);
+    if (traced >= 0 && PyDict_SetItem(self->traced_files, filename, traced ? Py_True : Py_False) < 0) {
+        return -1;
+    }
+    return traced;
+}
+
+/* Set the local events of the application's code: 1; 0 for all other code; -1 with an exception set. */
+static int discover(Callbacks *self, PyObject *code) {
+    int traced = should_trace(self, ((PyCodeObject *)code)->co_filename);
+    traced = traced > 0 ? is_interpreted(code) : traced;
+    if (traced <= 0) {
+        return traced;
+    }
+    if (self->disarmed || code_state_of(self, code) != NULL) { /* other threads may have run */
+        return !self->disarmed;
+    }
+    if (set_local_events(self, code, self->events) < 0) {
+        if (PyErr_ExceptionMatches(PyExc_ValueError) || PyErr_ExceptionMatches(PyExc_SystemError)) {
+            PyErr_Clear(); /* the interpreter refuses to instrument it, whoever compiled it */
+            return 0;
+        }
+        return -1;
+    }
+    return code_state_new(self, code) == NULL ? -1 : 1;
+}
+
+/* --- events */
+
+/* Code starts or resumes: 1 to disable the event, 0 to leave it enabled; -1 with an exception set. */
+static int decide_start(Callbacks *self, PyObject *code, int offset) {
+    CodeState *state = code_state_of(self, code);
+    if (state == NULL) {
+        int traced = discover(self, code);
+        if (traced <= 0) {
+            return traced < 0 ? -1 : 1;
+        }
+    }
+    RecordingSlot *slot;
+    int unlocked = find_slot(self, &slot);
+    if (unlocked < 0) {
+        return -1;
+    }
+    /* one step from here on */
+    if (state == NULL || unlocked) {
+        state = code_state_of(self, code);
+        if (state == NULL) {
+            return 0; /* disarmed by another thread */
+        }
+    }
+    Row row = NO_LINE;
+    if (self->has_lines || offset < 0) {
+        row = entry_row(state, offset);
+        if (row < 0) {
+            return row == NOTHING_RUNS ? 0 : -1;
+        }
+    }
+    if (match_width(self, state) < 0) {
+        return -1;
+    }
+    Word *entered = state->masks, *ran = mask_of(state, row);
+    if (slot != NULL) {
+        size_t word = WORD_OF(slot->index);
+        Word bit = BIT_OF(slot->index);
+        if (!(entered[word] & bit)) {
+            if (state->dirty == self->epoch && rearm(self, state) < 0) { /* rule: rearm-on-entry */
+                return -1;
+            }
+            if (note_entered(slot, code) < 0) {
+                return -1;
+            }
+            entered[word] |= bit;
+        }
+        ran[word] |= bit;
+    }
+    for (size_t word = 0; word < self->words; word++) {
+        Word seen = entered[word] & ran[word]; /* rule: start-needs-its-line */
+        if (self->active[word] & ~seen) {      /* rule: start-needs-all-active */
+            return 0;
+        }
+    }
+    if (list_is_empty(&state->disabled)) { /* rule: begin-rearms */
+        list_append(&self->disabled, &state->disabled);
+    }
+    return 1;
+}
+
+/* The interpreter only borrows what is registered with it: an engine that closes in another thread, while should_trace
+   runs here, must not free the callbacks. */
+static int decide_start_safely(Callbacks *self, PyObject *code, int offset) {
+    Py_INCREF(self);
+    int decision = decide_start(self, code, offset);
+    Py_DECREF(self);
+    return decision;
+}
+
+/* The common case, quickly: the recording has entered the code already, and the event stays enabled for another that
+   has not. False where it may be any other case. */
+static inline bool start_stays_enabled(Callbacks *self, PyObject *code, int offset) {
+    CodeState *state = code_state_of(self, code);
+    RecordingSlot *slot;
+    if (state == NULL || self->words > 1 || state->words > 1 || !find_slot_quickly(self, &slot)) {
+        return false;
+    }
+    Word entered = state->masks[0], bit = slot == NULL ? 0 : BIT_OF(slot->index);
+    if (!(self->active[0] & ~entered) || bit & ~entered) {
+        return false;
+    }
+    if (self->has_lines) {
+        if (state->first_entry.offset != offset || state->first_entry.row < 0) {
+            return false;
+        }
+        state->masks[state->first_entry.row] |= bit; /* rule: enabled-start-runs-its-line */
+    }
+    return true;
+}
+
+PyObject *on_start(Callbacks *self, PyObject *const *arguments, Py_ssize_t count) {
+    int offset;
+    if (read_event(arguments, count, 2, &offset) < 0) {
+        return NULL;
+    }
+    if (self->disarmed || start_stays_enabled(self, arguments[0], offset)) {
+        Py_RETURN_NONE;
+    }
+    int decision = decide_start_safely(self, arguments[0], offset);
+    return decision < 0 ? NULL : Py_NewRef(decision ? disable : Py_None);
+}
+
+PyObject *on_discovery(Callbacks *self, PyObject *const *arguments, Py_ssize_t count) {
+    int offset;
+    if (read_event(arguments, count, 2, &offset) < 0) {
+        return NULL;
+    }
+    return self->disarmed || decide_start_safely(self, arguments[0], offset) >= 0 ? Py_NewRef(disable) : NULL;
+}
+
+PyObject *on_throw(Callbacks *self, PyObject *const *arguments, Py_ssize_t count) {
+    int offset;
+    if (read_event(arguments, count, 3, &offset) < 0) {
+        return NULL;
+    }
+    /* up to 3.14 it must not answer DISABLE */
+    return self->disarmed || decide_start_safely(self, arguments[0], ~offset) >= 0 ? Py_NewRef(Py_None) : NULL;
+}
+
+PyObject *decide_line(Callbacks *self, PyObject *code, int number) {
+    RecordingSlot *slot;
+    if (find_slot(self, &slot) < 0) {
+        return NULL;
+    }
+    /* one step from here on */
+    CodeState *state = code_state_of(self, code);
+    if (state == NULL || match_width(self, state) < 0) {
+        return state == NULL ? Py_NewRef(Py_None) : NULL;
+    }
+    Row row = row_of_line(state, number);
+    if (row == NO_LINE) {
+        return Py_NewRef(disable); /* line 0, on which a module starts */
+    }
+    const Word *entered = state->masks;
+    Word *ran = mask_of(state, row);
+    if (slot != NULL) {
+        size_t word = WORD_OF(slot->index);
+        ran[word] |= BIT_OF(slot->index) & entered[word]; /* rule: lines-need-entry */
+    }
+    for (size_t word = 0; word < self->words; word++) {
+        if (self->active[word] & entered[word] & ~ran[word]) { /* rule: line-needs-all-active */
+            return Py_NewRef(Py_None);
+        }
+    }
+    state->dirty = self->epoch; /* rule: disabled-line-is-dirty, disabled-edge-is-dirty */
+    return Py_NewRef(disable);
+}
+
+PyObject *on_line(Callbacks *self, PyObject *const *arguments, Py_ssize_t count) {
+    int line;
+    return read_event(arguments, count, 2, &line) < 0 ? NULL : decide_line(self, arguments[0], line);
+}
+
+/* --- what the engine calls, under its lock */
+
+int set_words(Callbacks *self, size_t words) {
+    Word *active = PyMem_Calloc(words, sizeof(Word));
+    RecordingSlot **slots = PyMem_Calloc(words * WORD_BITS, sizeof(RecordingSlot *));
+    if (active == NULL || slots == NULL) {
+        PyMem_Free(active);
+        PyMem_Free(slots);
+        PyErr_NoMemory();
+        return -1;
+    }
+    size_t kept = words < self->words ? words : self->words;
+    if (kept > 0) {
+        memcpy(active, self->active, kept * sizeof(Word));
+        memcpy(slots, self->slots, kept * WORD_BITS * sizeof(RecordingSlot *));
+    }
+    PyMem_Free(self->active);
+    PyMem_Free(self->slots);
+    self->active = active;
+    self->slots = slots;
+    self->words = words;
+    return 0;
+}
+
+/* An index that no active recording has; -1 with an exception set. */
+static int free_index(Callbacks *self, size_t *index) {
+    bool busy = false;
+    for (size_t word = 0; word < self->words; word++) {
+        busy |= self->active[word] != 0;
+    }
+    if (!busy && self->words > 1 && set_words(self, 1) < 0) { /* many were open at once, none is now */
+        return -1;
+    }
+    size_t count = self->words * WORD_BITS;
+    for (*index = 0; *index < count; ++*index) {
+        if (self->slots[*index] == NULL) {
+            return 0;
+        }
+    }
+    return set_words(self, 2 * self->words); /* rule: masks-widen */
+}
+
+/* The recording is no longer active. The caller clears its bit in the masks of what it entered. */
+static void retire(Callbacks *self, RecordingSlot *slot) {
+    self->active[WORD_OF(slot->index)] &= ~BIT_OF(slot->index);
+    self->slots[slot->index] = NULL;
+    slot->owner = NULL;
+    slot_release(slot);
+    Py_DECREF(slot);
+}
+
+PyObject *begin_slot(Callbacks *self, PyObject *Py_UNUSED(ignored)) {
+    size_t index;
+    RecordingSlot *slot = free_index(self, &index) < 0 ? NULL : PyObject_New(RecordingSlot, &RecordingSlot_Type);
+    if (slot == NULL) {
+        return NULL;
+    }
+    slot->owner = self;
+    slot->index = index;
+    slot->entered = NULL;
+    slot->entered_count = slot->entered_room = 0;
+    self->slots[index] = (RecordingSlot *)Py_NewRef(slot);
+    self->active[WORD_OF(index)] |= BIT_OF(index);
+    if (rearm_all(self) < 0) {
+        retire(self, slot);
+        Py_CLEAR(slot);
+    }
+    return (PyObject *)slot;
+}
+
+static PyObject *lines_of(const CodeState *state, size_t index) {
+    size_t word = WORD_OF(index);
+    Word bit = BIT_OF(index);
+    Py_ssize_t count = 0;
+    for (Row row = 1; row < state->rows; row++) {
+        count += (mask_of(state, row)[word] & bit) != 0;
+    }
+    PyObject *lines = PyTuple_New(count);
+    Py_ssize_t done = 0;
+    for (Row row = 1; done < count && lines != NULL; row++) {
+        if (mask_of(state, row)[word] & bit) {
+            int number = state->lines == NULL ? state->first_line + (int)row - 1 : state->lines[row - 1];
+            PyObject *line = PyLong_FromLong(number);
+            if (line == NULL) {
+                Py_CLEAR(lines);
+            } else {
+                PyTuple_SET_ITEM(lines, done++, line);
+            }
+        }
+    }
+    return lines;
+}
+
+static RecordingSlot *own_slot(Callbacks *self, PyObject *object) {
+    RecordingSlot *slot = (RecordingSlot *)object;
+    return Py_IS_TYPE(object, &RecordingSlot_Type) && slot->owner == self ? slot : NULL;
+}
+
+PyObject *read_slot(Callbacks *self, PyObject *object) {
+    RecordingSlot *slot = own_slot(self, object);
+    PyObject *entered = PyList_New(slot == NULL ? 0 : slot->entered_count);
+    for (Py_ssize_t index = 0; entered != NULL && index < PyList_GET_SIZE(entered); index++) {
+        PyObject *code = slot->entered[index];
+        PyObject *lines = lines_of(code_state_of(self, code), slot->index);
+        PyObject *pair = lines == NULL ? NULL : PyTuple_Pack(2, code, lines);
+        Py_XDECREF(lines);
+        if (pair == NULL) {
+            Py_CLEAR(entered);
+        } else {
+            PyList_SET_ITEM(entered, index, pair);
+        }
+    }
+    return entered;
+}
+
+PyObject *end_slot(Callbacks *self, PyObject *object) {
+    PyObject *entered = read_slot(self, object);
+    RecordingSlot *slot = own_slot(self, object);
+    if (entered == NULL || slot == NULL) {
+        return entered;
+    }
+    size_t word = WORD_OF(slot->index);
+    for (Py_ssize_t index = 0; index < slot->entered_count; index++) {
+        CodeState *state = code_state_of(self, slot->entered[index]);
+        for (Row row = 0; row < state->rows; row++) {
+            mask_of(state, row)[word] &= ~BIT_OF(slot->index); /* rule: end-clears-lines */
+        }
+    }
+    retire(self, slot);
+    return entered;
+}
+
+/* Close all slots; what they recorded is dropped. */
+static void retire_all(Callbacks *self) {
+    for (ListNode *node = self->all.next; node != &self->all; node = node->next) {
+        CodeState *state = CONTAINER_OF(node, CodeState, all);
+        memset(state->masks, 0, (size_t)state->rows * state->words * sizeof(Word));
+    }
+    for (size_t index = 0; index < self->words * WORD_BITS; index++) {
+        if (self->slots[index] != NULL) {
+            retire(self, self->slots[index]);
+        }
+    }
+}
+
+PyObject *reset(Callbacks *self, PyObject *Py_UNUSED(slots)) {
+    retire_all(self);
+    Py_RETURN_NONE;
+}
+
+void drop_all_states(Callbacks *self) {
+    self->disarmed = true;
+    retire_all(self);
+    while (!list_is_empty(&self->all)) {
+        code_state_drop(CONTAINER_OF(self->all.next, CodeState, all));
+    }
+}
+
+PyObject *disarm(Callbacks *self, PyObject *Py_UNUSED(ignored)) {
+    self->disarmed = true; /* threads inside discover() add no states from now on */
+    for (ListNode *node = self->all.next; node != &self->all; node = node->next) {
+        if (set_local_events(self, CONTAINER_OF(node, CodeState, all)->code, self->no_events) < 0) {
+            return NULL;
+        }
+    }
+    drop_all_states(self);
+    Py_RETURN_NONE;
+}
+
