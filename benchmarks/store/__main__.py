@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from benchmarks.store.night import Night
 from benchmarks.store.questions import OF_TWO, QUESTIONS, Question
 from otel_coverage.store import Store, open_store, schema
-from otel_coverage.store.reports import named_query
+from otel_coverage.store.named_queries import named_query
 
 WARM = 3  # times that a query is asked after the first; the best counts
 COVERAGE = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from otel_coverage.store.reports import named_query
+from otel_coverage.store.named_queries import named_query
 
 
 @dataclass(frozen=True, slots=True)

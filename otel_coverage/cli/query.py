@@ -10,7 +10,7 @@ import click
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import open_store
 from otel_coverage.store.formats import FORMATS, PARQUET, as_table
-from otel_coverage.store.reports import named_queries, named_query
+from otel_coverage.store.named_queries import named_queries, named_query
 
 
 @click.command()

@@ -10,7 +10,7 @@ from otel_coverage.store import backfill as backfilling
 from otel_coverage.store import open_store, retention, schema
 from otel_coverage.store.dsn import DEFAULT_DATABASE, database_name
 from otel_coverage.store.layout import Layout
-from otel_coverage.store.sql import sql_files
+from otel_coverage.store.sql_files import sql_files
 
 
 @click.group()

@@ -10,7 +10,7 @@ import click
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import open_store, retention
 from otel_coverage.store.formats import FORMATS, as_table
-from otel_coverage.store.reports import named_query
+from otel_coverage.store.named_queries import named_query
 
 _store = click.option("--store", "dsn", required=True, envvar="OTEL_COVERAGE_STORE", help="The store.")
 

@@ -15,7 +15,7 @@ from otel_coverage.collecting.otlp_grpc import GrpcServer
 from otel_coverage.collecting.otlp_http import MAX_MESSAGE_BYTES, OtlpApplication
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Store
-from otel_coverage.store.announcement import Announcement, announced
+from otel_coverage.store.endpoint_file import EndpointFile
 
 
 class Collector:
@@ -101,5 +101,5 @@ class Collector:
         from otel_coverage.collecting.clickhouse.engine import Engine
 
         server.start(ClickHouseApplication(Engine(store), self._access))
-        where = Announcement(server.endpoint.host, server.endpoint.port, self._access.user, self._access.password)
-        self._running.enter_context(announced(store.dsn.path, where))
+        file = EndpointFile(server.endpoint.host, server.endpoint.port, self._access.user, self._access.password)
+        self._running.enter_context(file.written(store.dsn.path))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_coverage.errors import StoreError
 from otel_coverage.reporting.findings import Definition, Findings, Hit, Profile
-from otel_coverage.store.reports import named_query
+from otel_coverage.store.named_queries import named_query
 from otel_coverage.symbols import Symbol
 
 if TYPE_CHECKING:

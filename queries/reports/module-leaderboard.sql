@@ -1,12 +1,9 @@
 -- Modules, those of which the most functions are executed first, and how many profiles reach them.
 --
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
--- {revision:String} = ''  the newest that was traced, when empty
-WITH (
-    SELECT argMax(revision, last_seen) FROM coverage_runs
-    WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
-) AS newest
+-- {revision:String} = ''  empty: the newest that was traced
+-- {services:String} = ''  names with commas between them; empty: all services
 SELECT position, module, functions, functions_total, percent, profiles, first_seen, last_seen, exemplar_trace_id
 FROM module_leaderboard
-WHERE namespace = {namespace:String} AND revision = if({revision:String} = '', newest, {revision:String})
+WHERE namespace = {namespace:String} AND revision = {revision:String}
 ORDER BY position, module;

@@ -1,14 +1,11 @@
 -- Functions that were added or changed since a revision, and that no profile reaches.
 --
--- {base:String}  the revision to compare with; its catalog has to have been pushed too, or all is 'unknown'
--- {revision:String} = ''  the newest that was traced, when empty
+-- {base:String}  the revision to compare with; without its catalog every change is 'unknown'
+-- {revision:String} = ''  empty: the newest that was traced
 -- {namespace:String} = ''  service.namespace: the services that share one source tree
-WITH
-    (
-        SELECT argMax(revision, last_seen) FROM coverage_runs
-        WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
-    ) AS newest,
-    (SELECT count() FROM symbol_coverage WHERE namespace = {namespace:String} AND revision = {base:String}) AS base_symbols
+WITH (
+    SELECT count() FROM symbol_coverage WHERE namespace = {namespace:String} AND revision = {base:String}
+) AS base_symbols
 SELECT
     multiIf(base_symbols = 0, 'unknown', empty(b.shapes), 'added', 'changed') AS change,
     n.symbol AS symbol, n.module AS module, n.qualname AS qualname, n.line AS line, n.end_line AS end_line, n.file AS file
@@ -16,7 +13,7 @@ FROM (
     SELECT symbol, module, qualname, line, end_line, file, digest,
         (end_line - line, arrayMap(number -> number - line, executable_lines)) AS shape
     FROM symbol_coverage
-    WHERE namespace = {namespace:String} AND revision = if({revision:String} = '', newest, {revision:String})
+    WHERE namespace = {namespace:String} AND revision = {revision:String}
         AND kind = 'function' AND functions_covered = 0
 ) AS n
 LEFT JOIN (
@@ -26,6 +23,6 @@ LEFT JOIN (
     WHERE namespace = {namespace:String} AND revision = {base:String} AND kind = 'function'
     GROUP BY module, qualname
 ) AS b ON b.module = n.module AND b.qualname = n.qualname
--- catalogs that were pushed without digests tell a change by the number and the places of a function's lines
+-- without digests a change shows in the number and the places of a function's lines
 WHERE NOT if(n.digest = '' OR has(b.digests, ''), has(b.shapes, n.shape), has(b.digests, n.digest))
 ORDER BY change, module, line, qualname;

@@ -6,7 +6,7 @@ import pytest
 
 from otel_coverage.cli.main import main
 from otel_coverage.store import Store
-from otel_coverage.store.sql import sql_files
+from otel_coverage.store.sql_files import sql_files
 
 (READER,) = sql_files("access")
 

@@ -10,7 +10,7 @@ import pytest
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Store, open_store, schema
 from otel_coverage.store.layout import Layout
-from otel_coverage.store.sql import SqlFile
+from otel_coverage.store.sql_files import SqlFile
 from tests.support.spans import TracedSpan, every_column, insert_catalog, insert_spans
 
 CLUSTER = Layout.on("nightly-2")

@@ -6,8 +6,8 @@ import pytest
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Store
-from otel_coverage.store.reports import NamedQuery, named_queries, named_query
-from otel_coverage.store.sql import SqlFile
+from otel_coverage.store.named_queries import NamedQuery, named_queries, named_query
+from otel_coverage.store.sql_files import SqlFile
 from tests.support.spans import TracedSpan, insert_catalog, insert_spans
 
 QUERIES = named_queries()

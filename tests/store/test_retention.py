@@ -6,7 +6,7 @@ import pytest
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Store, retention
-from otel_coverage.store.reports import named_query
+from otel_coverage.store.named_queries import named_query
 from otel_coverage.store.retention import Revision
 from tests.support.spans import TABLES, TracedSpan, insert_catalog, insert_spans
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_coverage.store import Store
-from otel_coverage.store.reports import named_query
+from otel_coverage.store.named_queries import named_query
 from otel_coverage.store.smallest_set import Step, find, smallest_set
 from tests.support.spans import TracedSpan, insert_spans
 
