@@ -11,7 +11,7 @@ from otel_coverage import catalog as catalogs
 from otel_coverage.catalog import Catalog
 from otel_coverage.cli.identity import chosen_namespace, chosen_revision
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.reporting.documents import json_text, write_text
+from otel_coverage.reporting.files import json_text, write_text
 from otel_coverage.settings import Settings
 from otel_coverage.source import SourceFile, SourceTree
 

@@ -14,7 +14,7 @@ from otel_coverage.demo.processes import ProcessError, ended_by_signals
 from otel_coverage.demo.progress import Progress
 from otel_coverage.errors import ConfigurationError, OtelCoverageError
 from otel_coverage.playback.playing import fresh_run_id
-from otel_coverage.reporting.overview import show
+from otel_coverage.reporting.terminal import show
 
 
 @click.command
@@ -72,5 +72,5 @@ def command(
     show(report, progress.console)
     if store is not None:
         progress.say(f"The spans are kept: otel-coverage query leaderboard --store chdb://{store}")
-    if not report.findings.complete:
+    if not report.queries.complete:
         sys.exit(1)

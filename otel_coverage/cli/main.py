@@ -18,12 +18,12 @@ COMMANDS = {
     "demo": "Play the example application's profiles and report on them.",
     "doctor": "Say in words what is wired here and what is not.",
     "playback": "Replay recorded workflows against a running application.",
-    "query": "Ask the store, by a query's name or in SQL.",
+    "query": "Query the store, by a query's name or in SQL.",
     "redundancy": "Find a small set of profiles that executes what all of them execute.",
     "report": "Write the matrix, the reverse index, the gaps and the rest to files.",
     "run": "Run a command with tracing and recording switched on.",
-    "schema": "Create, show or switch off the tables and views.",
-    "store": "See what a store takes, and forget what is old.",
+    "schema": "Create or show the tables and views, or drop the one on the insert path.",
+    "store": "Show what a store holds, and delete old revisions from it.",
 }
 
 _INTERRUPTED = 130  # what a shell reports for a command that Ctrl-C ended

@@ -19,7 +19,7 @@ from otel_coverage.demo.progress import Progress
 from otel_coverage.demo.redis import start_redis
 from otel_coverage.errors import OtelCoverageError
 from otel_coverage.playback.playing import fresh_run_id
-from otel_coverage.reporting.asking import find
+from otel_coverage.reporting.queries import select_revision
 from otel_coverage.reporting.report import Report, write_report
 from otel_coverage.source import SourceTree
 from otel_coverage.store import open_store
@@ -65,8 +65,8 @@ class Demo:
                 stage.play(fresh_run_id())
             with progress.step(f"Writing the report to {self.out}"):
                 with open_store(store, read_only=True) as opened:
-                    findings = find(opened, revision=stage.revision)
-                return write_report(findings, SourceTree([str(self.example.source)]), self.out)
+                    queries = select_revision(opened, revision=stage.revision)
+                    return write_report(queries, SourceTree([str(self.example.source)]), self.out)
 
     @property
     def logs(self) -> Path:

@@ -9,7 +9,7 @@ from operator import or_
 from typing import TYPE_CHECKING, Any
 
 from otel_coverage.errors import StoreError
-from otel_coverage.store.named_queries import named_query
+from otel_coverage.store.named_queries import named_query, newest_revision
 
 if TYPE_CHECKING:
     from otel_coverage.store import Store
@@ -21,9 +21,9 @@ class Step:
 
     Attributes:
         profile: its name.
-        adds: functions that no profile before it executes.
-        functions: functions that it and those before it execute.
-        percent: the same, of what all profiles execute.
+        adds: number of functions that no profile before it executes.
+        functions: number of functions that it and those before it execute.
+        percent: the share of that in what all profiles execute.
     """
 
     profile: str
@@ -33,10 +33,10 @@ class Step:
 
 
 def smallest_set(executed: Mapping[str, Iterable[str]], keep: float = 100.0) -> list[Step]:
-    """Choose profiles, each time the one that adds the most; the first by name where several do.
+    """Choose profiles greedily: each time the one that adds the most functions, the first by name of several.
 
-    The smallest set of all would take exponential time to find. This one is larger by a factor of at most
-    ``1 + ln(functions)``, and in practice hardly ever: at the end, whatever those chosen later made superfluous goes.
+    The smallest set takes exponential time to find. This one is larger by a factor of at most ``1 + ln(functions)``,
+    in practice hardly ever: at the end, profiles that later ones made superfluous are removed.
 
     Args:
         executed: each profile's functions.
@@ -68,36 +68,36 @@ def smallest_set(executed: Mapping[str, Iterable[str]], keep: float = 100.0) -> 
     return steps
 
 
+def functions_by_profile(index: Iterable[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """The rows of the reverse index, turned into the functions of each profile."""
+    executed: dict[str, list[str]] = {}
+    for row in index:
+        for profile in row["profiles"]:
+            executed.setdefault(profile, []).append(row["symbol"])
+    return executed
+
+
 def find(store: Store, *, namespace: str = "", revision: str = "", keep: float = 100.0) -> list[Step]:
-    """The set for what a store holds; that it keeps what it says is asked of the store again.
+    """The set for one revision of a store; the store is then asked whether the set keeps as much as it should.
 
     Args:
-        store: whom to ask.
+        store: an open store.
         namespace: the services that share one source tree.
-        revision: the newest that was traced, when empty.
-        keep: how much has to be kept, in percent.
+        revision: empty for the newest that was traced.
+        keep: how much of what all profiles execute has to be kept, in percent.
 
     Raises:
-        StoreError: spans that came in meanwhile made the answer wrong, or the engine refuses.
+        StoreError: spans were inserted meanwhile and changed the answer, or the engine refuses.
     """
-    chosen = {"namespace": namespace, "revision": revision}
-    executed: dict[str, list[str]] = {}
-    for symbol, profiles in _ask(store, "reverse-index", chosen, "symbol", "profiles"):
-        for profile in profiles:
-            executed.setdefault(profile, []).append(symbol)
+    chosen = {"namespace": namespace, "revision": revision or newest_revision(store, namespace)}
+    executed = functions_by_profile(named_query("reverse-index").ask(store, chosen).records())
     steps = smallest_set(executed, keep)
     if steps:
         names = ",".join(step.profile for step in steps)
-        ((kept,),) = _ask(store, "kept", {**chosen, "profiles": names}, "kept")
-        if kept != steps[-1].functions:
-            raise StoreError(f"{store.dsn}: the set is out of date, spans came in meanwhile: ask again")
+        (row,) = named_query("kept").ask(store, {**chosen, "profiles": names}).records()
+        if row["kept"] != steps[-1].functions:
+            raise StoreError(f"{store.dsn}: spans were inserted while the set was computed: run the command again")
     return steps
-
-
-def _ask(store: Store, name: str, parameters: Mapping[str, str], *columns: str) -> list[tuple[Any, ...]]:
-    query = named_query(name)
-    records = store.query(query.sql, query.bind(parameters)).records()
-    return [tuple(record[column] for column in columns) for record in records]
 
 
 def _bits(numbers: Iterable[int]) -> int:

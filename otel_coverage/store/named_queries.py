@@ -130,8 +130,12 @@ class NamedQuery:
             values[parameter.name] = value
         return values
 
+    def statement(self, store: Store, values: Mapping[str, str]) -> str:
+        """The SQL to run for some values of the parameters: where they name services, over those services' rows."""
+        return _by_service(self.sql, store.database) if values.get("services") else self.sql
+
     def resolve(self, store: Store, given: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-        """The statement to run on a store and the value of every parameter, an empty revision replaced by the newest.
+        """The SQL to run and the value of every parameter, an empty revision replaced by the newest.
 
         Raises:
             ConfigurationError: a parameter is unknown, or has no value.
@@ -140,8 +144,7 @@ class NamedQuery:
         values = self.bind(given)
         if values.get("revision") == "":
             values["revision"] = newest_revision(store, values["namespace"])
-        sql = _by_service(self.sql, store.database) if values.get("services") else self.sql
-        return sql, values
+        return self.statement(store, values), values
 
     def ask(self, store: Store, given: Mapping[str, str] | None = None) -> Result:
         """Run it and return its rows; raises as :meth:`resolve` does."""
@@ -175,9 +178,7 @@ def named_query(name: str) -> NamedQuery:
 
 def _by_service(sql: str, database: str) -> str:
     """The statement over the rows of the services that the parameter ``services`` names."""
-    definitions = [
-        f"{name} AS (\n{query}\n)" for name, query in _definitions_by_service(sql, f"{database}.").items()
-    ]
+    definitions = [f"{name} AS (\n{query}\n)" for name, query in _definitions_by_service(sql, f"{database}.").items()]
     code = "\n".join(line for line in sql.splitlines() if not line.startswith("--"))
     if code.startswith("WITH"):
         definitions.append(code.removeprefix("WITH"))

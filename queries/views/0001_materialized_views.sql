@@ -143,6 +143,6 @@ SELECT
     max(started) AS last_seen,
     min(trace) AS exemplar_trace_id
 FROM coverage_intake
-WHERE role IN ('server', 'consumer', 'process', 'client', 'producer') OR outcome IN ('passed', 'failed')
+WHERE role IN ('server', 'consumer', 'process', 'client') OR outcome IN ('passed', 'failed')
     OR notEmpty(functions) OR notEmpty(files)
 GROUP BY namespace, revision, profile, run;

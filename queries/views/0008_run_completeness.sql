@@ -4,7 +4,7 @@
 -- each PRODUCER span a CONSUMER span. What an application calls itself need not be traced, so its CLIENT spans have no
 -- role. A call and its answers share `coverage_spans.call`.
 
--- What arrived, with the first that is missing of it or of its parts.
+-- What arrived; where something is missing of it or of its parts, one reason.
 CREATE OR REPLACE VIEW recorded_requests AS
 SELECT
     e.namespace AS namespace, e.revision AS revision, e.profile AS profile, e.run AS run,
@@ -28,7 +28,7 @@ GLOBAL LEFT JOIN (
 ) AS p ON p.call = sipHash64(e.trace, e.span);
 
 -- What never arrived: calls without an answer. A job is missing at the revision that enqueued it. The playback client knows
--- no revision: a request of its is missing at those that its session was recorded at, or where there are none, at ''.
+-- no revision: its request is missing at those that its run was recorded at, or at '' where nothing of the run arrived.
 CREATE OR REPLACE VIEW missing_requests AS
 WITH
     -- calls without a run id, which is rare: their trace is the session, and they may be answered in a run
@@ -40,6 +40,8 @@ WITH
             FROM coverage_runs AS r
             WHERE run != ''
             GROUP BY run, namespace, revision
+            UNION ALL
+            SELECT DISTINCT session, namespace, revision, false FROM coverage_spans WHERE role = 'producer'
             UNION ALL
             SELECT trace, namespace, revision, max(role IN ('server', 'consumer', 'process'))
             FROM coverage_spans
