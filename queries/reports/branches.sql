@@ -1,8 +1,4 @@
 -- Profiles recorded with branches, and whether all of their lines were.
---
--- {namespace:String} = ''  service.namespace: the services that share one source tree
--- {revision:String} = ''  empty: the newest that was traced
--- {services:String} = ''  names with commas between them; empty: all services
 SELECT profile, countIf(line_count > 0 AND NOT branch) = 0 AS whole
 FROM coverage_spans
 WHERE namespace = {namespace:String} AND revision = {revision:String}

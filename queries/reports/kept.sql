@@ -1,7 +1,5 @@
 -- How much of all that profiles execute a choice of them still executes.
 --
--- {namespace:String} = ''  service.namespace: the services that share one source tree
--- {revision:String} = ''  empty: the newest that was traced
 -- {profiles:String} = ''  the choice: names with commas between them
 SELECT
     countIf(hasAny(profiles, splitByChar(',', {profiles:String}))) AS kept,

@@ -1,8 +1,4 @@
 -- Profiles, those that execute the most functions first, and whether their coverage arrived whole.
---
--- {namespace:String} = ''  service.namespace: the services that share one source tree
--- {revision:String} = ''  empty: the newest that was traced
--- {services:String} = ''  names with commas between them; empty: all services
 SELECT position, profile, functions, functions_covered, functions_total, percent, lines, lines_covered, lines_total,
     lines_percent, runs, failed_runs, requests, jobs, complete, incomplete_reasons, incomplete_details, first_seen,
     last_seen, exemplar_trace_id

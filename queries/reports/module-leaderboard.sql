@@ -1,8 +1,4 @@
 -- Modules, those of which the most functions are executed first, and how many profiles reach them.
---
--- {namespace:String} = ''  service.namespace: the services that share one source tree
--- {revision:String} = ''  empty: the newest that was traced
--- {services:String} = ''  names with commas between them; empty: all services
 SELECT position, module, functions, functions_total, percent, profiles, first_seen, last_seen, exemplar_trace_id
 FROM module_leaderboard
 WHERE namespace = {namespace:String} AND revision = {revision:String}

@@ -1,8 +1,4 @@
 -- Profiles, those that add the least first: what only they reach, and which others each execute all that they do.
---
--- {namespace:String} = ''  service.namespace: the services that share one source tree
--- {revision:String} = ''  empty: the newest that was traced
--- {services:String} = ''  names with commas between them; empty: all services
 WITH contained AS (
     SELECT namespace, revision, profile, arraySort(groupArray(toString(o.other))) AS others
     FROM profile_overlap AS o

@@ -1,6 +1,4 @@
 -- Revisions that were traced, newest first.
---
--- {namespace:String} = ''  service.namespace: the services that share one source tree
 SELECT revision, min(r.first_seen) AS first_seen, max(r.last_seen) AS last_seen, uniqExact(profile) AS profiles,
     uniqExact(run) AS runs
 FROM coverage_runs AS r

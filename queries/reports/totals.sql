@@ -1,8 +1,4 @@
 -- All profiles together: functions and lines of the catalog that they execute, and all functions that they do.
---
--- {namespace:String} = ''  service.namespace: the services that share one source tree
--- {revision:String} = ''  empty: the newest that was traced
--- {services:String} = ''  names with commas between them; empty: all services
 SELECT
     sum(m.functions_covered) AS functions_covered,
     sum(m.functions_total) AS functions_total,

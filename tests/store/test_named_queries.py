@@ -3,31 +3,32 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Store
 from otel_coverage.store.named_queries import NamedQuery, named_queries, named_query
 from otel_coverage.store.sql_files import SqlFile
+from tests.store.test_views import forget
 from tests.support.spans import TracedSpan, insert_catalog, insert_spans
 
 QUERIES = named_queries()
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
-def test_a_query_says_what_it_answers_and_declares_what_it_uses(query: NamedQuery) -> None:
+def test_a_query_says_what_it_returns_and_knows_its_parameters(query: NamedQuery) -> None:
     assert re.fullmatch(r"[A-Z].+\.", query.summary)
     code = "\n".join(line for line in query.sql.splitlines() if not line.startswith("--"))
-    assert {(parameter.name, parameter.type) for parameter in query.parameters} == set(
-        re.findall(r"\{(\w+):([^{}]+)\}", code)
-    )
+    declared = {(parameter.name, parameter.type) for parameter in query.parameters}
+    assert declared - {("services", "String")} == set(re.findall(r"\{(\w+):([^{}]+)\}", code)) - {("services", "String")}
     assert all(parameter.meaning for parameter in query.parameters)
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.name)
 def test_a_query_runs_with_what_it_needs_alone_and_on_an_empty_store(store: Store, query: NamedQuery) -> None:
     needed = {parameter.name: "" for parameter in query.parameters if parameter.default is None}
-    rows = store.query(query.sql, query.bind(needed)).rows
-    assert (rows == []) == (query.name != "tables")  # tables there are
+    assert (query.ask(store, needed).rows == []) == (query.name not in ("tables", "totals"))
 
 
 def two_revisions(store: Store) -> None:
@@ -42,8 +43,7 @@ def two_revisions(store: Store) -> None:
 
 
 def answer(store: Store, name: str, **given: str) -> list[tuple[object, ...]]:
-    query = named_query(name)
-    return store.query(query.sql, query.bind(given)).rows
+    return named_query(name).ask(store, given).rows
 
 
 def test_the_newest_revision_is_meant_when_none_is_named(store: Store) -> None:
@@ -68,6 +68,7 @@ def test_every_named_query_answers_what_its_view_holds(store: Store) -> None:
     ]
     assert [row[:4] for row in answer(store, "modules")] == [("shop", 1, 3, 33.33)]
     assert [row[:5] for row in answer(store, "leaderboard")] == [(1, "checkout", 1, 1, 3), (1, "order", 1, 1, 3)]
+    assert answer(store, "totals") == [(1, 3, 33.33, 0, 0, None, 1)]
     assert [(row[0], row[1], row[11]) for row in answer(store, "runs")] == [
         ("checkout", "r1", True),
         ("order", "r1", False),
@@ -106,20 +107,54 @@ def test_risk_is_what_was_added_or_changed_and_no_profile_reaches(store: Store) 
     assert len(answer(store, "risk", base="never pushed")) == 4
 
 
-def test_risk_tells_changes_by_the_shape_where_a_catalog_has_no_digests(store: Store) -> None:
-    shape = {"qualname": "f", "line": 1, "end_line": 3, "executable_lines": [2, 3]}
-    insert_catalog(store, shape, {**shape, "qualname": "g"}, revision="old")
-    insert_catalog(
-        store,
-        {**shape, "line": 11, "end_line": 13, "executable_lines": [12, 13], "digest": "1"},
-        {**shape, "qualname": "g", "executable_lines": [3]},
-    )
-    insert_spans(store, TracedSpan(functions=[]))
-    assert [row[:2] for row in answer(store, "risk", base="old")] == [("changed", "shop:g@1")]
+SERVICES = st.sampled_from(["web", "worker"])
+PLAYED = st.lists(
+    st.tuples(SERVICES, st.sampled_from("ab"), st.sampled_from(["r1", "r2"]), st.sets(st.integers(1, 4), min_size=1)),
+    max_size=6,
+)
+BY_SERVICE = [query for query in QUERIES if "services" in {parameter.name for parameter in query.parameters}]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(played=PLAYED)
+def test_a_query_about_one_service_finds_what_a_store_of_its_spans_alone_would(
+    store: Store, played: list[tuple[str, str, str, set[int]]]
+) -> None:
+    """But for profiles, runs and times, which are the same whatever service is asked about."""
+    spans = [
+        TracedSpan(
+            id=f"s{number}",
+            service=service,
+            profile=profile,
+            run=run,
+            second=number,
+            functions=[f"shop:f{line}@{line}" for line in lines],
+            lines=[f"shop.py:{','.join(map(str, sorted(lines)))}"],
+            arcs=[],
+        )
+        for number, (service, profile, run, lines) in enumerate(played)
+    ]
+    answers: list[dict[str, object]] = []
+    for inserted, services in ((spans, "web"), ([span for span in spans if span.service == "web"], "")):
+        forget(store)
+        insert_catalog(store, *({"qualname": f"f{line}", "line": line, "executable_lines": [line]} for line in (1, 2)))
+        insert_spans(store, *inserted)
+        answers.append(
+            {
+                query.name: query.ask(store, {"revision": "abc", "services": services}).rows
+                for query in BY_SERVICE
+                if query.name not in ("leaderboard", "runs", "redundancy")
+            }
+        )
+    assert answers[0] == answers[1]
+
+
+def test_every_query_about_coverage_can_be_asked_about_some_services() -> None:
+    assert {query.name for query in QUERIES} - {query.name for query in BY_SERVICE} == {"revisions", "services", "tables"}
 
 
 def test_an_unknown_name_is_answered_with_those_spelt_alike() -> None:
-    with pytest.raises(ConfigurationError, match=r"no query 'reverse_index'; there is reverse-index"):
+    with pytest.raises(ConfigurationError, match=r"no query 'reverse_index'; did you mean reverse-index"):
         named_query("reverse_index")
 
 
@@ -128,7 +163,7 @@ def test_a_name_like_none_is_answered_with_all() -> None:
         named_query("zzzzzzzzzz")
 
 
-DECLARED = NamedQuery.of(
+DECLARED = NamedQuery.parse(
     SqlFile(
         "reports",
         "x",
