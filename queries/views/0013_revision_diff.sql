@@ -16,9 +16,9 @@ SELECT
     max(c.last_seen) AS last_seen,
     min(c.exemplar_trace_id) AS exemplar_trace_id
 FROM (
-    SELECT * EXCEPT (revision, other), revision AS base, other AS revision, true AS in_base FROM executed
+    SELECT e.* EXCEPT (revision, other), e.revision AS base, e.other AS revision, true AS in_base FROM executed AS e
     UNION ALL
-    SELECT * EXCEPT (revision, other), other AS base, revision, false FROM executed
+    SELECT e.* EXCEPT (revision, other), e.other, e.revision, false FROM executed AS e
 ) AS c
 GROUP BY namespace, base, revision, module, qualname
 HAVING max(c.in_base) != max(NOT c.in_base);

@@ -86,7 +86,7 @@ def test_a_table_that_a_later_version_adds_is_created(store: Store, queries: Pat
     added = "CREATE TABLE IF NOT EXISTS added (\n    x UInt8\n) ENGINE = MergeTree ORDER BY x;\n"
     (queries / "schema" / "0010_added.sql").write_text(added, encoding="utf-8")
     assert schema.apply(store) == ["schema/0010_added"]
-    assert store.query("SELECT * FROM added").columns == ("x",)
+    assert store.query("SELECT count() FROM added").rows == [(0,)]
 
 
 def test_a_table_file_that_was_applied_does_not_change(store: Store, queries: Path) -> None:
