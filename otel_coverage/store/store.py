@@ -223,7 +223,7 @@ def _embedded_client(where: Dsn, create: bool) -> Client:
     owner = lock_owner(where.path)
     if owner is not None:
         raise StoreError(
-            f"{where}: {owner} has it open; only one process at a time can open an embedded store: stop that one first"
+            f"{where}: held by {owner}; only one process at a time can open an embedded store: stop that one first"
         )
     if create:
         try:

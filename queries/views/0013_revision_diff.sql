@@ -11,7 +11,7 @@ SELECT
     namespace, base, revision, module, qualname,
     if(max(c.in_base), 'lost', 'gained') AS change,
     min(c.line) AS line,
-    arraySort(groupUniqArrayArray(c.profiles)) AS profiles,
+    arraySort(arrayDistinct(groupArrayArray(c.profiles))) AS profiles,
     min(c.first_seen) AS first_seen,
     max(c.last_seen) AS last_seen,
     min(c.exemplar_trace_id) AS exemplar_trace_id

@@ -6,7 +6,6 @@ WITH compared AS (
     FROM profile_runs AS p
     WHERE complete AND outcome != 'failed'
     GROUP BY namespace, revision, profile
-    HAVING length(whole_runs) > 1
 )
 SELECT
     namespace, revision, profile, module, qualname, line,
@@ -17,7 +16,13 @@ SELECT
     min(f.first_seen) AS first_seen,
     max(f.last_seen) AS last_seen,
     min(f.exemplar_trace_id) AS exemplar_trace_id
-FROM coverage_functions AS f
+FROM (
+    SELECT * FROM coverage_functions
+    -- what ran once neither comes nor goes
+    WHERE (namespace, revision, profile) GLOBAL IN (
+        SELECT namespace, revision, profile FROM coverage_runs WHERE recorded GROUP BY ALL HAVING uniqExact(run) > 1
+    )
+) AS f
 GLOBAL INNER JOIN compared USING (namespace, revision, profile)
 WHERE has(whole_runs, f.run)
 GROUP BY namespace, revision, profile, module, qualname, line

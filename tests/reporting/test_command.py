@@ -98,7 +98,7 @@ def test_a_store_that_another_process_holds_is_an_error_of_one_line(store_dsn: s
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
-    assert f"process {os.getpid()} (" in done.stderr
+    assert f"held by process {os.getpid()}" in done.stderr
     assert not Path("artifacts").exists()
 
 

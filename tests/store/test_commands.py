@@ -123,7 +123,10 @@ def test_query_lists_the_named_ones_with_their_parameters(run: Run) -> None:
     ("arguments", "says"),
     [
         (["gapz"], "no query 'gapz'; did you mean gaps"),
-        (["gaps", "--param", "modul=x"], "query 'gaps' has no parameter 'modul'; it takes module, namespace, revision, services"),
+        (
+            ["gaps", "--param", "modul=x"],
+            "query 'gaps' has no parameter 'modul'; it takes module, namespace, revision, services",
+        ),
         (["gaps", "--param", "module"], "--param 'module': write NAME=VALUE"),
         ([], "give either a query's name"),
         (["gaps", "--sql", "SELECT 1"], "give either a query's name"),
@@ -160,7 +163,10 @@ def test_schema_apply_with_backfill_reads_what_was_there_before(run: Run, store:
     insert_spans(store, TracedSpan(functions=["shop:f@1"]))
     assert run("query", "matrix", "--store", store_dsn).out == "[]\n"
     applied = run("schema", "apply", "--backfill", "--store", store_dsn)
-    assert (applied.code, applied.out) == (0, "applied views/0001_materialized_views\nread 1 spans of traced contexts\n")
+    assert (applied.code, applied.out) == (
+        0,
+        "applied views/0001_materialized_views\nread 1 spans of traced contexts\n",
+    )
     assert [record["symbol"] for record in json.loads(run("query", "matrix", "--store", store_dsn).out)] == ["shop:f@1"]
 
 
@@ -182,7 +188,10 @@ def test_store_prune_says_what_it_deletes_and_deletes_nothing_in_a_dry_run(
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [([], "no revision given: use --revision"), (["--revision", "x"], "no revision 'x'; `otel-coverage query revisions`")],
+    [
+        ([], "no revision given: use --revision"),
+        (["--revision", "x"], "no revision 'x'; `otel-coverage query revisions`"),
+    ],
 )
 def test_store_prune_says_in_one_line_what_is_wrong(run: Run, store_dsn: str, arguments: list[str], says: str) -> None:
     ended = run("store", "prune", *arguments, "--store", store_dsn)

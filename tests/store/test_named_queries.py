@@ -21,7 +21,9 @@ def test_a_query_says_what_it_returns_and_knows_its_parameters(query: NamedQuery
     assert re.fullmatch(r"[A-Z].+\.", query.summary)
     code = "\n".join(line for line in query.sql.splitlines() if not line.startswith("--"))
     declared = {(parameter.name, parameter.type) for parameter in query.parameters}
-    assert declared - {("services", "String")} == set(re.findall(r"\{(\w+):([^{}]+)\}", code)) - {("services", "String")}
+    assert declared - {("services", "String")} == set(re.findall(r"\{(\w+):([^{}]+)\}", code)) - {
+        ("services", "String")
+    }
     assert all(parameter.meaning for parameter in query.parameters)
 
 
@@ -150,7 +152,11 @@ def test_a_query_about_one_service_finds_what_a_store_of_its_spans_alone_would(
 
 
 def test_every_query_about_coverage_can_be_asked_about_some_services() -> None:
-    assert {query.name for query in QUERIES} - {query.name for query in BY_SERVICE} == {"revisions", "services", "tables"}
+    assert {query.name for query in QUERIES} - {query.name for query in BY_SERVICE} == {
+        "revisions",
+        "services",
+        "tables",
+    }
 
 
 def test_an_unknown_name_is_answered_with_those_spelt_alike() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,16 @@ def test_a_store_with_a_table_file_that_is_unknown_is_another_versions(store: St
     (queries / "schema" / "0006_coverage_runs.sql").unlink()
     with pytest.raises(StoreError, match="schema/0006_coverage_runs differs"):
         schema.apply(store)
+
+
+def test_no_view_is_stacked_on_more_than_two_others() -> None:
+    depth: dict[str, int] = {}
+    for file in sql_files.sql_files("views"):
+        for statement in file.statements:
+            if view := re.search(r"^CREATE OR REPLACE VIEW (\w+)", statement, re.MULTILINE):
+                below = re.findall(r"\b(?:FROM|JOIN) (\w+)", statement)
+                depth[view[1]] = 1 + max((depth.get(name, 0) for name in below), default=0)
+    assert max(depth.values()) == 3, depth
 
 
 def test_what_show_prints_makes_the_same_schema(store: Store, empty_store_dsn: str) -> None:

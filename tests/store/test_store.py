@@ -183,7 +183,7 @@ def test_a_store_that_another_process_has_open_names_that_process(tmp_path: Path
         refused = opening(dsn)
     assert refused.returncode == 2
     assert refused.stdout == ""
-    assert f"otel-coverage: {dsn}: process {process.pid} ({sys.executable} -c" in refused.stderr
+    assert f"otel-coverage: {dsn}: held by process {process.pid} ({sys.executable} -c" in refused.stderr
     assert refused.stderr.count("\n") == 1
 
 

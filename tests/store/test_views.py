@@ -295,7 +295,9 @@ def test_run_completeness_misses_a_request_of_a_client_without_a_run_id(store: S
     root, asks, answers, *_ = a_playback(run="")
     lost = asks.but(id="lost", name="GET /lost")
     elsewhere = a_playback("other", run="", trace="t2")
-    insert_spans(store, root, asks, answers.but(run="set there"), lost, *elsewhere[:2], elsewhere[2].but(revision="def"))
+    insert_spans(
+        store, root, asks, answers.but(run="set there"), lost, *elsewhere[:2], elsewhere[2].but(revision="def")
+    )
     assert rows(store, "SELECT revision, profile, run, name, arrived FROM run_completeness ORDER BY ALL") == [
         ("abc", "checkout", "", "GET /lost", False),
         ("abc", "checkout", "set there", "POST /orders", True),
@@ -312,7 +314,9 @@ def test_run_completeness_has_each_answer_to_a_call_that_was_sent_again(store: S
     ]
 
 
-def test_run_completeness_finds_the_answer_in_the_run_that_the_answering_service_was_configured_with(store: Store) -> None:
+def test_run_completeness_finds_the_answer_in_the_run_that_the_answering_service_was_configured_with(
+    store: Store,
+) -> None:
     entry = TracedSpan(id="s", run="", functions=[])
     enqueues = TracedSpan(id="p", run="", parent="s", role="producer", name="shop.mail")
     job = TracedSpan(id="j", run="set there", parent="p", role="consumer", service="worker", functions=[])
@@ -664,6 +668,15 @@ def test_lines_are_counted_once_however_ranges_overlap(
     }
     covered = set().union(*executed.values()) & set(range(2, 11))
     assert rows(store, "SELECT lines_covered, lines_total FROM module_gaps") == [(len(covered), 9)]
+
+
+def test_overlapping_ranges_take_no_more_memory_than_the_lines_that_they_name(store: Store) -> None:
+    insert_catalog(store, {"qualname": "f", "line": 1, "executable_lines": [2, 3]})
+    ranges = ",".join(f"{first}-1000000" for first in range(1, 101))
+    insert_spans(store, TracedSpan(functions=[], lines=[f"shop.py:{ranges}"]))
+    limited = "SETTINGS max_memory_usage = 100000000"  # bytes; a hundred million numbers take four times as many
+    assert rows(store, f"SELECT lines_covered, lines_total FROM module_gaps {limited}") == [(2, 2)]
+    assert rows(store, f"SELECT lines FROM profile_leaderboard {limited}") == [(1_000_000,)]
 
 
 def test_module_leaderboard_ranks_modules_by_what_is_executed_of_them(store: Store) -> None:
