@@ -8,9 +8,9 @@ from dataclasses import astuple, fields
 
 import click
 
+from otel_coverage.reporting.smallest_set import Step, find
 from otel_coverage.store import Result, open_store
 from otel_coverage.store.formats import FORMATS, as_table
-from otel_coverage.reporting.smallest_set import Step, find
 
 
 @click.command()

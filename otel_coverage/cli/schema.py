@@ -26,7 +26,7 @@ def command() -> None:
 _cluster = click.option(
     "--cluster",
     metavar="NAME",
-    help="Create Replicated tables on each shard of this cluster, with Distributed ones over them. The store records it.",
+    help="Create Replicated tables on each shard of this cluster, Distributed ones over them. The store records it.",
 )
 _traces = click.option(
     "--traces",

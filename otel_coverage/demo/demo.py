@@ -63,10 +63,9 @@ class Demo:
                 with progress.step("Reading the example's source for its catalog"):
                     stage.push_catalog()
                 stage.play(fresh_run_id())
-            with progress.step(f"Writing the report to {self.out}"):
-                with open_store(store, read_only=True) as opened:
-                    queries = select_revision(opened, revision=stage.revision)
-                    return write_report(queries, SourceTree([str(self.example.source)]), self.out)
+            with progress.step(f"Writing the report to {self.out}"), open_store(store, read_only=True) as opened:
+                queries = select_revision(opened, revision=stage.revision)
+                return write_report(queries, SourceTree([str(self.example.source)]), self.out)
 
     @property
     def logs(self) -> Path:

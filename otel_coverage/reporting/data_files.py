@@ -1,8 +1,8 @@
 """``{slug}.coverage``: a coverage.py data file for each profile, with the slug as its context.
 
-Lines belong to the files of a source tree, wherever it is on this machine. Every file of the tree is in each data file, so
-that ``coverage report`` also shows those that were not executed. They hold arcs where all of a profile was recorded with
-branches, and lines elsewhere: arcs of a part would make branches of the rest look missed.
+Lines belong to the files of a source tree, wherever it is on this machine. Every file of the tree is in each data
+file, so that ``coverage report`` also shows those that were not executed. They hold arcs where all of a profile was
+recorded with branches, and lines elsewhere: arcs of a part would make branches of the rest look missed.
 """
 
 from __future__ import annotations

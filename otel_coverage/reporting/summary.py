@@ -78,7 +78,8 @@ def _warning(queries: RevisionQueries) -> str:
         return ""
     found = ((row["profile"], doubts(row)) for row in queries.profiles)
     lines = "".join(f"> - {_code(profile)}: {_text(doubt)}\n" for profile, doubt in found if doubt)
-    return f"> **Incomplete.** Coverage of these profiles is missing; they may execute more than this page says:\n>\n{lines}"
+    warning = "Coverage of these profiles is missing; they may execute more than this page says:"
+    return f"> **Incomplete.** {warning}\n>\n{lines}"
 
 
 def _sentences(queries: RevisionQueries) -> Iterator[str]:

@@ -120,7 +120,5 @@ def database_name(name: str) -> str:
         ConfigurationError: it is not a valid name.
     """
     if _NAME.fullmatch(name) is None:
-        raise ConfigurationError(
-            f"database {name!r}: a name consists of letters, digits and underscores and does not begin with a digit"
-        )
+        raise ConfigurationError(f"database {name!r}: use letters, digits and underscores, the first not a digit")
     return name

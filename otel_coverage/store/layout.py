@@ -1,7 +1,7 @@
 """Where tables are: on one server, or on each shard of a cluster with a Distributed table over them.
 
-The SQL files are templates, written for one server. :class:`Layout` adds what a cluster needs, statement by statement; it
-knows the few forms of statements in the files by their first words. Queries are the same on both: their joins and
+The SQL files are templates, written for one server. :class:`Layout` adds what a cluster needs, statement by statement;
+it knows the few forms of statements in the files by their first words. Queries are the same on both: their joins and
 subqueries are GLOBAL where a Distributed table may be on either side, which has no effect on one server.
 """
 
@@ -43,13 +43,11 @@ class Layout:
     def __post_init__(self) -> None:
         for what, name in (("table", self.traces), ("cluster", self.cluster)):
             if name and _NAME.fullmatch(name.replace("-", "_") if what == "cluster" else name) is None:
-                raise ConfigurationError(
-                    f"{what} {name!r}: a name consists of letters, digits and underscores and does not begin with a digit"
-                )
+                raise ConfigurationError(f"{what} {name!r}: use letters, digits and underscores, the first not a digit")
 
     @classmethod
     def on(cls, cluster: str, traces: str = "") -> Layout:
-        """The layout on a cluster, or on one server where ``cluster`` is empty; an empty ``traces`` is the default name."""
+        """The layout on a cluster, or on one server where ``cluster`` is empty; ``traces`` is empty for the default."""
         return cls(traces or (TRACES + LOCAL if cluster else TRACES), cluster)
 
     def local(self, table: str) -> str:

@@ -1,14 +1,14 @@
 """Named queries: the files of ``queries/reports/``.
 
-The comment at the top of a file says what the query returns, then declares the parameters that only it has, one a line::
+The comment at the top of a file says what the query returns, then declares the parameters that only it has::
 
     -- Functions that profiles execute at one of two revisions only.
     --
     -- {base:String}  the revision to compare with
     -- {limit:UInt32} = '10'  a parameter with a default
 
-Parameters of :data:`COMMON` need no declaration. A query about some services is the same SQL: the definitions of the views
-that it reads are put in front of it as common table expressions, over those services' rows alone.
+Parameters of :data:`COMMON` need no declaration. A query about some services is the same SQL: the definitions of the
+views that it reads are put in front of it as common table expressions, over those services' rows alone.
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ CREATE TABLE IF NOT EXISTS coverage_schema (
 ) ENGINE = ReplacingMergeTree(applied_at) ORDER BY name
 """
 
-_ROLE = """-- A role that may read coverage and change nothing, for dashboards and reports; it may not read raw spans. Run this in the
--- store's database as a user who may manage access, on a cluster with ON CLUSTER after each name; then
+_ROLE = """\
+-- A role that may read coverage and change nothing, for dashboards and reports; it may not read raw spans. Run this in
+-- the store's database as a user who may manage access, on a cluster with ON CLUSTER after each name; then
 -- GRANT coverage_reader TO each reader. Views run with the rights of who queries them, so tables are granted too.
 CREATE ROLE IF NOT EXISTS coverage_reader;
 
@@ -168,8 +169,8 @@ def _check_tables(store: Store, seen: dict[str, str]) -> None:
     for title, digest in sorted(seen.items()):
         if title.startswith(f"{_TABLES}/") and known.get(title) != digest:
             raise StoreError(
-                f"{store.dsn}: another version of otel-coverage created its tables ({title} differs), and tables are not"
-                " upgraded: create a new store, by another folder or database name"
+                f"{store.dsn}: another version of otel-coverage created its tables ({title} differs), and tables are"
+                " not upgraded: create a new store, by another folder or database name"
             )
 
 
@@ -198,6 +199,6 @@ def _check_traces(store: Store, layout: Layout) -> None:
         found = types.get(column)
         if found is None or not found.startswith(kind):
             raise StoreError(
-                f"{store.dsn}: {layout.traces}.{column} is {found or 'missing'}: the table has to be as otelcol creates it"
-                " with attributes as Map (its setting json: false); --traces names another table"
+                f"{store.dsn}: {layout.traces}.{column} is {found or 'missing'}: the table has to be as otelcol creates"
+                " it with attributes as Map (its setting json: false); --traces names another table"
             )

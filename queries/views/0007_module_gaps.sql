@@ -3,13 +3,12 @@
 CREATE OR REPLACE VIEW module_gaps AS
 WITH
     files AS (
-        SELECT namespace, revision, file,
-            any(c.module) AS module,
+        SELECT namespace, revision, module, file,
             sumIf(c.functions_covered, c.kind = 'function') AS functions_covered,
             countIf(c.kind = 'function') AS functions_total,
             groupBitmapStateArrayIf(c.executable_lines, c.kind = 'function') AS executable
         FROM symbol_coverage AS c
-        GROUP BY namespace, revision, file
+        GROUP BY namespace, revision, module, file
     ),
     executed AS (
         SELECT namespace, revision, file, groupBitmapStateArray(l.lines) AS lines

@@ -16,8 +16,8 @@ from rich.console import Console
 from otel_coverage.cli.main import cli
 from otel_coverage.errors import ConfigurationError, StoreError
 from otel_coverage.reporting.queries import select_revision
-from otel_coverage.reporting.terminal import show
 from otel_coverage.reporting.report import write_report
+from otel_coverage.reporting.terminal import show
 from otel_coverage.source import SourceTree
 from otel_coverage.store import Store
 from tests.reporting.project import SPANS, fill

@@ -3,9 +3,9 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otel_coverage.reporting.smallest_set import Step, find, smallest_set
 from otel_coverage.store import Store
 from otel_coverage.store.named_queries import named_query
-from otel_coverage.reporting.smallest_set import Step, find, smallest_set
 from tests.support.spans import TracedSpan, insert_spans
 
 

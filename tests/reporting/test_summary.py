@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from otel_coverage.reporting.queries import select_revision
-from otel_coverage.reporting.summary import summary
 from otel_coverage.reporting.report import write_report
+from otel_coverage.reporting.summary import summary
 from otel_coverage.source import SourceTree
 from otel_coverage.store import Store
 from tests.reporting.project import PLACE, SPANS, fill

@@ -62,7 +62,7 @@ def test_what_is_shown_can_be_read_again(text: str) -> None:
         ("chdb:///x?databse=y", "unknown option 'databse'"),
         ("chdb:///x?database=a;DROP", "database 'a;DROP'"),
         ("clickhouse://host/1x", "database '1x'"),
-        ("clickhouse:///otel", "it names no host"),
+        ("clickhouse:///otel", "it has no host"),
         ("clickhouse://host:port/otel", "Port could not be cast"),
         ("clickhouse://[host/otel", "Invalid IPv6"),
     ],
