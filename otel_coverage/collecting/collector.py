@@ -13,7 +13,7 @@ from otel_coverage.collecting.servers import Endpoint, HttpServer
 from otel_coverage.collecting.writer import SpanWriter
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Store
-from otel_coverage.store.announcement import Announcement, announced
+from otel_coverage.store.endpoint_file import EndpointFile
 
 
 class Collector:
@@ -100,5 +100,5 @@ class Collector:
         from otel_coverage.collecting.clickhouse.sessions import SessionFactory
 
         server.start(ClickHouseApplication(SessionFactory(store), self._access))
-        where = Announcement(server.endpoint.host, server.endpoint.port, self._access.user, self._access.password)
-        self._running.enter_context(announced(store.dsn.path, where))
+        file = EndpointFile(server.endpoint.host, server.endpoint.port, self._access.user, self._access.password)
+        self._running.enter_context(file.written(store.dsn.path))

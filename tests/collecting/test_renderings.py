@@ -20,7 +20,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Sp
 from otel_coverage.collecting import Collector, Endpoint
 from otel_coverage.collecting.rows import COLUMNS, rows_of
 from otel_coverage.store import Store, open_store
-from otel_coverage.store.sql import sql_files
+from otel_coverage.store.sql_files import sql_files
 from tests.support.rotel import rotel
 from tests.support.spans import TABLES, every_column, insert_catalog
 from tests.support.store import AppliedDatabase

@@ -93,7 +93,7 @@ def test_a_detached_view_lets_spans_pass_and_a_backfill_catches_up(store: Store)
     assert not schema.detach(store)
     insert_spans(store, *spans[10:])
     assert len(everything(store)["coverage_spans"]) == 10
-    assert schema.apply(store) == ["schema/0006_coverage_intake"]
+    assert schema.apply(store) == ["views/0001_materialized_views"]
     backfill(store)
     assert len(everything(store)["coverage_spans"]) == 41
     insert_spans(store, TracedSpan(id="after", functions=["shop:f@1"]))
@@ -101,7 +101,7 @@ def test_a_detached_view_lets_spans_pass_and_a_backfill_catches_up(store: Store)
 
 
 def test_a_backfill_of_a_store_without_schema_says_what_to_do(bare: Store) -> None:
-    with pytest.raises(StoreError, match="no schema was applied; `otel-coverage schema apply"):
+    with pytest.raises(StoreError, match="no schema was applied; run `otel-coverage schema apply"):
         backfill(bare)
 
 

@@ -121,7 +121,7 @@ def test_looking_for_a_database_does_not_make_one(store_folder: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="the folder cannot be made: Not a directory"):
+    with pytest.raises(StoreError, match="the folder cannot be created: Not a directory"):
         open_store(f"chdb://{tmp_path}/file/store", create=True)
 
 
@@ -144,7 +144,7 @@ time.sleep(600)
 
 
 @contextmanager
-def holder(dsn: str) -> Iterator[subprocess.Popen[str]]:
+def owner(dsn: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen([sys.executable, "-c", HOLDING, dsn], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -177,9 +177,9 @@ def opening(dsn: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_store_that_another_process_holds_names_that_process(tmp_path: Path) -> None:
+def test_a_store_that_another_process_has_open_names_that_process(tmp_path: Path) -> None:
     dsn = f"chdb://{tmp_path}/store"
-    with holder(dsn) as process:
+    with owner(dsn) as process:
         refused = opening(dsn)
     assert refused.returncode == 2
     assert refused.stdout == ""
@@ -187,9 +187,9 @@ def test_a_store_that_another_process_holds_names_that_process(tmp_path: Path) -
     assert refused.stderr.count("\n") == 1
 
 
-def test_a_store_whose_holder_was_killed_is_free(tmp_path: Path) -> None:
+def test_a_store_whose_owner_was_killed_is_free(tmp_path: Path) -> None:
     dsn = f"chdb://{tmp_path}/store"
-    with holder(dsn) as process:
+    with owner(dsn) as process:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert (tmp_path / "store" / "status").exists()
