@@ -8,25 +8,13 @@ SELECT
     max(c.last_seen) AS last_seen,
     min(c.exemplar_trace_id) AS exemplar_trace_id
 FROM (
-    -- a row may also name profiles that do not count in its run, or are too old to be kept: then each is looked at
-    SELECT s.*, if(all_count AND s.first_seen >= since, s.profiles,
-        arrayFilter(profile -> has(counting, profile), s.profiles)) AS counted
+    SELECT s.*, if(empty(u.uncounted), s.profiles, arrayFilter(profile -> NOT has(u.uncounted, profile), s.profiles)) AS counted
     FROM coverage_by_symbol AS s
     GLOBAL LEFT ANY JOIN (
-        SELECT namespace, revision, run,
-            min(first_seen) AS since,
-            min(counts) AS all_count,
-            groupArrayIf(toString(profile), counts) AS counting
-        FROM (
-            SELECT namespace, revision, run, profile, first_seen,
-                (namespace, revision, profile, run) GLOBAL NOT IN (
-                    SELECT namespace, revision, profile, run FROM uncounted_runs
-                ) AS counts
-            FROM coverage_runs
-            WHERE covered
-        )
+        SELECT namespace, revision, run, groupArray(toString(profile)) AS uncounted
+        FROM uncounted_runs
         GROUP BY namespace, revision, run
-    ) AS r USING (namespace, revision, run)
+    ) AS u USING (namespace, revision, run)
 ) AS c
 GROUP BY namespace, revision, module, qualname, line
 HAVING notEmpty(profiles);

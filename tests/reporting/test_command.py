@@ -35,15 +35,22 @@ def report(*arguments: str) -> Result:
     return CliRunner().invoke(cli, ["report", *arguments])
 
 
-def test_it_writes_the_files_and_tells_a_pipe_one_line_of_json(store: Store, store_dsn: str, tree: SourceTree) -> None:
+def test_it_writes_the_files_and_prints_one_line_of_json_to_a_pipe(
+    store: Store, store_dsn: str, tree: SourceTree
+) -> None:
     fill(store, tree)
     done = report("--store", store_dsn, "--out", "artifacts", "--source", "project")
     assert done.exit_code == 0, done.output
     assert done.stdout.count("\n") == 1
-    told = json.loads(done.stdout)
-    assert (told["out"], told["revision"], told["complete"], told["notes"]) == ("artifacts", "abc", True, [])
-    assert [(row["profile"], row["functions"]) for row in told["profiles"]] == [("checkout", 5), ("browse", 3)]
-    assert sorted(told["files"]) == sorted(path.name for path in Path("artifacts").iterdir())
+    printed = json.loads(done.stdout)
+    assert (printed["out"], printed["revision"], printed["complete"], printed["notes"]) == (
+        "artifacts",
+        "abc",
+        True,
+        [],
+    )
+    assert [(row["profile"], row["functions"]) for row in printed["profiles"]] == [("checkout", 5), ("browse", 3)]
+    assert sorted(printed["files"]) == sorted(path.name for path in Path("artifacts").iterdir())
     assert done.stderr == "newest revision with coverage: abc\n"
 
 

@@ -52,7 +52,9 @@ def test_coverage_finds_the_lines_that_the_store_holds(reported: Reported, tmp_p
         assert entry["contexts"] == {str(line): [profile] for line in executed}
 
 
-def test_they_can_be_combined_and_the_contexts_tell_whose_a_line_is(report: Report, tmp_path: Path) -> None:
+def test_they_can_be_combined_and_the_contexts_say_which_profile_executed_a_line(
+    report: Report, tmp_path: Path
+) -> None:
     files = [str(report.out / f"{name}.coverage") for name in ("browse", "checkout")]
     coverage_command(tmp_path, "combine", "--keep", "--data-file=both", *files)
     data = coverage.CoverageData(str(tmp_path / "both"))
@@ -80,7 +82,7 @@ def test_a_profile_recorded_by_function_alone_has_none_and_the_report_says_so(
 
 
 @pytest.mark.parametrize("name", ["../../evil", "a/b", "", ".hidden", "Upper", "<b>", "a\nb", "x" * 129])
-def test_what_is_no_slug_names_no_file(store: Store, tree: SourceTree, tmp_path: Path, name: str) -> None:
+def test_an_invalid_profile_name_names_no_file(store: Store, tree: SourceTree, tmp_path: Path, name: str) -> None:
     insert_spans(store, SPANS[0].but(profile=name), SPANS[2])
     report = write_report(select_revision(store), tree, tmp_path / "deep" / "down" / "out")
     assert [file for file in report.files if file.endswith(".coverage")] == ["browse.coverage"]

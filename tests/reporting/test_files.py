@@ -169,7 +169,7 @@ def test_profiles_that_execute_equally_much_share_a_position(store: Store, tree:
     ]  # fmt: skip
 
 
-def test_redundancy_tells_what_each_profile_adds_and_which_would_do(report: Report) -> None:
+def test_redundancy_has_what_each_profile_adds_and_which_others_contain_it(report: Report) -> None:
     found = document(report, "redundancy.json")
     assert found["redundancy"] == [
         {"profile": "browse", "functions": 3, "unique_functions": 0, "contained_in": ["checkout"]},

@@ -68,7 +68,7 @@ def test_the_newest_revision_with_coverage_is_meant_when_none_is_named(store: St
         select_revision(store, revision="pushed-but-never-traced")
 
 
-def test_coverage_without_a_revision_can_be_told_too(store: Store) -> None:
+def test_coverage_without_a_revision_can_be_reported_too(store: Store) -> None:
     insert_spans(store, TracedSpan(revision="", functions=PLACE, second=1))
     assert select_revision(store).revision == ""
     insert_spans(store, TracedSpan(revision="abc", id="s2", functions=PLACE))

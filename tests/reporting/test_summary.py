@@ -15,7 +15,7 @@ from tests.reporting.project import PLACE, SPANS, fill
 from tests.support.spans import TracedSpan, insert_catalog, insert_spans
 
 
-def test_it_says_who_covers_how_much_and_where_the_gaps_are(store: Store, tree: SourceTree) -> None:
+def test_it_says_which_profile_covers_how_much_and_where_the_gaps_are(store: Store, tree: SourceTree) -> None:
     fill(store, tree)
     page = summary(select_revision(store)).splitlines()
     assert page[0] == "# Coverage of revision `abc`"
@@ -28,7 +28,7 @@ def test_it_says_who_covers_how_much_and_where_the_gaps_are(store: Store, tree: 
     assert not any("Incomplete" in line for line in page)
 
 
-def test_what_is_incomplete_is_said_on_top(store: Store, tree: SourceTree) -> None:
+def test_incomplete_profiles_are_named_at_the_top(store: Store, tree: SourceTree) -> None:
     fill(
         store,
         tree,
@@ -74,7 +74,7 @@ def test_only_the_largest_gaps_are_listed(store: Store) -> None:
         ("ünïcode-☃", "`ünïcode-☃`"),
     ],
 )
-def test_names_break_out_of_no_table_and_become_no_markup(store: Store, name: str, shown: str) -> None:
+def test_names_are_escaped_in_tables_and_markup(store: Store, name: str, shown: str) -> None:
     insert_catalog(store, {"module": name, "qualname": "f", "line": 1}, revision=name)
     insert_spans(store, TracedSpan(profile=name, service=name, revision=name, functions=PLACE))
     page = summary(select_revision(store, revision=name))

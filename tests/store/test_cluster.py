@@ -114,7 +114,7 @@ def test_a_store_stays_on_the_server_or_cluster_that_it_was_made_on(store: Store
 
 
 @pytest.mark.parametrize("name", ["a'b", "a b", "1st", "x; DROP TABLE y"])
-def test_a_name_that_is_none_is_refused(name: str) -> None:
+def test_an_invalid_name_is_refused(name: str) -> None:
     with pytest.raises(ConfigurationError, match="use letters, digits and underscores"):
         Layout.on(name)
     with pytest.raises(ConfigurationError, match="use letters, digits and underscores"):

@@ -29,7 +29,7 @@ Run = Callable[..., Ended]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in this process, which holds the store."""
+    """Run the command line in this process, which has the store open."""
     monkeypatch.delenv("OTEL_COVERAGE_STORE", raising=False)
 
     def run(*arguments: str) -> Ended:
@@ -94,7 +94,7 @@ def test_query_writes_parquet_that_others_read(store: Store, store_dsn: str, tmp
     assert read.rows == [("it's, 🛒", "shop:f@1", 1, datetime(2026, 1, 1, tzinfo=UTC))]
 
 
-def test_query_sends_no_parquet_to_a_terminal(run: Run, store_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_query_writes_no_parquet_to_a_terminal(run: Run, store_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     ended = run("query", "matrix", "--store", store_dsn, "--format", "parquet")
     assert (ended.code, ended.err) == (
@@ -145,7 +145,7 @@ def test_query_says_in_one_line_what_is_wrong(run: Run, store_dsn: str, argument
     assert ended.err.count("\n") == 1
 
 
-def test_query_without_a_store_asks_for_one(run: Run) -> None:
+def test_query_without_a_store_says_how_to_name_one(run: Run) -> None:
     ended = run("query", "gaps")
     assert (ended.code, ended.err) == (2, "otel-coverage: no store given: use --store or set OTEL_COVERAGE_STORE\n")
 

@@ -1,4 +1,4 @@
-"""What is read out of a span on its way in, whatever stands on it."""
+"""What the materialized views read from a span, whatever its attributes hold."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_a_redelivered_batch_changes_no_set_no_time_and_no_exemplar(store: Store
     assert everything(store) == before
 
 
-def test_the_kind_of_a_span_is_never_looked_at(store: Store) -> None:
+def test_the_kind_of_a_span_is_never_read(store: Store) -> None:
     kinds = ["Server", "SPAN_KIND_SERVER", "client", "Internal", ""]
     insert_spans(store, *(TracedSpan(id=kind, kind=kind, functions=["m:f@1"]) for kind in kinds))
     assert store.query("SELECT DISTINCT role, complete FROM coverage_spans").rows == [("server", True)]
@@ -208,12 +208,12 @@ def test_parts_add_up(store: Store) -> None:
 
 
 def each(store: Store, spans: dict[str, TracedSpan], rendering: Rendering = "otelcol") -> None:
-    """Insert spans that are told apart by their profile."""
+    """Insert spans, each with its key as the profile."""
     insert_spans(store, *(span.but(profile=name) for name, span in spans.items()), rendering=rendering)
 
 
 @pytest.mark.parametrize("rendering", BOTH)
-def test_what_is_no_symbol_is_left_out_and_makes_the_span_incomplete(store: Store, rendering: Rendering) -> None:
+def test_malformed_symbols_are_left_out_and_make_the_span_incomplete(store: Store, rendering: Rendering) -> None:
     no_line = ["m:f", "m:f@", "m:f@x", "m:f@-1", "m:f@1 ", "m:f@9999999999"]
     texts = ["", "nonsense", "m", ":f@1", "m:@1", "m:a:@1", "@1", "f@1", *no_line]
     each(store, {text: TracedSpan(functions=["m:f@1", text]) for text in texts}, rendering)

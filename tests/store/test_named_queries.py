@@ -63,7 +63,7 @@ def test_parameters_narrow_what_is_answered(store: Store) -> None:
     assert answer(store, "gaps", namespace="acme") == []
 
 
-def test_every_named_query_answers_what_its_view_holds(store: Store) -> None:
+def test_every_named_query_returns_what_its_view_has(store: Store) -> None:
     two_revisions(store)
     assert [row[:6] for row in answer(store, "reverse-index")] == [
         ("shop:f@1", "shop", "f", 1, 2, ["checkout", "order"])
@@ -159,12 +159,12 @@ def test_every_query_about_coverage_can_be_asked_about_some_services() -> None:
     }
 
 
-def test_an_unknown_name_is_answered_with_those_spelt_alike() -> None:
+def test_an_error_about_an_unknown_name_lists_similar_ones() -> None:
     with pytest.raises(ConfigurationError, match=r"no query 'reverse_index'; did you mean reverse-index"):
         named_query("reverse_index")
 
 
-def test_a_name_like_none_is_answered_with_all() -> None:
+def test_an_error_about_a_name_unlike_any_lists_all() -> None:
     with pytest.raises(ConfigurationError, match=", ".join(query.name for query in QUERIES)):
         named_query("zzzzzzzzzz")
 
@@ -192,6 +192,6 @@ def test_a_parameter_without_default_has_to_be_given() -> None:
         DECLARED.bind({"b": "[1]"})
 
 
-def test_an_unknown_parameter_is_answered_with_those_that_it_takes() -> None:
+def test_an_error_about_an_unknown_parameter_lists_those_that_the_query_takes() -> None:
     with pytest.raises(ConfigurationError, match="query 'x' has no parameter 'c'; it takes a, b"):
         DECLARED.bind({"a": "", "c": ""})

@@ -65,20 +65,16 @@ def test_tables_that_are_kept_for_ever_have_no_ttl(store: Store) -> None:
     retention.keep(store, spans=0, coverage=0)
 
 
-def test_a_profile_that_is_too_old_to_be_kept_is_named_nowhere(store: Store) -> None:
+def test_the_inverted_index_names_a_profile_as_long_as_others_of_its_run_are_kept(store: Store) -> None:
     old = TracedSpan(id="s1", profile="order", functions=["shop:f@1"], second=-400 * 86_400)
-    insert_spans(store, old, old.but(id="s2", profile="browse", second=0))
+    insert_spans(store, old, old.but(id="s2", profile="browse", second=0), old.but(id="s3", run="r0"))
     (days,) = (each.days for each in retention.revisions(store))
     retention.keep(store, coverage=days + 100)
     for table in TABLES:
         store.command(f"OPTIMIZE TABLE {table} FINAL")
-    assert store.query("SELECT profiles, profile_count FROM symbol_profiles").rows == [(["browse"], 1)]
+    assert store.query("SELECT run, arraySort(profiles) FROM coverage_by_symbol").rows == [("r1", ["browse", "order"])]
+    assert store.query("SELECT profile FROM coverage_matrix").rows == [("browse",)]
     assert store.query("SELECT profile FROM profile_leaderboard").rows == [("browse",)]
-    assert store.query("SELECT profiles FROM revision_diff").rows == []
-    insert_spans(store, old.but(id="s3", revision="def", profile="browse", second=0, functions=["shop:g@2"]))
-    assert store.query("SELECT profiles FROM revision_diff WHERE base = 'abc' AND change = 'lost'").rows == [
-        (["browse"],)
-    ]
 
 
 def test_a_ttl_that_would_overflow_is_refused(store: Store) -> None:

@@ -59,7 +59,7 @@ def test_inserting_nothing_is_nothing(store: Store) -> None:
     store.insert("no_such_table", ["x"], [])
 
 
-def test_an_engines_error_is_one_line_that_names_the_store(store: Store) -> None:
+def test_an_error_of_the_engine_becomes_one_line_that_names_the_store(store: Store) -> None:
     with pytest.raises(StoreError) as raised:
         store.query("SELECT no_such_column FROM coverage_matrix")
     assert str(store.dsn) in str(raised.value)
@@ -72,7 +72,7 @@ def test_a_missing_table_hints_at_the_schema(empty_store_dsn: str) -> None:
         store.query("SELECT * FROM coverage_matrix")
 
 
-def test_a_value_that_does_not_fit_its_column_is_an_error_of_ours(store: Store) -> None:
+def test_a_value_that_does_not_fit_its_column_is_a_store_error(store: Store) -> None:
     with pytest.raises(StoreError):
         store.insert("code_symbols", ["line"], [["not a number"]])
 
@@ -166,7 +166,7 @@ def test_an_engine_that_has_no_library_for_this_python_is_refused_before_it_ends
 
 
 def opening(dsn: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Ask the store from a third process: this one can have but one folder open."""
+    """Query the store from a third process: an engine can have one folder open."""
     return subprocess.run(
         [sys.executable, "-m", "otel_coverage", "query", "--sql", "SELECT 1 AS one", "--store", dsn],
         env={**os.environ, **environment},

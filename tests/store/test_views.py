@@ -1,4 +1,4 @@
-"""What each view answers, row by row, for a handful of spans."""
+"""The rows of each view, for a few spans."""
 
 from __future__ import annotations
 
