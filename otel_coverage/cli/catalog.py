@@ -31,7 +31,13 @@ _revision = click.option(
 
 @click.group(name="catalog")
 def command() -> None:
-    """Find all functions and classes of a source tree, without running it."""
+    """Find all functions and classes of a source tree, without running it.
+
+    \b
+    Examples:
+      otel-coverage catalog build --source shop --out symbols.json
+      otel-coverage catalog push --source shop --store chdb:///var/lib/coverage
+    """
 
 
 @command.command()

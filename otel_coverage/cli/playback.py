@@ -22,7 +22,12 @@ from otel_coverage.slug import is_run_id
 
 @click.group
 def command() -> None:
-    """Replay recorded workflows against a running application."""
+    """Replay recorded workflows against a running application.
+
+    \b
+    Example:
+      otel-coverage playback run profiles/* --base-url http://127.0.0.1:8000
+    """
 
 
 @command.command

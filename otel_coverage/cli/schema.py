@@ -77,6 +77,11 @@ def apply(
 
     An otel_traces that a collector made is left as it is. On a cluster, --backfill reads and fills the shard of the
     node that --store names: run it once for each shard.
+
+    \b
+    Examples:
+      otel-coverage schema apply --store clickhouse://user:password@host:8123/otel
+      otel-coverage schema apply --cluster main --keep-spans 30 --backfill
     """
     with open_store(dsn, create=True) as store:
         applied = schema.apply(store, cluster=cluster, traces=traces)
@@ -103,6 +108,10 @@ def detach(dsn: str) -> None:
 
     What the coverage tables hold stays. `schema apply --backfill` puts the view back and catches up; so does every
     other `schema apply`, and `collect` when it starts, without catching up.
+
+    \b
+    Example:
+      otel-coverage schema detach --store clickhouse://user:password@host:8123/otel
     """
     with open_store(dsn) as store:
         found = schema.detach(store)
@@ -114,12 +123,23 @@ def detach(dsn: str) -> None:
 @_traces
 @click.option("--database", default=DEFAULT_DATABASE, show_default=True, help="Where a cluster's local tables stand.")
 def show(cluster: str | None, traces: str | None, database: str) -> None:
-    """Print the SQL of all tables and views, in the order in which it is applied."""
+    """Print the SQL of all tables and views, in the order in which it is applied.
+
+    \b
+    Examples:
+      otel-coverage schema show | less
+      otel-coverage schema show --cluster main --database otel
+    """
     click.echo(schema.show(Layout.on(cluster or "", traces or ""), database_name(database)), nl=False)
 
 
 @command.command()
 def access() -> None:
-    """Print the SQL of a role that may read coverage and change nothing, for someone who may grant it to run."""
+    """Print the SQL of a role that may read coverage and change nothing, for someone who may grant it to run.
+
+    \b
+    Example:
+      otel-coverage schema access | clickhouse-client --multiquery
+    """
     for file in sql_files("access"):
         click.echo(file.text, nl=False)
