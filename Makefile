@@ -8,7 +8,7 @@ JOBS ?= 4
 # Containers often set it. Each of the hundreds of processes that the tests start would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo test test-rq lint types format check bench-recorder bench-playback prove-recorder bench-store clean help
+.PHONY: env demo test try test-rq lint types format check bench-recorder bench-playback prove-recorder bench-store clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -39,6 +39,9 @@ bench-recorder: $(VENV)/.bench  ## what recording costs, ours and every peer's, 
 
 bench-playback: $(VENV)/.demo  ## what whole profiles of the example cost, jobs, export and flush included
 	$(BIN)/python -m benchmarks.playback $(ARGS)
+
+try:  ## do what README says under "Use it", line by line, in a fresh environment with PYTHON's own pip
+	@$(PYTHON) scripts/try-readme
 
 test-rq: $(VENV)/.test  ## the tests of jobs on other versions of RQ; VERSIONS="1.16.2 2.12.0" chooses
 	JOBS=$(JOBS) scripts/test-rq-versions $(BIN)/python $(VERSIONS)
