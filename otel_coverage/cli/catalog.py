@@ -36,7 +36,8 @@ def command() -> None:
     """Find all functions and classes of a source tree, without running it.
 
     \b
-    Example:
+    Examples:
+      otel-coverage catalog build --source shop --out symbols.json
       otel-coverage catalog push --source shop --store chdb:///var/lib/coverage
     """
 

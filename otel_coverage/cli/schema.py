@@ -78,6 +78,11 @@ def apply(
 
     An otel_traces that a collector created is not changed. On a cluster, --backfill reads and fills the shard of the
     node that --store names: run it once for each shard.
+
+    \b
+    Examples:
+      otel-coverage schema apply --store clickhouse://user:password@host:8123/otel
+      otel-coverage schema apply --cluster main --keep-spans 30 --backfill
     """
     with open_store(dsn, create=True) as store:
         applied = schema.apply(store, cluster=cluster, traces=traces)
@@ -104,6 +109,10 @@ def detach(dsn: str) -> None:
 
     The coverage tables keep their rows. `schema apply --backfill` creates the view again and reads the spans that it
     missed; any other `schema apply`, and `collect` when it starts, creates it without that.
+
+    \b
+    Example:
+      otel-coverage schema detach --store clickhouse://user:password@host:8123/otel
     """
     with open_store(dsn) as store:
         found = schema.detach(store)
@@ -117,11 +126,22 @@ def detach(dsn: str) -> None:
     "--database", default=DEFAULT_DATABASE, show_default=True, help="The database of a cluster's local tables."
 )
 def show(cluster: str | None, traces: str | None, database: str) -> None:
-    """Print the SQL of all tables and views, in the order in which it is applied."""
+    """Print the SQL of all tables and views, in the order in which it is applied.
+
+    \b
+    Examples:
+      otel-coverage schema show | less
+      otel-coverage schema show --cluster main --database otel
+    """
     click.echo(schema.show(Layout.on(cluster or "", traces or ""), database_name(database)), nl=False)
 
 
 @command.command()
 def access() -> None:
-    """Print the SQL of a role that may read coverage and change nothing; run it as a user who may grant roles."""
+    """Print the SQL of a role that may read coverage and change nothing; run it as a user who may grant roles.
+
+    \b
+    Example:
+      otel-coverage schema access | clickhouse-client --multiquery
+    """
     click.echo(schema.access(), nl=False)

@@ -32,7 +32,12 @@ def command() -> None:
     "--format", "output", type=click.Choice(sorted(FORMATS)), help="By default a table on a terminal, else JSON."
 )
 def stats(dsn: str, output: str | None) -> None:
-    """Show the tables' rows and sizes, of the server or shard that --store names."""
+    """Show the tables' rows and sizes, of the server or shard that --store names.
+
+    \b
+    Example:
+      otel-coverage store stats --store chdb:///var/lib/coverage
+    """
     with open_store(dsn, read_only=True) as store:
         result = store.query(named_query("tables").sql)
     if output is None and sys.stdout.isatty():
@@ -54,6 +59,11 @@ def prune(dsn: str, names: tuple[str, ...], older_than: int | None, namespace: s
 
     Raw spans stay as long as `schema apply --keep-spans` says; until they are dropped, a backfill derives from them
     what is deleted here.
+
+    \b
+    Examples:
+      otel-coverage store prune --store chdb:///var/lib/coverage --older-than 90 --dry-run
+      otel-coverage store prune --store chdb:///var/lib/coverage --revision 4be1f0c
     """
     if not names and older_than is None:
         raise ConfigurationError("no revision given: use --revision or --older-than")
