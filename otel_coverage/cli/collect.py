@@ -10,6 +10,7 @@ from collections.abc import Callable
 import click
 
 from otel_coverage.collecting import Access, Collector, Endpoint
+from otel_coverage.collecting.collector import check_can_serve
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Dsn, open_store, retention, schema
 
@@ -89,6 +90,8 @@ def command(
             f"--clickhouse-endpoint {clickhouse} is reachable from other machines; "
             "set a password in OTEL_COVERAGE_CLICKHOUSE_PASSWORD"
         )
+    if clickhouse is not None:
+        check_can_serve(Dsn.parse(dsn))
     wait_for_stop = _on_stop_signals()
     access = Access(clickhouse_user, clickhouse_password)
     with Collector(grpc, http, clickhouse, access) as collector, open_store(dsn, create=True) as store:

@@ -12,8 +12,29 @@ from otel_coverage.collecting.otlp import MAX_MESSAGE_BYTES, GrpcServer, OtlpApp
 from otel_coverage.collecting.servers import Endpoint, HttpServer
 from otel_coverage.collecting.writer import SpanWriter
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.store import Store
+from otel_coverage.store import Dsn, Store
 from otel_coverage.store.announcement import Announcement, announced
+
+# chDB's own databases: in `default` the names of tables are paths of files
+_ENGINES_DATABASES = frozenset({"default", "system", "information_schema"})
+
+
+def check_can_serve(store: Dsn) -> None:
+    """Check that queries to a store can be served, by its address.
+
+    Raises:
+        ConfigurationError: it is not embedded, or in a database of the engine's own.
+    """
+    if store.kind != "chdb":
+        raise ConfigurationError(
+            f"--clickhouse-endpoint serves an embedded store, and {store} is a server; "
+            "use --clickhouse-endpoint none and query the server itself"
+        )
+    if store.database.lower() in _ENGINES_DATABASES:
+        raise ConfigurationError(
+            f"{store}: the engine keeps things of its own in the database {store.database!r}, so it cannot be served; "
+            "name another database, or use --clickhouse-endpoint none"
+        )
 
 
 class Collector:
@@ -91,11 +112,7 @@ class Collector:
         self.stop()
 
     def _serve_queries(self, store: Store, server: HttpServer) -> None:
-        if store.dsn.kind != "chdb":
-            raise ConfigurationError(
-                f"--clickhouse-endpoint serves an embedded store, and {store.dsn} is a server; "
-                "use --clickhouse-endpoint none and query the server itself"
-            )
+        check_can_serve(store.dsn)
         from otel_coverage.collecting.clickhouse.application import ClickHouseApplication  # they import chDB
         from otel_coverage.collecting.clickhouse.sessions import SessionFactory
 

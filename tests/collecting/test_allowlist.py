@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_coverage.collecting.clickhouse import allowlist
-from otel_coverage.collecting.clickhouse.exceptions import EngineError
+from otel_coverage.collecting.clickhouse.exceptions import QueryError
 from otel_coverage.collecting.clickhouse.judge import (
     AllowedStatement,
     Judge,
@@ -50,7 +50,7 @@ def session(store: Store, limits: Mapping[str, str]) -> Query:
         try:
             answer: bytes = connection.query(sql, format_name, params=dict(parameters)).bytes()
         except RuntimeError as error:
-            raise EngineError.of(error) from error
+            raise QueryError.from_chdb(error) from error
         return answer
 
     query(f"USE {store.database}", "Null", {})
@@ -83,11 +83,11 @@ def answer(query: Query, judged: Statement) -> Callable[..., str]:
     return answered
 
 
-def refused(judged: Statement, sql: str, **parameters: str) -> EngineError:
+def refused(judged: Statement, sql: str, **parameters: str) -> QueryError:
     """Why a statement is not allowed, by us or by the engine's parser."""
     try:
         statement = judged(sql, **parameters)
-    except EngineError as error:
+    except QueryError as error:
         return error
     raise AssertionError(f"allowed: {sql} as {statement.sql}")
 
@@ -261,7 +261,7 @@ def test_without_the_judge_the_engine_would_connect_and_read(
                     connected.set()
 
         threading.Thread(target=hang_up, daemon=True).start()
-        with pytest.raises(EngineError):
+        with pytest.raises(QueryError):
             query(f"DESCRIBE TABLE mysql('127.0.0.1:{listening.getsockname()[1]}', 'a', 'b', 'c', 'd')", "TSV", {})
         assert connected.wait(30)
 
@@ -409,14 +409,14 @@ def test_a_common_table_expression_lends_its_name_to_no_file(judged: Statement) 
     refusal(judged, "WITH `default./etc/passwd` AS (SELECT 1) SELECT * FROM default.`/etc/passwd`")
     refusal(judged, "WITH 'a' AS x, `default.y`(z) AS (SELECT 1) SELECT * FROM default.y")
     refusal(judged, "WITH x AS (SELECT 1) SELECT * FROM default.x")
-    with pytest.raises(EngineError, match="Not in the store") as raised:
+    with pytest.raises(QueryError, match="Not in the store") as raised:
         judged("SELECT 'x AS (SELECT 1)', 1 AS `x AS (SELECT` FROM x")
     assert raised.value.code == 60
 
 
 def test_a_table_that_does_not_exist_is_said_not_to_exist(judged: Statement) -> None:
     for sql in ("SELECT * FROM nothing", "DESCRIBE TABLE judged.nothing", "SELECT 1 IN nothing"):
-        with pytest.raises(EngineError, match=r"Not in the store: table '.*nothing'") as raised:
+        with pytest.raises(QueryError, match=r"Not in the store: table '.*nothing'") as raised:
             judged(sql)
         assert raised.value.code == 60
 
@@ -500,7 +500,7 @@ def test_every_other_statement_is_refused(judged: Statement, sql: str) -> None:
 
 @pytest.mark.parametrize("sql", ["SELEC 1", "SELECT 1; SELECT 2", "SELECT 1; DROP TABLE code_symbols", "", "--"])
 def test_a_statement_is_one_statement(judged_store: Store, judged: Statement, sql: str) -> None:
-    with pytest.raises(EngineError) as raised:
+    with pytest.raises(QueryError) as raised:
         judged(sql)
     assert raised.value.code == 62
     assert "formatQuery" not in raised.value.text
@@ -563,7 +563,7 @@ def test_settings_of_a_url_are_checked_by_the_same_list() -> None:
     for name, value in {"max_threads": "1", "max_memory_usage": "1000", "extremes": "1"}.items():
         check_setting(name, value)
     for name, value in {"max_memory_usage": "0", "max_threads": "", "readonly": "1", "extremes": "2"}.items():
-        with pytest.raises(EngineError, match="Not allowed here"):
+        with pytest.raises(QueryError, match="Not allowed here"):
             check_setting(name, value)
 
 
@@ -572,7 +572,7 @@ def test_other_formats_are_refused(judged: Statement) -> None:
     for name in ("Template", "Protobuf", "CapnProto", "MySQLWire", "Regexp", "CustomSeparated", "Nothing"):
         for sql in ("SELECT 1", "DESCRIBE TABLE otel_traces", "SHOW TABLES", "EXPLAIN SELECT 1", "EXISTS otel_traces"):
             assert f"format '{name}'" in refusal(judged, f"{sql} FORMAT {name}")
-        with pytest.raises(EngineError, match="Not allowed here"):
+        with pytest.raises(QueryError, match="Not allowed here"):
             check_format(name)
 
 
@@ -709,13 +709,13 @@ def test_a_session_sees_the_stores_database_alone(answer: Callable[..., str]) ->
 
 def test_a_session_changes_nothing_and_stays_so(query: Query) -> None:
     for sql in ("SET readonly = 0", "SET max_memory_usage = 0", "CREATE TABLE t (a Int8) ENGINE = Memory"):
-        with pytest.raises(EngineError, match="READONLY"):
+        with pytest.raises(QueryError, match="READONLY"):
             query(sql, "Null", {})
 
 
 def test_a_query_that_takes_more_memory_than_allowed_fails(judged_store: Store) -> None:
     small = session(judged_store, {**allowlist.session_settings(DATABASE), "max_memory_usage": "1000000"})
-    with pytest.raises(EngineError) as raised:
+    with pytest.raises(QueryError) as raised:
         small("SELECT groupArray(number) FROM numbers(10000000)", "Null", {})
     assert raised.value.code == 241
     assert allowlist.session_settings(DATABASE)["max_memory_usage"] == "1073741824"

@@ -74,3 +74,8 @@ def read_only(message: str) -> QueryError:
 def authentication_failed(user: str) -> QueryError:
     """AUTHENTICATION_FAILED: no such user or a wrong password, without saying which."""
     return _query_error(516, "AUTHENTICATION_FAILED", f"{user}: Authentication failed: no such user, or wrong password")
+
+
+def unknown_database(name: str, database: str) -> QueryError:
+    """UNKNOWN_DATABASE: a database that is not the store's."""
+    return _query_error(81, "UNKNOWN_DATABASE", f"Database {name!r} is not served here; the store's is {database!r}")

@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from otel_coverage.collecting.clickhouse import allowlist
-from otel_coverage.collecting.clickhouse.exceptions import EngineError
+from otel_coverage.collecting.clickhouse.exceptions import QueryError
 
 #: Runs a statement in the session: its text, an output format, and parameters as a URL carries them.
 Query = Callable[[str, str, Mapping[str, str]], bytes]
@@ -131,7 +131,7 @@ class Judge:
             parameters: its parameters, escaped as they came.
 
         Raises:
-            EngineError: it is not allowed, or not one valid statement.
+            QueryError: it is not allowed, or not one valid statement.
         """
         text = _Text.parse(_normalized(query, sql))
         for name in _IDENTIFIER_PARAMETER.findall(text.shape):
@@ -226,7 +226,7 @@ class Judge:
             return
         if database in ("", self._database):
             message = f"Not in the store: table {name!r} of database {self._database}"
-            raise EngineError(60, f"Code: 60. DB::Exception: {message}. (UNKNOWN_TABLE)")
+            raise QueryError(60, f"Code: 60. DB::Exception: {message}. (UNKNOWN_TABLE)")
         tables = ", ".join(f"system.{table}" for table in sorted(allowlist.SYSTEM_TABLES))
         raise _refused(f"table {name!r}", f"those of {self._database}, {tables}")
 
@@ -253,7 +253,7 @@ def check_setting(name: str, value: str) -> None:
     """Check a setting, of a statement or of a URL.
 
     Raises:
-        EngineError: it may not be set, or not to that value.
+        QueryError: it may not be set, or not to that value.
     """
     check = allowlist.SETTINGS.get(name)
     if check is None:
@@ -267,27 +267,27 @@ def check_format(name: str) -> None:
     """Check an output format, of a statement, a URL or a header.
 
     Raises:
-        EngineError: it is not offered.
+        QueryError: it is not offered.
     """
     if name not in allowlist.FORMATS:
         raise _refused(f"format {name!r}", ", ".join(sorted(allowlist.FORMATS)))
 
 
-def _refused(what: str, allowed: str = "") -> EngineError:
+def _refused(what: str, allowed: str = "") -> QueryError:
     hint = f"; allowed: {allowed}" if allowed else ""
-    return EngineError(164, f"Code: 164. DB::Exception: Not allowed here: {what}{hint}. (READONLY)")
+    return QueryError(164, f"Code: 164. DB::Exception: Not allowed here: {what}{hint}. (READONLY)")
 
 
 def _normalized(query: Query, sql: str) -> str:
     """The statement as the engine's parser writes it on one line.
 
     Raises:
-        EngineError: it is none, or more than one.
+        QueryError: it is none, or more than one.
     """
     try:
         answer = query("SELECT formatQuerySingleLine({sql:String})", "RawBLOB", {"sql": sql.translate(_ESCAPES)})
-    except EngineError as error:
-        raise EngineError(error.code, _SCOPE.sub("", error.text)) from error
+    except QueryError as error:
+        raise QueryError(error.code, _SCOPE.sub("", error.text)) from error
     try:
         return answer.decode().strip()
     except UnicodeDecodeError as error:
