@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -78,6 +79,7 @@ def apply(
     An otel_traces that a collector made is left as it is. On a cluster, --backfill reads and fills the shard of the
     node that --store names: run it once for each shard.
     """
+    os.umask(0o077)  # the files of an embedded store are its owner's alone
     with open_store(dsn, create=True) as store:
         applied = schema.apply(store, cluster=cluster, traces=traces)
         for name in applied:

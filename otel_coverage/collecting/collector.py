@@ -14,6 +14,7 @@ from otel_coverage.collecting.writer import SpanWriter
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Dsn, Store
 from otel_coverage.store.announcement import Announcement, announced
+from otel_coverage.store.secret import secret_of
 
 # chDB's own databases: in `default` the names of tables are paths of files
 _ENGINES_DATABASES = frozenset({"default", "system", "information_schema"})
@@ -47,7 +48,7 @@ class Collector:
         grpc: where to listen for OTLP over gRPC; None to disable, as for the other two.
         http: where to listen for OTLP over HTTP.
         clickhouse: where to serve ClickHouse's HTTP interface to an embedded store.
-        access: the credentials required there.
+        access: the credentials required there; by default the user ``default`` and the store's own secret.
 
     Raises:
         ConfigurationError: an endpoint cannot be bound.
@@ -116,6 +117,9 @@ class Collector:
         from otel_coverage.collecting.clickhouse.application import ClickHouseApplication  # they import chDB
         from otel_coverage.collecting.clickhouse.sessions import SessionFactory
 
-        server.start(ClickHouseApplication(SessionFactory(store), self._access))
-        where = Announcement(server.endpoint.host, server.endpoint.port, self._access.user, self._access.password)
+        user, password = self._access.user, self._access.password
+        if password is None:
+            password = secret_of(store.dsn.path)
+        server.start(ClickHouseApplication(SessionFactory(store), Access(user, password)))
+        where = Announcement(server.endpoint.host, server.endpoint.port, user, password)
         self._running.enter_context(announced(store.dsn.path, where))

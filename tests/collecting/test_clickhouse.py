@@ -27,6 +27,7 @@ from otel_coverage.store import Store, open_store, schema
 from tests.support.spans import TracedSpan, insert_spans
 
 PATIENCE = 60.0
+NO_PASSWORD = Access(password="")
 FREE_PORT = Endpoint("127.0.0.1", 0)
 SPANS = ["TraceId", "SpanId", "SpanAttributes"]
 AWKWARD = ["", "it's", 'say "x"', "a\nb\tc\\n", "\\", "%s {x:String}", "😀", "'; DROP TABLE code_symbols; --", "NULL"]
@@ -34,7 +35,7 @@ AWKWARD = ["", "it's", 'say "x"', "a\nb\tc\\n", "\\", "%s {x:String}", "😀", "
 
 @contextmanager
 def serving(store: Store, access: Access | None = None) -> Iterator[Endpoint]:
-    with Collector(clickhouse=FREE_PORT, access=access) as collector:
+    with Collector(clickhouse=FREE_PORT, access=access or NO_PASSWORD) as collector:
         collector.start(store)
         yield collector.endpoints["ClickHouse HTTP"]
 

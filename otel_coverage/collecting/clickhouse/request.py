@@ -51,10 +51,15 @@ _SYSTEM_SETTINGS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The only user of the endpoint. With an empty password the user's name is enough."""
+    """The only user of the endpoint.
+
+    Attributes:
+        user: the name.
+        password: an empty one: the name is enough; None: the store's own secret, which the collector fills in.
+    """
 
     user: str = DEFAULT_USER
-    password: str = field(default="", repr=False)
+    password: str | None = field(default=None, repr=False)
 
     def allows(self, request: Request) -> bool:
         """Whether a request has the credentials: in ``X-ClickHouse-*`` headers, basic auth or the URL."""
@@ -67,6 +72,8 @@ class Access:
         else:
             user = request.args.get("user", DEFAULT_USER)
             password = request.args.get("password", "")
+        if self.password is None:
+            return False
         # compare both, each in constant time: the duration must not reveal which one is wrong
         known = compare_digest(user.encode(), self.user.encode())
         return compare_digest(password.encode(), self.password.encode()) and known
