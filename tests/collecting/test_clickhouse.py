@@ -7,11 +7,13 @@ import re
 import socket
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import clickhouse_connect
 import httpx
@@ -21,7 +23,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError
 
-from otel_coverage.collecting import Access, Collector, Endpoint
+from otel_coverage.collecting import Access, Collector, Endpoint, bodies, connections
+from otel_coverage.collecting.clickhouse import sessions
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Store, open_store, schema
 from tests.support.spans import TracedSpan, insert_spans
@@ -545,3 +548,100 @@ def test_a_proxy_in_the_environment_is_not_used_for_loopback(
             monkeypatch.delenv(name, raising=False)
         with open_store(f"clickhouse://default@{endpoint}/{store.database}", read_only=True) as reader:
             assert reader.query("SELECT 1").rows == [(1,)]
+
+
+# takes minutes; bounded in time, so it ends by itself should nobody cancel it
+SLOW = "SELECT count() FROM numbers(100000000000) WHERE sipHash64(number) = 1 SETTINGS max_threads = 1"
+
+
+@contextmanager
+def running_queries(endpoint: Endpoint, store: Store, count: int) -> Iterator[list[socket.socket]]:
+    """Clients that have asked something slow, and wait."""
+    text = f"GET /?{urlencode({'query': SLOW, 'database': store.database})} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with ExitStack() as clients:
+        opened = []
+        for _ in range(count):
+            opened.append(clients.enter_context(socket.create_connection((endpoint.host, endpoint.port), PATIENCE)))
+            opened[-1].sendall(text.encode())
+        wait_for_queries(store, count)
+        yield opened
+    wait_for_queries(store, 0)
+
+
+def wait_for_queries(store: Store, count: int) -> None:
+    """Wait until as many of the slow queries are running."""
+    asked = (
+        "SELECT count() FROM system.processes WHERE query LIKE '%numbers(100000000000)%' AND query NOT LIKE '%LIKE%'"
+    )
+    until = time.monotonic() + PATIENCE
+    while (running := store.query(asked).rows[0][0]) != count:
+        assert time.monotonic() < until, f"{running} are running, not {count}"
+        time.sleep(0.05)
+
+
+def test_slow_queries_do_not_block_others_and_end_when_their_clients_leave(endpoint: Endpoint, store: Store) -> None:
+    with (
+        running_queries(endpoint, store, 6),
+        httpx.Client(base_url=f"http://{endpoint}", params={"database": store.database}, timeout=PATIENCE) as http,
+    ):
+        assert http.get("/", params={"query": "SELECT 1"}).text == "1\n"
+        insert = {"query": "INSERT INTO otel_traces (TraceId, SpanId) FORMAT RowBinary"}
+        assert http.post("/", params=insert, content=b"\x01t\x01s").status_code == 200
+    assert stored(store) == [("t", "s")]
+
+
+def test_more_queries_than_are_run_at_once_are_refused_and_inserts_are_not(
+    endpoint: Endpoint, store: Store, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "_QUEUE_TIMEOUT", 0.1)
+    with running_queries(endpoint, store, sessions.MAX_QUERIES):
+        refused = http.get("/", params={"query": "SELECT 1"})
+        assert (refused.status_code, refused.headers["X-ClickHouse-Exception-Code"]) == (503, "202")
+        insert = {"query": "INSERT INTO otel_traces (TraceId, SpanId) FORMAT RowBinary"}
+        assert http.post("/", params=insert, content=b"\x01t\x01s").status_code == 200
+    assert http.get("/", params={"query": "SELECT 1"}).text == "1\n"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET / HT",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nSELECT",
+        b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nSELE",
+    ],
+    ids=["nothing", "half a header", "half a body", "half a chunk"],
+)
+def test_connections_whose_clients_stop_sending_block_nobody_and_are_closed(
+    endpoint: Endpoint, store: Store, http: httpx.Client, sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEADER_TIMEOUT", 1.0)
+    monkeypatch.setattr(connections, "IDLE_TIMEOUT", 1.0)
+    monkeypatch.setattr(bodies, "_PATIENCE", 1.0)
+    with ExitStack() as clients:
+        slow = [
+            clients.enter_context(socket.create_connection((endpoint.host, endpoint.port), PATIENCE))
+            for _ in range(120)
+        ]
+        for client in slow:
+            client.sendall(sent)
+        assert http.get("/", params={"query": "SELECT 1"}).text == "1\n"
+        for client in slow:
+            with suppress(ConnectionResetError):
+                while client.recv(4096):  # perhaps an error message
+                    pass
+
+
+@pytest.mark.parametrize("setting", [{}, {"max_memory_usage": "1000000000"}])
+def test_a_query_that_takes_too_much_memory_fails_and_the_next_one_is_answered(
+    reading: httpx.Client, setting: dict[str, str]
+) -> None:
+    greedy = {"query": "SELECT length(groupArray(number)) FROM numbers(1000000000)", **setting}
+    answer = reading.get("/", params=greedy)
+    assert answer.headers["X-ClickHouse-Exception-Code"] == "241", answer.text
+    assert reading.get("/", params={"query": "SELECT 1"}).text == "1\n"
+
+
+def test_a_query_that_takes_too_long_fails(reading: httpx.Client) -> None:
+    answer = reading.get("/", params={"query": SLOW, "max_execution_time": "1"})
+    assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (408, "159"), answer.text

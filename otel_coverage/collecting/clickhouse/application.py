@@ -31,12 +31,15 @@ from otel_coverage.collecting.clickhouse.request import (
 )
 from otel_coverage.collecting.clickhouse.sessions import QueryStats, SessionFactory
 from otel_coverage.collecting.clickhouse.statements import Insert
+from otel_coverage.collecting.connections import EXCHANGE
 from otel_coverage.collecting.writer import INSERT_SETTINGS
 
 MAX_QUERY_BYTES = 4 * 1024 * 1024
+MAX_INSERT_MEMORY_BYTES = 4 * 1024 * 1024 * 1024  # a body of `MAX_BODY_BYTES` is one block, and feeds all views
 MAX_BUFFERED_BYTES = 4 * 1024 * 1024  # of a result, with wait_end_of_query
 
 _FORM = "multipart/form-data"
+_FORM_TIMEOUT = 20.0  # seconds
 _DEFAULT_FORMAT = "TabSeparated"
 # without header or footer around all blocks: the concatenated chunks are the whole result
 _STREAMED_FORMATS = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow"})
@@ -111,7 +114,7 @@ class ClickHouseApplication:
     def _insert(self, insert: Insert, data: Iterable[bytes], database: str, options: RequestOptions) -> Response:
         self._sessions.check_database(insert.database or "")
         with self._sessions.open(database) as session:
-            session.set({**options.settings, **INSERT_SETTINGS})
+            session.set({**options.settings, **INSERT_SETTINGS, "max_memory_usage": str(MAX_INSERT_MEMORY_BYTES)})
             stats = session.insert(insert, data)
         response = Response("")
         response.headers["X-ClickHouse-Summary"] = _summary("written", stats)
@@ -124,7 +127,8 @@ class ClickHouseApplication:
             raise bad_arguments("Empty query")
         default = request.headers.get("X-ClickHouse-Format") or arguments.get("default_format", _DEFAULT_FORMAT)
         check_format(default)
-        session = self._sessions.open(database)
+        session = self._sessions.open_reading(database)
+        request.environ[EXCHANGE].on_disconnect(session.cancel)
         streaming = False
         try:
             statement = self._sessions.judge(session, sql, options.parameters)
@@ -158,9 +162,10 @@ class ClickHouseApplication:
 def _form_of(request: Request) -> dict[str, str]:
     """The fields of a form: clickhouse-connect sends one where the parameters are too long for a URL."""
     request.max_form_memory_size = MAX_QUERY_BYTES
-    if request.files:
-        raise not_implemented("external tables are not supported")
-    return request.form.to_dict()
+    with request.environ[EXCHANGE].receiving(_FORM_TIMEOUT):
+        if request.files:
+            raise not_implemented("external tables are not supported")
+        return request.form.to_dict()
 
 
 def _statement_head(query: str, body: Iterable[bytes]) -> tuple[str, Iterator[bytes]]:

@@ -15,7 +15,7 @@ _STATUSES = {
     159: 408,
     229: 413,
     48: 501,
-    **dict.fromkeys((76, 209), 503),
+    **dict.fromkeys((76, 202, 209), 503),
 }
 
 
@@ -64,6 +64,11 @@ def not_implemented(message: str) -> QueryError:
 def too_large(message: str) -> QueryError:
     """QUERY_IS_TOO_LARGE: the statement or the body is over the endpoint's limit."""
     return _query_error(229, "QUERY_IS_TOO_LARGE", message)
+
+
+def too_many_queries(count: int) -> QueryError:
+    """TOO_MANY_SIMULTANEOUS_QUERIES: clients retry it."""
+    return _query_error(202, "TOO_MANY_SIMULTANEOUS_QUERIES", f"{count} queries are running already; retry later")
 
 
 def read_only(message: str) -> QueryError:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import threading
+import uuid
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -11,11 +13,15 @@ from typing import Any, Self
 import chdb
 
 from otel_coverage.collecting.clickhouse.allowlist import session_settings
-from otel_coverage.collecting.clickhouse.exceptions import QueryError, unknown_database
+from otel_coverage.collecting.clickhouse.exceptions import QueryError, too_many_queries, unknown_database
 from otel_coverage.collecting.clickhouse.judge import AllowedStatement, Judge
 from otel_coverage.collecting.clickhouse.statements import Insert
 from otel_coverage.store import Store
 
+MAX_QUERIES = 8  # at once, each with the memory of `allowlist.MAX_MEMORY_BYTES`
+
+_QUEUE_TIMEOUT = 10.0  # seconds that one more waits
+_KILL_INTERVAL = 0.5  # seconds; a statement between two of a session's is not there to be killed
 _DEFAULT_DATABASE = "default"  # what clients send that were told of no database; in chDB it would be the file system
 
 
@@ -43,27 +49,50 @@ class SessionFactory:
         self._path = store.dsn.path
         self._database = store.database
         self._judge = Judge(store.database)
+        self._queries = threading.BoundedSemaphore(MAX_QUERIES)
         self.timezone = str(store.query("SELECT timezone()").rows[0][0])
         self.version = str(store.query("SELECT version()").rows[0][0])
 
-    def open(self, database: str) -> Session:
+    def open_reading(self, database: str) -> Session:
+        """As `open`, for a query: no more than `MAX_QUERIES` of them are open at once.
+
+        Raises:
+            QueryError: it is another database, or too many are open and stay so.
+        """
+        if not self._queries.acquire(timeout=_QUEUE_TIMEOUT):
+            raise too_many_queries(MAX_QUERIES)
+        try:
+            return self.open(database, self._queries.release)
+        except BaseException:
+            self._queries.release()
+            raise
+
+    def open(self, database: str, on_close: Callable[[], None] = lambda: None) -> Session:
         """A session in the store's database, bounded in time and memory.
 
         Args:
             database: what the client calls it; nothing and ``default`` mean the store's, too.
+            on_close: called when it was closed.
 
         Raises:
             QueryError: it is another one.
         """
         self.check_database(database)
-        session = Session(chdb.connect(self._path), self._database)
+        mark = uuid.uuid4().hex
+        session = Session(chdb.connect(self._path), self._database, lambda: self._kill(mark))
+        walls = {name: value for name, value in session_settings(self._database).items() if name != "readonly"}
         try:
             session.use(self._database)
-            session.set({name: value for name, value in session_settings(self._database).items() if name != "readonly"})
+            session.set({**walls, "log_comment": mark})
         except BaseException:
             session.close()
             raise
+        session.on_close = on_close
         return session
+
+    def _kill(self, mark: str) -> None:
+        with Session(chdb.connect(self._path), self._database) as session, suppress(QueryError):
+            session.query(f"KILL QUERY WHERE Settings['log_comment'] = '{mark}' ASYNC", "Null", {})
 
     def judge(self, session: Session, sql: str, parameters: Mapping[str, str]) -> AllowedStatement:
         """Judge a statement that a session is to run.
@@ -86,9 +115,12 @@ class SessionFactory:
 class Session:
     """A connection to chDB, for one statement. Every method raises QueryError for what ClickHouse refuses."""
 
-    def __init__(self, connection: Any, database: str) -> None:
+    def __init__(self, connection: Any, database: str, kill: Callable[[], None] = lambda: None) -> None:
         self._connection = connection
         self._database = database
+        self._kill = kill
+        self._closed = threading.Event()
+        self.on_close: Callable[[], None] = lambda: None
 
     def use(self, database: str) -> None:
         """Change the current database, whose name is an identifier."""
@@ -136,8 +168,19 @@ class Session:
         return QueryStats(done.rows_written, done.bytes_written, int(done.elapsed * 1e9))
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connection. May be called again."""
+        if not self._closed.is_set():
+            self._closed.set()
+            try:
+                self._connection.close()
+            finally:
+                self.on_close()
+
+    def cancel(self) -> None:
+        """Stop whatever statement is running, from another thread; returns when the session is closed."""
+        while not self._closed.is_set():
+            self._kill()
+            self._closed.wait(_KILL_INTERVAL)
 
     def __enter__(self) -> Self:
         return self
