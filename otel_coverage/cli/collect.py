@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import stat
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 
 from otel_coverage.collecting import Access, Collector, Endpoint
+from otel_coverage.collecting.collector import check_can_serve
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Dsn, open_store, retention, schema
+from otel_coverage.store.secret import FILE_NAME
 
 _DEFAULT_CLICKHOUSE_ENDPOINT = "127.0.0.1:8123"
 
@@ -49,8 +53,15 @@ _DEFAULT_CLICKHOUSE_ENDPOINT = "127.0.0.1:8123"
 @click.option(
     "--clickhouse-password",
     envvar="OTEL_COVERAGE_CLICKHOUSE_PASSWORD",
-    default="",
-    help="That user's password. [OTEL_COVERAGE_CLICKHOUSE_PASSWORD; prefer it: options are visible to other users]",
+    help="That user's password; '' for none. [OTEL_COVERAGE_CLICKHOUSE_PASSWORD, and prefer it: options are visible to "
+    f"other users. Default: a secret in the store's folder, {FILE_NAME}]",
+)
+@click.option(
+    "--clickhouse-password-file",
+    envvar="OTEL_COVERAGE_CLICKHOUSE_PASSWORD_FILE",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Read the password from the first line of this file. [OTEL_COVERAGE_CLICKHOUSE_PASSWORD_FILE]",
 )
 @click.option(
     "--allow-remote",
@@ -63,14 +74,16 @@ def command(
     http_endpoint: str,
     clickhouse_endpoint: str | None,
     clickhouse_user: str,
-    clickhouse_password: str,
+    clickhouse_password: str | None,
+    clickhouse_password_file: Path | None,
     allow_remote: bool,
 ) -> None:
     """Receive spans by OTLP and write them to a store, until SIGTERM or Ctrl-C.
 
     The schema is applied at startup. An export is acknowledged after its spans are stored. An embedded store is locked
     by this process while it runs; `report`, `query` and other ClickHouse clients read it through this process, over
-    HTTP. That interface is read-only, except for inserts of spans.
+    HTTP. That interface is read-only, except for inserts of spans and catalogs, and asks for a password; `report` and
+    `query` find it.
 
     An endpoint is host:port (port 0 for any free one), or none to disable it.
 
@@ -84,14 +97,22 @@ def command(
         clickhouse_endpoint = _DEFAULT_CLICKHOUSE_ENDPOINT if Dsn.parse(dsn).kind == "chdb" else "none"
     grpc, http = _endpoint(grpc_endpoint, allow_remote), _endpoint(http_endpoint, allow_remote)
     clickhouse = _endpoint(clickhouse_endpoint, allow_remote)
-    if clickhouse is not None and not clickhouse.is_loopback and not clickhouse_password:
+    if clickhouse_password_file is not None:
+        if clickhouse_password is not None:
+            raise ConfigurationError("--clickhouse-password and --clickhouse-password-file are both set; keep one")
+        clickhouse_password = _first_line(clickhouse_password_file)
+    if clickhouse is not None and not clickhouse.is_loopback and clickhouse_password == "":
         raise ConfigurationError(
             f"--clickhouse-endpoint {clickhouse} is reachable from other machines; "
-            "set a password in OTEL_COVERAGE_CLICKHOUSE_PASSWORD"
+            "set a password in OTEL_COVERAGE_CLICKHOUSE_PASSWORD, or leave out the empty --clickhouse-password"
         )
+    if clickhouse is not None:
+        check_can_serve(Dsn.parse(dsn))
+    os.umask(0o077)  # the engine's files are the store's owner's alone
     wait_for_stop = _on_stop_signals()
     access = Access(clickhouse_user, clickhouse_password)
     with Collector(grpc, http, clickhouse, access) as collector, open_store(dsn, create=True) as store:
+        _check_is_private(store.dsn)
         schema.apply(store)
         retention.keep(store)
         collector.start(store)
@@ -99,6 +120,23 @@ def command(
             click.echo(f"listening on {endpoint} ({purpose})")
         wait_for_stop()
         collector.stop()
+
+
+def _check_is_private(store: Dsn) -> None:
+    """Say so where other users may look into the folder of an embedded store; one that we made is its owner's alone."""
+    mode = stat.S_IMODE(os.stat(store.path).st_mode) if store.kind == "chdb" else 0
+    if mode & 0o077:
+        logging.warning("%s: other users may enter the folder (mode %o); chmod 700 makes it private", store.path, mode)
+
+
+def _first_line(file: Path) -> str:
+    try:
+        password = file.read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"--clickhouse-password-file {file}: cannot be read: {error}") from error
+    if not password:
+        raise ConfigurationError(f"--clickhouse-password-file {file}: its first line is empty, a password was expected")
+    return password
 
 
 def _endpoint(text: str, allow_remote: bool) -> Endpoint | None:

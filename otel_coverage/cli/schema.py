@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -84,6 +85,7 @@ def apply(
       otel-coverage schema apply --store clickhouse://user:password@host:8123/otel
       otel-coverage schema apply --cluster main --keep-spans 30 --backfill
     """
+    os.umask(0o077)  # the files of an embedded store are its owner's alone
     with open_store(dsn, create=True) as store:
         applied = schema.apply(store, cluster=cluster, traces=traces)
         for name in applied:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import sys
+import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -11,6 +12,9 @@ from typing import Any
 import lz4.block  # type: ignore[import-untyped]
 import lz4.frame  # type: ignore[import-untyped]
 from werkzeug import Request
+from werkzeug.exceptions import ClientDisconnected
+
+from otel_coverage.collecting.connections import EXCHANGE, Exchange
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -20,6 +24,7 @@ else:
 MAX_BODY_BYTES = 256 * 1024 * 1024  # of an insert, which is streamed into ClickHouse
 
 _CHUNK = 256 * 1024
+_PATIENCE = 10.0  # seconds that a client may be behind
 _MAX_BLOCK = 64 * 1024 * 1024  # of ClickHouse's compressed format; clients send blocks of 1 MiB
 
 _LZ4, _ZSTD, _NONE = 0x82, 0x90, 0x02
@@ -46,7 +51,7 @@ def read_body(request: Request, limit: int, *, in_blocks: bool = False) -> Itera
         BodyError: the body cannot be decompressed.
         BodyTooLargeError: the body is larger than ``limit``.
     """
-    chunks = _read(request.stream)
+    chunks = _read(request.stream, request.environ[EXCHANGE])
     encoding = request.headers.get("Content-Encoding", "identity").lower()
     if encoding != "identity":
         if encoding not in _DECOMPRESSORS:
@@ -57,8 +62,19 @@ def read_body(request: Request, limit: int, *, in_blocks: bool = False) -> Itera
     return _bounded(chunks, limit)
 
 
-def _read(stream: Any) -> Iterator[bytes]:
-    while chunk := stream.read(_CHUNK):
+def _read(stream: Any, exchange: Exchange) -> Iterator[bytes]:
+    """The body as it comes; a client that sends more slowly than 256 KiB a second loses its connection."""
+    allowed = _PATIENCE
+    while True:
+        started = time.monotonic()
+        with exchange.receiving(allowed):
+            try:
+                chunk = stream.read(_CHUNK)
+            except (OSError, ValueError, ClientDisconnected) as error:
+                raise BodyError(f"the body did not arrive whole: {error}") from error
+        if not chunk:
+            return
+        allowed = min(allowed + 1.0 - (time.monotonic() - started), _PATIENCE)
         yield chunk
 
 

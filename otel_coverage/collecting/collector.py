@@ -12,8 +12,30 @@ from otel_coverage.collecting.otlp import MAX_MESSAGE_BYTES, GrpcServer, OtlpApp
 from otel_coverage.collecting.servers import Endpoint, HttpServer
 from otel_coverage.collecting.writer import SpanWriter
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.store import Store
+from otel_coverage.store import Dsn, Store
 from otel_coverage.store.endpoint_file import EndpointFile
+from otel_coverage.store.secret import secret_of
+
+# chDB's own databases: in `default` the names of tables are paths of files
+_ENGINES_DATABASES = frozenset({"default", "system", "information_schema"})
+
+
+def check_can_serve(store: Dsn) -> None:
+    """Check that queries to a store can be served, by its address.
+
+    Raises:
+        ConfigurationError: it is not embedded, or in a database of the engine's own.
+    """
+    if store.kind != "chdb":
+        raise ConfigurationError(
+            f"--clickhouse-endpoint serves an embedded store, and {store} is a server; "
+            "use --clickhouse-endpoint none and query the server itself"
+        )
+    if store.database.lower() in _ENGINES_DATABASES:
+        raise ConfigurationError(
+            f"{store}: the database {store.database!r} belongs to the engine, so it cannot be served; "
+            "name another database, or use --clickhouse-endpoint none"
+        )
 
 
 class Collector:
@@ -26,7 +48,7 @@ class Collector:
         grpc: where to listen for OTLP over gRPC; None to disable, as for the other two.
         http: where to listen for OTLP over HTTP.
         clickhouse: where to serve ClickHouse's HTTP interface to an embedded store.
-        access: the credentials required there.
+        access: the credentials required there; by default the user ``default`` and the store's own secret.
 
     Raises:
         ConfigurationError: an endpoint cannot be bound.
@@ -91,14 +113,13 @@ class Collector:
         self.stop()
 
     def _serve_queries(self, store: Store, server: HttpServer) -> None:
-        if store.dsn.kind != "chdb":
-            raise ConfigurationError(
-                f"--clickhouse-endpoint serves an embedded store, and {store.dsn} is a server; "
-                "use --clickhouse-endpoint none and query the server itself"
-            )
+        check_can_serve(store.dsn)
         from otel_coverage.collecting.clickhouse.application import ClickHouseApplication  # they import chDB
         from otel_coverage.collecting.clickhouse.sessions import SessionFactory
 
-        server.start(ClickHouseApplication(SessionFactory(store), self._access))
-        file = EndpointFile(server.endpoint.host, server.endpoint.port, self._access.user, self._access.password)
+        user, password = self._access.user, self._access.password
+        if password is None:
+            password = secret_of(store.dsn.path)
+        server.start(ClickHouseApplication(SessionFactory(store), Access(user, password)))
+        file = EndpointFile(server.endpoint.host, server.endpoint.port, user, password)
         self._running.enter_context(file.written(store.dsn.path))

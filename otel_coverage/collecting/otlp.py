@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,23 +18,23 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
-    TraceServiceServicer,
-    add_TraceServiceServicer_to_server,
-)
 from werkzeug import Request, Response
 
 from otel_coverage.collecting.bodies import BodyError, BodyTooLargeError, read_body
+from otel_coverage.collecting.otlp_bounds import TooManyElementsError, check_json, check_parsed, check_protobuf
 from otel_coverage.collecting.servers import Endpoint
 from otel_coverage.collecting.writer import SpanWriter
 from otel_coverage.errors import ConfigurationError
 
 PATH = "/v1/traces"
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-MAX_THREADS = 32  # gRPC: each holds one request until its spans are stored
-MAX_REQUESTS = 64  # gRPC: in progress and queued; more are refused
+MAX_REQUESTS = 64  # gRPC: in progress, each in a thread until its spans are stored; more are refused
+MAX_STREAMS = 64  # gRPC: requests that one client may have open
+
+_REFUSING_THREADS = 8
 
 _SHUTDOWN_TIMEOUT = 30.0  # seconds
+_SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
 _IDS = ("traceId", "spanId", "parentSpanId")
 
@@ -55,12 +56,13 @@ class GrpcServer:
     def __init__(self, endpoint: Endpoint, option: str) -> None:
         endpoint.check(option)
         self._server = grpc.server(
-            ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="otel-coverage-otlp"),
+            # not `maximum_concurrent_rpcs`: it answers RESOURCE_EXHAUSTED, which some clients do not retry
+            ThreadPoolExecutor(MAX_REQUESTS + _REFUSING_THREADS, thread_name_prefix="otel-coverage-otlp"),
             options=[
                 ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+                ("grpc.max_concurrent_streams", MAX_STREAMS),
                 ("grpc.so_reuseport", 0),  # a second collector would silently get every other connection
             ],
-            maximum_concurrent_rpcs=MAX_REQUESTS,
         )
         try:
             port = self._server.add_insecure_port(str(endpoint))
@@ -70,7 +72,10 @@ class GrpcServer:
 
     def start(self, spans: SpanWriter) -> None:
         """Serve the trace service."""
-        add_TraceServiceServicer_to_server(_TraceService(spans), self._server)  # type: ignore[no-untyped-call]
+        export: Any = grpc.unary_unary_rpc_method_handler(  # it gets bytes: they are checked before they are parsed
+            _TraceService(spans).export, response_serializer=ExportTraceServiceResponse.SerializeToString
+        )
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, {"Export": export}),))
         self._server.start()
 
     def stop(self) -> None:
@@ -78,20 +83,31 @@ class GrpcServer:
         self._server.stop(_SHUTDOWN_TIMEOUT).wait()
 
 
-class _TraceService(TraceServiceServicer):
+class _TraceService:
     def __init__(self, spans: SpanWriter) -> None:
         self._spans = spans
+        self._free = threading.BoundedSemaphore(MAX_REQUESTS)
 
-    def Export(  # noqa: N802 - the protocol's name
-        self, request: ExportTraceServiceRequest, context: grpc.ServicerContext
-    ) -> ExportTraceServiceResponse:
+    def export(self, body: bytes, context: grpc.ServicerContext) -> ExportTraceServiceResponse:
         """Store the request's spans, then respond."""
+        if not self._free.acquire(blocking=False):
+            context.abort(grpc.StatusCode.UNAVAILABLE, f"{MAX_REQUESTS} requests are in progress; retry later")
         try:
-            self._spans.write(request)
+            self._store(body, context)
+        finally:
+            self._free.release()
+        return ExportTraceServiceResponse()
+
+    def _store(self, body: bytes, context: grpc.ServicerContext) -> None:
+        try:
+            message = _parse(body, _PROTOBUF)
+        except (DecodeError, ValueError) as error:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"not an ExportTraceServiceRequest: {error}")
+        try:
+            self._spans.write(message)
         except Exception as error:
             # never RESOURCE_EXHAUSTED, not even for a full queue: some clients do not retry it
             context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
-        return ExportTraceServiceResponse()
 
 
 class OtlpApplication:
@@ -113,6 +129,8 @@ class OtlpApplication:
             message = _parse(b"".join(read_body(request, MAX_MESSAGE_BYTES)), kind)
         except (BodyTooLargeError, MaxSizeExceeded):
             return _error(413, _INVALID_ARGUMENT, f"the request is larger than {MAX_MESSAGE_BYTES} bytes", kind)
+        except TooManyElementsError as error:
+            return _error(413, _INVALID_ARGUMENT, str(error), kind)
         except (BodyError, DecodeError, ParseError, ValueError, RecursionError) as error:
             return _error(400, _INVALID_ARGUMENT, f"not an ExportTraceServiceRequest: {error}", kind)
         try:
@@ -125,13 +143,16 @@ class OtlpApplication:
 def _parse(body: bytes, kind: str) -> ExportTraceServiceRequest:
     message = ExportTraceServiceRequest()
     if kind == _PROTOBUF:
+        check_protobuf(body)
         message.ParseFromString(body)
     else:
+        check_json(body)
         document = json.loads(body)
         if not isinstance(document, dict):
             raise ValueError("the JSON document is not an object")
         _convert_ids(document)
         ParseDict(document, message, ignore_unknown_fields=True)
+    check_parsed(message)
     return message
 
 

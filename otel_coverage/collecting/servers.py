@@ -14,18 +14,20 @@ from typing import Any, cast
 
 from cheroot import wsgi
 from cheroot.errors import MaxSizeExceeded
-from cheroot.server import ChunkedRFile
+from cheroot.server import ChunkedRFile, HTTPConnection
 from werkzeug import Request, Response
 
+from otel_coverage.collecting.connections import EXCHANGE, HEADER_TIMEOUT, Watcher
 from otel_coverage.errors import ConfigurationError
 
 Application = Callable[[Request], Response]
 
-MAX_THREADS = 16  # requests in progress; others are queued
-MAX_QUEUED = 64
+MAX_THREADS = 32  # requests in progress; others are queued
+MAX_QUEUED = 64  # beyond, the response is 503
 
 _MAX_HEADER_BYTES = 256 * 1024  # the URL may contain a query
-_IDLE_TIMEOUT = 60  # seconds
+_SOCKET_TIMEOUT = 20  # seconds without any progress while a request is read or a response written
+_DRAIN_TIMEOUT = 5.0  # seconds for the part of a body that nobody wanted
 _SHUTDOWN_TIMEOUT = 30  # seconds
 
 logger = logging.getLogger(__name__)
@@ -101,11 +103,12 @@ class HttpServer:
         self._server = _Server(
             (endpoint.host, endpoint.port),
             None,
-            numthreads=2,
+            numthreads=MAX_THREADS,  # cheroot starts these, and never more
             max=MAX_THREADS,
             request_queue_size=MAX_QUEUED,
             accepted_queue_size=MAX_QUEUED,
-            timeout=_IDLE_TIMEOUT,
+            accepted_queue_timeout=0.01,
+            timeout=_SOCKET_TIMEOUT,
             shutdown_timeout=_SHUTDOWN_TIMEOUT,
         )
         self._server.max_request_header_size = _MAX_HEADER_BYTES
@@ -127,10 +130,12 @@ class HttpServer:
                 response = Response("requests from web pages are refused; see the Origin and Host headers\n", 403)
             else:
                 response = application(request)
-            _drain(environ["wsgi.input"])
+            with environ[EXCHANGE].receiving(_DRAIN_TIMEOUT):
+                _drain(environ["wsgi.input"])
             return response(environ, start_response)
 
         self._server.wsgi_app = handle
+        self._server.watcher.start()
         self._thread = threading.Thread(target=self._server.serve, name="otel-coverage-http", daemon=True)
         self._thread.start()
 
@@ -139,9 +144,39 @@ class HttpServer:
         self._server.stop()
         if self._thread is not None:
             self._thread.join()
+        self._server.watcher.stop()
+
+
+class _Connection(HTTPConnection):
+    def communicate(self) -> Any:
+        with cast("Any", self).exchange.receiving(HEADER_TIMEOUT):
+            return cast("Any", super()).communicate()
+
+
+class _Gateway(wsgi.Gateway_10):
+    def get_environ(self) -> Any:
+        exchange = self.req.conn.exchange
+        exchange.received()  # the header
+        return {**cast("Any", super()).get_environ(), EXCHANGE: exchange}
 
 
 class _Server(wsgi.Server):
+    """cheroot's server, whose threads get connections only when a whole header is there."""
+
+    ConnectionClass = _Connection
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.gateway = _Gateway
+        self.watcher = Watcher(super().process_conn, lambda: self.requests.qsize)
+
+    def process_conn(self, conn: Any) -> None:
+        self.watcher.add(conn)
+
+    def put_conn(self, conn: Any) -> None:
+        conn.exchange.is_over = True
+        super().put_conn(conn)
+
     def error_log(self, msg: str = "", level: int = 20, traceback: bool = False) -> None:
         logger.log(level, "%s", msg, exc_info=traceback)
 

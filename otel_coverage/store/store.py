@@ -227,7 +227,7 @@ def _embedded_client(where: Dsn, create: bool) -> Client:
         )
     if create:
         try:
-            os.makedirs(where.path, exist_ok=True)
+            os.makedirs(where.path, mode=0o700, exist_ok=True)
         except OSError as error:
             raise StoreError(f"{where}: the folder cannot be created: {error.strerror}") from error
     elif not os.path.isdir(os.path.join(where.path, "metadata")):

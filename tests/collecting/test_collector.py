@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import grpc
 import pytest
@@ -17,6 +20,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from otel_coverage.collecting import Collector, Endpoint
+from otel_coverage.collecting.otlp import MAX_REQUESTS
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Store
 
@@ -32,7 +36,7 @@ def collecting(store: Store) -> Iterator[Collector]:
 
 @contextmanager
 def stub_of(collector: Collector) -> Iterator[TraceServiceStub]:
-    unlimited = [("grpc.max_send_message_length", -1)]
+    unlimited = [("grpc.max_send_message_length", -1), ("grpc.use_local_subchannel_pool", 1)]
     with grpc.insecure_channel(str(collector.endpoints["OTLP/gRPC"]), options=unlimited) as channel:
         yield TraceServiceStub(channel)  # type: ignore[no-untyped-call]
 
@@ -126,12 +130,49 @@ def test_a_message_over_64_mib_is_refused_and_the_next_one_accepted(store: Store
     assert names(store) == ["s1"]
 
 
+def test_a_message_with_too_many_spans_is_refused_for_good(store: Store) -> None:
+    with collecting(store) as collector, stub_of(collector) as stub:
+        with pytest.raises(grpc.RpcError) as refused:
+            stub.Export(request(*[""] * 100_001), timeout=PATIENCE)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        assert "100000 spans" in str(refused.value.details())
+        stub.Export(request("s1"), timeout=PATIENCE)
+    assert names(store) == ["s1"]
+
+
+def test_an_overloaded_collector_answers_unavailable_which_all_clients_retry(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inserting, may_insert = threading.Event(), threading.Event()
+    insert = store.insert
+
+    def slow_insert(*arguments: Any) -> None:
+        inserting.set()
+        assert may_insert.wait(PATIENCE)
+        insert(*arguments)
+
+    monkeypatch.setattr(store, "insert", slow_insert)
+    with collecting(store) as collector, ExitStack() as clients:
+        stubs = [clients.enter_context(stub_of(collector)) for _ in range(4)]
+        exports = [stubs[n % 4].Export.future(request(f"s{n:03}"), timeout=PATIENCE) for n in range(200)]
+        assert inserting.wait(PATIENCE)
+        until = time.monotonic() + PATIENCE
+        while sum(export.done() for export in exports) < 200 - MAX_REQUESTS:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        may_insert.set()
+        errors = [export.exception(PATIENCE) for export in exports]
+    assert {error.code() for error in errors if error is not None} == {grpc.StatusCode.UNAVAILABLE}
+    assert names(store) == [f"s{n:03}" for n, error in enumerate(errors) if error is None]
+    assert len(names(store)) == MAX_REQUESTS
+
+
 def test_concurrent_exports_are_all_stored(store: Store) -> None:
     with collecting(store) as collector, stub_of(collector) as stub:
-        answers = [stub.Export.future(request(f"s{number:02}"), timeout=PATIENCE) for number in range(60)]
+        answers = [stub.Export.future(request(f"s{number:02}"), timeout=PATIENCE) for number in range(MAX_REQUESTS)]
         for answer in answers:
             answer.result()
-    assert names(store) == [f"s{number:02}" for number in range(60)]
+    assert names(store) == [f"s{number:02}" for number in range(MAX_REQUESTS)]
 
 
 def test_a_port_in_use_is_an_error_of_one_line(capfd: pytest.CaptureFixture[str]) -> None:

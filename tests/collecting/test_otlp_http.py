@@ -13,6 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
 )
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
 from otel_coverage.collecting import Collector, Endpoint
@@ -136,3 +138,62 @@ def test_a_message_over_64_mib_is_refused_and_the_next_one_accepted(store: Store
     assert refused.status_code == 413
     assert http.post("/v1/traces", content=message("s1"), headers=PROTOBUF).status_code == 200
     assert names(store) == ["s1"]
+
+
+def nested(*numbers: int, count: int) -> bytes:
+    """A message with as many empty messages at the end of a path of field numbers."""
+    body = bytes([numbers[-1] << 3 | 2, 0]) * count
+    for number in reversed(numbers[:-1]):
+        length, size = b"", len(body)
+        while size >= 0x80:
+            length, size = length + bytes([size & 0x7F | 0x80]), size >> 7
+        body = bytes([number << 3 | 2]) + length + bytes([size]) + body
+    return body
+
+
+BOMBS = {
+    "spans": nested(1, 2, 2, count=2_000_000),
+    "resources": nested(1, count=2_000_000),
+    "scopes": nested(1, 2, count=2_000_000),
+    "attributes": nested(1, 2, 2, 9, count=2_000_000),
+    "attributes of the resource": nested(1, 1, 1, count=2_000_000),
+    "values of an attribute": nested(1, 2, 2, 9, 2, 5, 1, count=2_000_000),
+    "events": nested(1, 2, 2, 11, count=2_000_000),
+    "links": nested(1, 2, 2, 13, count=2_000_000),
+    "a resource that each row repeats": ExportTraceServiceRequest(
+        resource_spans=[
+            ResourceSpans(
+                resource=Resource(attributes=[KeyValue(key="a", value=AnyValue(string_value="x" * 1_000_000))]),
+                scope_spans=[ScopeSpans(spans=[Span() for _ in range(1000)])],
+            )
+        ]
+    ).SerializeToString(),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_small_body_that_unpacks_to_very_many_elements_is_refused(
+    store: Store, http: httpx.Client, bomb: str
+) -> None:
+    packed = gzip.compress(BOMBS[bomb])
+    assert len(packed) < 20_000
+    refused = http.post("/v1/traces", content=packed, headers={**PROTOBUF, "Content-Encoding": "gzip"})
+    assert refused.status_code == 413
+    assert "send smaller batches" in Status.FromString(refused.content).message
+    assert http.post("/v1/traces", content=message("s1"), headers=PROTOBUF).status_code == 200
+    assert names(store) == ["s1"]
+
+
+def test_json_that_unpacks_to_very_many_elements_is_refused(store: Store, http: httpx.Client) -> None:
+    body = b'{"resourceSpans":[{"scopeSpans":[{"spans":[' + b"{}," * 2_000_000 + b"{}]}]}]}"
+    packed = gzip.compress(body)
+    refused = http.post("/v1/traces", content=packed, headers={**JSON, "Content-Encoding": "gzip"})
+    assert refused.status_code == 413
+    assert "send smaller batches" in refused.json()["message"]
+    assert names(store) == []
+
+
+def test_as_many_spans_as_are_allowed_are_stored(store: Store, http: httpx.Client) -> None:
+    count = 20_000
+    assert http.post("/v1/traces", content=message(*["s"] * count), headers=PROTOBUF).status_code == 200
+    assert store.query("SELECT count() FROM otel_traces").rows == [(count,)]

@@ -17,7 +17,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyVa
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
-from otel_coverage.collecting import Collector, Endpoint
+from otel_coverage.collecting import Access, Collector, Endpoint
 from otel_coverage.collecting.rows import COLUMNS, rows_of
 from otel_coverage.store import Store, open_store
 from otel_coverage.store.sql_files import sql_files
@@ -140,7 +140,7 @@ def through_our_collector(store: Store, batches: Sequence[ExportTraceServiceRequ
 
 
 def through_rotel(store: Store, batches: Sequence[ExportTraceServiceRequest], *options: str) -> None:
-    with Collector(clickhouse=FREE_PORT) as collector:
+    with Collector(clickhouse=FREE_PORT, access=Access(password="")) as collector:
         collector.start(store)
         clickhouse = str(collector.endpoints["ClickHouse HTTP"])
         with rotel(clickhouse, "--clickhouse-exporter-database", store.database, *options) as agent:

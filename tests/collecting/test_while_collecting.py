@@ -113,6 +113,93 @@ def test_the_endpoint_file_is_readable_by_its_owner_only_and_removed_at_the_end(
     assert list(folder.glob("otel-coverage-collector*")) == []
 
 
+def select_one(collector: Collecting, password: str) -> str:
+    """What the endpoint says to SELECT 1: the answer, or the code of its refusal."""
+    answer = httpx.get(
+        f"http://{collector.endpoints['ClickHouse HTTP']}/",
+        params={"query": "SELECT 1"},
+        headers={"X-ClickHouse-User": "default", "X-ClickHouse-Key": password},
+        timeout=PATIENCE,
+    )
+    return answer.text.strip() if answer.status_code == 200 else answer.headers["X-ClickHouse-Exception-Code"]
+
+
+def test_by_default_the_endpoint_asks_for_a_secret_that_only_the_stores_owner_can_read(tmp_path: Path) -> None:
+    dsn, secret = f"chdb://{tmp_path}/store", tmp_path / "store" / "otel-coverage-password"
+    with collecting(dsn) as collector:
+        collector.export("a")
+        password = secret.read_text().strip()
+        assert len(password) >= 40
+        answers = [select_one(collector, tried) for tried in ("", password[:-1], password)]
+        assert answers == ["516", "516", "1"]
+        assert names(dsn) == ["a"]
+        collector.end()
+    with collecting(dsn) as collector:  # the same one, so that other clients need not be told again
+        assert select_one(collector, password) == "1"
+        collector.end()
+    open_to_others = [path for path in (tmp_path / "store").rglob("*") if path.lstat().st_mode & 0o077]
+    assert (tmp_path / "store").stat().st_mode & 0o777 == 0o700
+    assert [path for path in open_to_others if not path.is_symlink()] == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "content", "said"), [(0o640, "abc", "other users may have read the secret"), (0o600, "", "is empty")]
+)
+def test_a_secret_that_is_none_is_an_error(tmp_path: Path, mode: int, content: str, said: str) -> None:
+    store, secret = tmp_path / "store", tmp_path / "store" / "otel-coverage-password"
+    store.mkdir(mode=0o700)
+    secret.write_text(content)
+    secret.chmod(mode)
+    refused = run("collect", "--store", f"chdb://{store}", *FREE_PORTS)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"otel-coverage: {secret}: ")
+    assert said in refused.stderr
+    assert "delete it" in refused.stderr
+
+
+def test_a_folder_that_other_users_may_enter_is_mentioned(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    store.chmod(0o755)
+    with collecting(f"chdb://{store}") as collector:
+        collector.process.send_signal(signal.SIGTERM)
+        _, error = collector.process.communicate(timeout=PATIENCE)
+    assert f"{store}: other users may enter the folder (mode 755); chmod 700 makes it private\n" in error
+
+
+def test_the_password_can_come_from_a_file(tmp_path: Path) -> None:
+    dsn, file = f"chdb://{tmp_path}/store", tmp_path / "password"
+    file.write_text("from a file\n")
+    for options, environment in (
+        ([f"--clickhouse-password-file={file}"], {}),
+        ([], {"OTEL_COVERAGE_CLICKHOUSE_PASSWORD_FILE": str(file)}),
+    ):
+        with collecting(dsn, *options, **environment) as collector:
+            assert [select_one(collector, tried) for tried in ("", "from a file")] == ["516", "1"]
+            assert names(dsn) == []
+            collector.end()
+    assert not (tmp_path / "store" / "otel-coverage-password").exists()
+
+
+def test_a_password_file_that_gives_none_is_an_error(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    for prepare, options, said in (
+        (lambda: None, [], f"otel-coverage: --clickhouse-password-file {file}: cannot be read: "),
+        (
+            lambda: file.write_text("\nx"),
+            [],
+            f"otel-coverage: --clickhouse-password-file {file}: its first line is empty",
+        ),
+        (lambda: None, ["--clickhouse-password=x"], "otel-coverage: --clickhouse-password and --clickhouse-password-f"),
+    ):
+        prepare()
+        options = ["--store", f"chdb://{tmp_path}/store", f"--clickhouse-password-file={file}", *options]
+        refused = run("collect", *options, *FREE_PORTS)
+        assert refused.returncode == 2
+        assert refused.stderr.startswith(said)
+    assert not (tmp_path / "store").exists()
+
+
 def test_the_endpoint_file_of_a_killed_collector_is_ignored(tmp_path: Path) -> None:
     dsn, folder = f"chdb://{tmp_path}/store", tmp_path / "store"
     with collecting(dsn) as collector:
@@ -153,10 +240,11 @@ def test_the_error_for_a_port_in_use_names_the_option(tmp_path: Path, option: st
 
 def test_a_clickhouse_endpoint_that_other_machines_can_reach_needs_a_password(tmp_path: Path) -> None:
     options = ["--grpc-endpoint=none", "--http-endpoint=none", "--clickhouse-endpoint=0.0.0.0:0", "--allow-remote"]
+    options += ["--clickhouse-password="]
     refused = run("collect", "--store", f"chdb://{tmp_path}/store", *options)
     assert refused.returncode == 2
     assert refused.stderr == (
         "otel-coverage: --clickhouse-endpoint 0.0.0.0:0 is reachable from other machines; "
-        "set a password in OTEL_COVERAGE_CLICKHOUSE_PASSWORD\n"
+        "set a password in OTEL_COVERAGE_CLICKHOUSE_PASSWORD, or leave out the empty --clickhouse-password\n"
     )
     assert list(tmp_path.iterdir()) == []

@@ -20,6 +20,7 @@ from otel_coverage.collecting.clickhouse.exceptions import (
     not_implemented,
     too_large,
 )
+from otel_coverage.collecting.clickhouse.judge import check_format
 from otel_coverage.collecting.clickhouse.request import (
     DEFAULT_USER,
     Access,
@@ -29,14 +30,19 @@ from otel_coverage.collecting.clickhouse.request import (
     parse_options,
 )
 from otel_coverage.collecting.clickhouse.sessions import QueryStats, SessionFactory
-from otel_coverage.collecting.clickhouse.statements import Insert, ReadStatement
+from otel_coverage.collecting.clickhouse.statements import Insert
+from otel_coverage.collecting.connections import EXCHANGE
 from otel_coverage.collecting.writer import INSERT_SETTINGS
 
 MAX_QUERY_BYTES = 4 * 1024 * 1024
+MAX_INSERT_MEMORY_BYTES = 4 * 1024 * 1024 * 1024  # a body of `MAX_BODY_BYTES` is one block, and feeds all views
 MAX_BUFFERED_BYTES = 4 * 1024 * 1024  # of a result, with wait_end_of_query
 
 _FORM = "multipart/form-data"
+_FORM_TIMEOUT = 20.0  # seconds
 _DEFAULT_FORMAT = "TabSeparated"
+# without header or footer around all blocks: the concatenated chunks are the whole result
+_STREAMED_FORMATS = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow"})
 _QUERY_ID = re.compile(r"[\w.:-]{1,128}")
 
 
@@ -106,7 +112,9 @@ class ClickHouseApplication:
         return self._read(_statement_text(head, body), database, options, arguments, request)
 
     def _insert(self, insert: Insert, data: Iterable[bytes], database: str, options: RequestOptions) -> Response:
-        with self._sessions.open(database, {**options.settings, **INSERT_SETTINGS}) as session:
+        self._sessions.check_database(insert.database or "")
+        with self._sessions.open(database) as session:
+            session.set({**options.settings, **INSERT_SETTINGS, "max_memory_usage": str(MAX_INSERT_MEMORY_BYTES)})
             stats = session.insert(insert, data)
         response = Response("")
         response.headers["X-ClickHouse-Summary"] = _summary("written", stats)
@@ -118,14 +126,17 @@ class ClickHouseApplication:
         if not sql.strip():
             raise bad_arguments("Empty query")
         default = request.headers.get("X-ClickHouse-Format") or arguments.get("default_format", _DEFAULT_FORMAT)
-        session = self._sessions.open(database, options.settings)
+        check_format(default)
+        session = self._sessions.open_reading(database)
+        request.environ[EXCHANGE].on_disconnect(session.cancel)
         streaming = False
         try:
-            statement = ReadStatement.parse(session.normalize(sql), default)
-            session.read_only()
-            sql = mark_changeable_settings(sql)
-            headers = {"X-ClickHouse-Format": statement.format or default}
-            if not statement.can_stream:
+            statement = self._sessions.judge(session, sql, options.parameters)
+            session.read_only({**options.settings, **statement.settings})
+            sql = mark_changeable_settings(statement.sql)
+            output = statement.format or default
+            headers = {"X-ClickHouse-Format": output}
+            if not (statement.is_select and output in _STREAMED_FORMATS):
                 result, stats = session.execute(sql, default, options.parameters)
                 return Response(result, headers={**headers, "X-ClickHouse-Summary": _summary("read", stats)})
             chunks = session.stream(sql, default, options.parameters)
@@ -151,9 +162,10 @@ class ClickHouseApplication:
 def _form_of(request: Request) -> dict[str, str]:
     """The fields of a form: clickhouse-connect sends one where the parameters are too long for a URL."""
     request.max_form_memory_size = MAX_QUERY_BYTES
-    if request.files:
-        raise not_implemented("external tables are not supported")
-    return request.form.to_dict()
+    with request.environ[EXCHANGE].receiving(_FORM_TIMEOUT):
+        if request.files:
+            raise not_implemented("external tables are not supported")
+        return request.form.to_dict()
 
 
 def _statement_head(query: str, body: Iterable[bytes]) -> tuple[str, Iterator[bytes]]:

@@ -15,7 +15,7 @@ _STATUSES = {
     159: 408,
     229: 413,
     48: 501,
-    **dict.fromkeys((76, 209), 503),
+    **dict.fromkeys((76, 202, 209), 503),
 }
 
 
@@ -66,6 +66,11 @@ def too_large(message: str) -> QueryError:
     return _query_error(229, "QUERY_IS_TOO_LARGE", message)
 
 
+def too_many_queries(count: int) -> QueryError:
+    """TOO_MANY_SIMULTANEOUS_QUERIES: clients retry it."""
+    return _query_error(202, "TOO_MANY_SIMULTANEOUS_QUERIES", f"{count} queries are running already; retry later")
+
+
 def read_only(message: str) -> QueryError:
     """READONLY: the statement would change something or access files."""
     return _query_error(164, "READONLY", message)
@@ -74,3 +79,8 @@ def read_only(message: str) -> QueryError:
 def authentication_failed(user: str) -> QueryError:
     """AUTHENTICATION_FAILED: no such user or a wrong password, without saying which."""
     return _query_error(516, "AUTHENTICATION_FAILED", f"{user}: Authentication failed: no such user, or wrong password")
+
+
+def unknown_database(name: str, database: str) -> QueryError:
+    """UNKNOWN_DATABASE: a database that is not the store's."""
+    return _query_error(81, "UNKNOWN_DATABASE", f"Database {name!r} is not served here; the store's is {database!r}")

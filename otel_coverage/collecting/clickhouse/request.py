@@ -9,7 +9,9 @@ from hmac import compare_digest
 
 from werkzeug import Request
 
-from otel_coverage.collecting.clickhouse.exceptions import bad_arguments, not_implemented, read_only
+from otel_coverage.collecting.clickhouse import allowlist
+from otel_coverage.collecting.clickhouse.exceptions import not_implemented
+from otel_coverage.collecting.clickhouse.judge import check_setting
 
 DEFAULT_USER = "default"
 
@@ -41,11 +43,6 @@ _IGNORED = frozenset(
         "wait_for_async_insert",
     }
 )
-_ALLOWED = re.compile(
-    r"(?:max|input_format|output_format|date_time|format_csv|join|timeout_before|group_by|sort)_\w+"
-    r"|extremes|final|limit|offset|session_timezone|result_overflow_mode|use_query_cache"
-)
-
 _SYSTEM_SETTINGS = re.compile(
     r"(?P<head>\s*SELECT\s+[\w\s,]+\sFROM\s+)system\.settings(?P<tail>(?:\s+LIMIT\s+\d+)?(?:\s+FORMAT\s+\w+)?[\s;]*)",
     re.IGNORECASE,
@@ -54,10 +51,15 @@ _SYSTEM_SETTINGS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The only user of the endpoint. With an empty password the user's name is enough."""
+    """The only user of the endpoint.
+
+    Attributes:
+        user: the name.
+        password: an empty one: the name is enough; None: the store's own secret, which the collector fills in.
+    """
 
     user: str = DEFAULT_USER
-    password: str = field(default="", repr=False)
+    password: str | None = field(default=None, repr=False)
 
     def allows(self, request: Request) -> bool:
         """Whether a request has the credentials: in ``X-ClickHouse-*`` headers, basic auth or the URL."""
@@ -70,6 +72,8 @@ class Access:
         else:
             user = request.args.get("user", DEFAULT_USER)
             password = request.args.get("password", "")
+        if self.password is None:
+            return False
         # compare both, each in constant time: the duration must not reveal which one is wrong
         known = compare_digest(user.encode(), self.user.encode())
         return compare_digest(password.encode(), self.password.encode()) and known
@@ -105,11 +109,8 @@ def parse_options(arguments: Mapping[str, str]) -> RequestOptions:
             raise not_implemented("compress=1 is not supported: responses are not in ClickHouse's compressed format")
         elif name in _IGNORED or name == "compress":
             continue
-        elif not name.isascii() or not name.isidentifier():
-            raise bad_arguments(f"{name!r} is not the name of a setting")
-        elif _ALLOWED.fullmatch(name) is None:
-            raise read_only(f"Cannot modify {name!r} setting: only those that limit or format a result may be set")
         else:
+            check_setting(name, value)
             settings[name] = value
     return RequestOptions(parameters, settings, is_true(arguments.get("wait_end_of_query", "")))
 
@@ -123,10 +124,13 @@ def mark_changeable_settings(sql: str) -> str:
     """A query of ``system.settings`` with ``readonly`` as this endpoint has it; any other statement unchanged.
 
     Clients read there which settings they may send. In read-only mode ClickHouse itself reports that none may be.
+
+    Args:
+        sql: as it was judged.
     """
     found = _SYSTEM_SETTINGS.fullmatch(sql)
     if found is None:
         return sql
-    ignored = ", ".join(f"'{name}'" for name in sorted(_IGNORED))
-    fixed = f"NOT match(name, '^(?:{_ALLOWED.pattern})$') AND name NOT IN ({ignored})".replace("\\", "\\\\")
+    known = ", ".join(f"'{name}'" for name in sorted(_IGNORED | allowlist.SETTINGS.keys()))
+    fixed = f"name NOT IN ({known})"
     return f"{found['head']}(SELECT * REPLACE (toUInt8({fixed}) AS readonly) FROM system.settings){found['tail']}"  # noqa: S608

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import threading
+import uuid
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 import chdb
 
-from otel_coverage.collecting.clickhouse.exceptions import QueryError
+from otel_coverage.collecting.clickhouse.allowlist import session_settings
+from otel_coverage.collecting.clickhouse.exceptions import QueryError, too_many_queries, unknown_database
+from otel_coverage.collecting.clickhouse.judge import AllowedStatement, Judge
 from otel_coverage.collecting.clickhouse.statements import Insert
 from otel_coverage.store import Store
 
-_MAX_EXECUTION_TIME = "600"  # seconds
-_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\0": "\\0"})  # of a query parameter
+MAX_QUERIES = 8  # at once, each with the memory of `allowlist.MAX_MEMORY_BYTES`
 
-# where a syntax error's message quotes the statement of normalize() instead of the client's
-_OUR_SCOPE = re.compile(r"(?:\s*:)? In scope SELECT formatQuerySingleLine\(.*\)(?=\. \()", re.DOTALL)
+_QUEUE_TIMEOUT = 10.0  # seconds that one more waits
+_KILL_INTERVAL = 0.5  # seconds; a statement between two of a session's is not there to be killed
+_DEFAULT_DATABASE = "default"  # what clients send that were told of no database; in chDB it would be the file system
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class SessionFactory:
     """Opens sessions on an embedded store.
 
     Args:
-        store: open in this process; its database is the default of the sessions.
+        store: open in this process; its database is that of all sessions.
 
     Attributes:
         timezone: ClickHouse's time zone.
@@ -45,59 +48,101 @@ class SessionFactory:
     def __init__(self, store: Store) -> None:
         self._path = store.dsn.path
         self._database = store.database
+        self._judge = Judge(store.database)
+        self._queries = threading.BoundedSemaphore(MAX_QUERIES)
         self.timezone = str(store.query("SELECT timezone()").rows[0][0])
         self.version = str(store.query("SELECT version()").rows[0][0])
 
-    def open(self, database: str, settings: Mapping[str, str]) -> Session:
-        """A session with settings, in a database; in the store's if ``database`` is empty.
+    def open_reading(self, database: str) -> Session:
+        """As `open`, for a query: no more than `MAX_QUERIES` of them are open at once.
 
         Raises:
-            QueryError: there is no such database or setting.
+            QueryError: it is another database, or too many are open and stay so.
         """
-        session = Session(chdb.connect(self._path))
+        if not self._queries.acquire(timeout=_QUEUE_TIMEOUT):
+            raise too_many_queries(MAX_QUERIES)
         try:
-            session.use(database or self._database)
-            for name, value in {"max_execution_time": _MAX_EXECUTION_TIME, **settings}.items():
-                session.set(name, value)
+            return self.open(database, self._queries.release)
+        except BaseException:
+            self._queries.release()
+            raise
+
+    def open(self, database: str, on_close: Callable[[], None] = lambda: None) -> Session:
+        """A session in the store's database, bounded in time and memory.
+
+        Args:
+            database: what the client calls it; nothing and ``default`` mean the store's, too.
+            on_close: called when it was closed.
+
+        Raises:
+            QueryError: it is another one.
+        """
+        self.check_database(database)
+        mark = uuid.uuid4().hex
+        session = Session(chdb.connect(self._path), self._database, lambda: self._kill(mark))
+        walls = {name: value for name, value in session_settings(self._database).items() if name != "readonly"}
+        try:
+            session.use(self._database)
+            session.set({**walls, "log_comment": mark})
         except BaseException:
             session.close()
             raise
+        session.on_close = on_close
         return session
+
+    def _kill(self, mark: str) -> None:
+        with Session(chdb.connect(self._path), self._database) as session, suppress(QueryError):
+            session.query(f"KILL QUERY WHERE Settings['log_comment'] = '{mark}' ASYNC", "Null", {})
+
+    def judge(self, session: Session, sql: str, parameters: Mapping[str, str]) -> AllowedStatement:
+        """Judge a statement that a session is to run.
+
+        Raises:
+            QueryError: it is not allowed, or not one valid statement.
+        """
+        return self._judge.judge(session.query, sql, parameters)
+
+    def check_database(self, name: str) -> None:
+        """Check the database that a client names.
+
+        Raises:
+            QueryError: it is not the store's.
+        """
+        if name not in ("", _DEFAULT_DATABASE, self._database):
+            raise unknown_database(name, self._database)
 
 
 class Session:
     """A connection to chDB, for one statement. Every method raises QueryError for what ClickHouse refuses."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, database: str, kill: Callable[[], None] = lambda: None) -> None:
         self._connection = connection
+        self._database = database
+        self._kill = kill
+        self._closed = threading.Event()
+        self.on_close: Callable[[], None] = lambda: None
 
     def use(self, database: str) -> None:
-        """Change the current database."""
-        name = database.replace("\\", "\\\\").replace("`", "\\`")
-        self._run(f"USE `{name}`", "Null")
+        """Change the current database, whose name is an identifier."""
+        self._run(f"USE `{database}`", "Null")
 
-    def set(self, name: str, value: str) -> None:
-        """Change a setting. ``name`` must be an identifier; only ``value`` is quoted."""
-        quoted = value.replace("\\", "\\\\").replace("'", "\\'")
-        self._run(f"SET {name} = '{quoted}'", "Null")
+    def set(self, settings: Mapping[str, str]) -> None:
+        """Change settings. Their names must be identifiers; only values are quoted."""
+        values = {name: value.replace("\\", "\\\\").replace("'", "\\'") for name, value in settings.items()}
+        if values:
+            self._run("SET " + ", ".join(f"{name} = '{value}'" for name, value in values.items()), "Null")
 
-    def normalize(self, sql: str) -> str:
-        """A statement as ClickHouse's parser formats it on one line.
+    def read_only(self, settings: Mapping[str, str]) -> None:
+        """Change settings, and refuse every change from now on.
 
-        Raises:
-            QueryError: it is not exactly one valid statement.
+        Args:
+            settings: checked by `check_setting`; what they say of bounds replaces the session's own.
         """
-        try:
-            result = self._run(
-                "SELECT formatQuerySingleLine({sql:String})", "RawBLOB", {"sql": sql.translate(_ESCAPES)}
-            )
-        except QueryError as error:
-            raise QueryError(error.code, _OUR_SCOPE.sub("", error.text)) from error
-        return bytes(result.bytes()).decode("utf-8", "surrogateescape").strip()
+        self.set({**settings, "readonly": session_settings(self._database)["readonly"]})
 
-    def read_only(self) -> None:
-        """Refuse every change from now on, including of this setting."""
-        self.set("readonly", "1")
+    def query(self, sql: str, format_name: str, parameters: Mapping[str, str]) -> bytes:
+        """The whole result of a statement of ours."""
+        return bytes(self._run(sql, format_name, parameters).bytes())
 
     def execute(self, sql: str, default_format: str, parameters: Mapping[str, str]) -> tuple[bytes, QueryStats]:
         """The whole result, in ``default_format`` where the statement names none."""
@@ -123,8 +168,19 @@ class Session:
         return QueryStats(done.rows_written, done.bytes_written, int(done.elapsed * 1e9))
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close the connection. May be called again."""
+        if not self._closed.is_set():
+            self._closed.set()
+            try:
+                self._connection.close()
+            finally:
+                self.on_close()
+
+    def cancel(self) -> None:
+        """Stop whatever statement is running, from another thread; returns when the session is closed."""
+        while not self._closed.is_set():
+            self._kill()
+            self._closed.wait(_KILL_INTERVAL)
 
     def __enter__(self) -> Self:
         return self

@@ -1,9 +1,4 @@
-"""The statements that the endpoint allows: those that only read the store, and inserts into ``otel_traces``.
-
-Reads are guarded twice. ClickHouse runs them in its read-only mode, which forbids changes and table functions that read
-files or the network. What that mode allows all the same (writing a file, reading one by a function, killing queries) is
-refused here, from the statement as ClickHouse's own parser formats it.
-"""
+"""The inserts that the endpoint allows: into ``otel_traces``. Everything else is judged as a read (`judge.py`)."""
 
 from __future__ import annotations
 
@@ -13,16 +8,7 @@ from dataclasses import dataclass
 from otel_coverage.collecting.clickhouse.exceptions import not_implemented, read_only
 from otel_coverage.collecting.rows import TABLE
 
-_READS = frozenset({"SELECT", "WITH", "SHOW", "DESCRIBE", "EXPLAIN", "EXISTS"})
-_STREAMABLE = frozenset({"SELECT", "WITH"})
-
-# formats without header or footer around all blocks: the concatenated chunks are the whole result
-_STREAMABLE_FORMATS = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow"})
 _INSERT_FORMATS = frozenset({"Native", "RowBinary", "RowBinaryWithNames", "RowBinaryWithNamesAndTypes", "JSONEachRow"})
-
-_LITERALS = re.compile(r"'(?:[^'\\]|\\.)*'|`(?:[^`\\]|\\.)*`|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
-_FILE_ACCESS = re.compile(r"\bINTO OUTFILE\b|\b(?:file|catboostEvaluate)\(", re.IGNORECASE)
-_FORMAT = re.compile(r"\bFORMAT (\w+)(?: SETTINGS .*)?$", re.DOTALL)
 
 _NAME = r"(?:`[^`\\]+`|\"[^\"\\]+\"|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?)"
 _INSERT = re.compile(
@@ -79,34 +65,3 @@ class Insert:
         database = found["database"].strip('`"') if found["database"] else None
         columns = tuple(column.strip('`"') for column in re.findall(_NAME, found["columns"] or ""))
         return cls(database, columns, name, found.end())
-
-
-@dataclass(frozen=True, slots=True)
-class ReadStatement:
-    """A statement that only reads.
-
-    Attributes:
-        format: of its FORMAT clause; None without one.
-        can_stream: whether the result can be sent in chunks as it is computed.
-    """
-
-    format: str | None
-    can_stream: bool
-
-    @classmethod
-    def parse(cls, normalized: str, default_format: str) -> ReadStatement:
-        """Classify a statement, given as ClickHouse's parser formats it on one line.
-
-        Raises:
-            QueryError: the statement is not one that the endpoint allows.
-        """
-        words = _LITERALS.sub("''", normalized)
-        kind = words.lstrip("( ").partition(" ")[0].upper()
-        if kind not in _READS:
-            raise read_only(f"{kind} is not allowed: this endpoint is read-only, except for inserts into {TABLE}")
-        file_access = _FILE_ACCESS.search(words)
-        if file_access is not None:
-            raise read_only(f"{file_access[0].rstrip('(')} is not allowed: this endpoint does not access files")
-        named = _FORMAT.search(words)
-        name = named[1] if named else None
-        return cls(name, kind in _STREAMABLE and (name or default_format) in _STREAMABLE_FORMATS)
