@@ -30,7 +30,7 @@ from otel_coverage.store.formats import FORMATS, as_table
 def command(dsn: str, keep: float, revision: str, namespace: str, output: str | None) -> None:
     """Find a small set of profiles that executes what all of them execute.
 
-    Profiles that are not in it add nothing to it. `query redundancy` says what only each profile reaches.
+    Profiles that are not in it add nothing to it. `query redundancy` says what each profile alone reaches.
 
     \b
     Examples:

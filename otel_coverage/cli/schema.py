@@ -107,7 +107,7 @@ def apply(
 @command.command()
 @click.option("--store", "dsn", required=True, envvar="OTEL_COVERAGE_STORE", help="The store.")
 def detach(dsn: str) -> None:
-    """Drop our view on the table that spans are inserted into: inserts then cost what they cost without it.
+    """Drop our view on the table that spans are inserted into: inserts no longer pay for it.
 
     The coverage tables keep their rows. `schema apply --backfill` creates the view again and reads the spans that it
     missed; any other `schema apply`, and `collect` when it starts, creates it without that.
