@@ -40,6 +40,9 @@ class Symbol(str):
         """The symbol of that name."""
         return super().__new__(cls, f"{module}:{qualname}@{line}")
 
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, int]]:
+        return type(self), (self.module, self.qualname, self.line)
+
     @property
     def id(self) -> str:
         """The symbol as it stands in ``coverage.functions``: ``module:qualname@line``."""

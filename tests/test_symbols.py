@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 from types import CodeType
@@ -216,3 +218,14 @@ def test_the_name_comes_from_the_path_and_not_from_how_the_module_runs(tmp_path:
     finally:
         sys.setprofile(None)
     assert seen == ["shop.job:work@1"]
+
+
+@pytest.mark.parametrize(
+    "duplicate",
+    [copy.copy, copy.deepcopy, lambda symbol: pickle.loads(pickle.dumps(symbol))],
+    ids=["copy", "deepcopy", "pickle"],
+)
+def test_a_symbol_can_be_copied_and_pickled(duplicate: Callable[[Symbol], Symbol]) -> None:
+    symbol = Symbol("a:b.c", "D.e", 7)
+    assert duplicate(symbol) == symbol
+    assert type(duplicate(symbol)) is Symbol

@@ -21,6 +21,11 @@ _SLUG_RULE = "[a-z0-9][a-z0-9._-]{0,127}"
 LONGEST_BAGGAGE = 8192  # characters; W3C's limit, past which OpenTelemetry ignores the header
 
 
+def may_be_traced(environ: dict[str, Any]) -> bool:
+    """Whether the request has any header that concerns us; the token alone has to be taken out, too."""
+    return HEADER in environ or BAGGAGE in environ or TOKEN_HEADER in environ
+
+
 def extract_playback(environ: dict[str, Any], settings: Settings) -> Playback | None:
     """The playback that the request belongs to; None where it names none, a malformed or an unauthenticated one.
 
@@ -35,12 +40,17 @@ def extract_playback(environ: dict[str, Any], settings: Settings) -> Playback | 
     others, claims = _split(environ.get(BAGGAGE, ""))
     playback = None if header is None else _from_header(header, token, claims, settings)
     playback = playback or _from_baggage(claims, settings)
+    ours: list[str] = []
     if playback is not None:
-        others += [f"{name}={quote_plus(value)}" for name, value in baggage_entries(playback, settings).items()]
+        ours = [f"{name}={quote_plus(value)}" for name, value in baggage_entries(playback, settings).items()]
     elif not claims:
         return None
-    if others:
-        environ[BAGGAGE] = ",".join(others)
+    # first, since what propagates the baggage further cuts it after so many members or bytes
+    header = ",".join([*ours, *others])
+    if len(header) > LONGEST_BAGGAGE:
+        header = ",".join(others)  # a header that is too long would be ignored as a whole, the application's part too
+    if header:
+        environ[BAGGAGE] = header
     else:
         environ.pop(BAGGAGE, None)
     return playback

@@ -9,7 +9,7 @@ from typing import Any
 import flask
 from opentelemetry.trace import TracerProvider
 
-from otel_coverage.instrumentation.extraction import BAGGAGE, HEADER
+from otel_coverage.instrumentation.extraction import may_be_traced
 from otel_coverage.instrumentation.patch import Patches
 from otel_coverage.instrumentation.wsgi import Hook
 
@@ -77,7 +77,7 @@ def _wrap() -> None:
 
 
 def _call(call: Callable[..., Any], app: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    if len(args) != 2 or (HEADER not in args[0] and BAGGAGE not in args[0]):
+    if len(args) != 2 or not may_be_traced(args[0]):
         return call(*args, **kwargs)
     hook = _hooks.get(app, _hook_of_others)
     return call(*args) if hook is None else hook.serve(call, *args)

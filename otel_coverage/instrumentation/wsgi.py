@@ -12,7 +12,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, TracerProvider
 
 from otel_coverage import __version__
-from otel_coverage.instrumentation.extraction import BAGGAGE, HEADER, extract_playback
+from otel_coverage.instrumentation.extraction import extract_playback, may_be_traced
 from otel_coverage.settings import Settings
 from otel_coverage.tracing.context import entry_awaiting_span, entry_of, with_entry
 from otel_coverage.tracing.entry import Entry
@@ -51,7 +51,7 @@ class CoverageMiddleware:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer the request; one without the headers that name a playback costs two dictionary look-ups."""
-        if (HEADER not in environ and BAGGAGE not in environ) or self._hook is None:
+        if not may_be_traced(environ) or self._hook is None:
             return self._application(environ, start_response)
         return self._hook.serve(self._application, environ, start_response)
 

@@ -15,6 +15,7 @@ from coverage import CoverageException
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.slug import is_slug
+from otel_coverage.store.formats import inert
 
 
 def json_text(document: Mapping[str, Any]) -> str:
@@ -29,7 +30,8 @@ def write_json(path: Path, document: Mapping[str, Any]) -> None:
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write a header and the rows; a list becomes its members with spaces between them, booleans are as in JSON."""
+    """Write a header and the rows; a list becomes its members with spaces between them, booleans are as in
+    JSON, texts as :func:`~otel_coverage.store.formats.inert` ones."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
@@ -112,7 +114,9 @@ def _json_lines(document: Mapping[str, Any]) -> Iterator[str]:
 
 def _cell(value: object) -> object:
     if isinstance(value, list | tuple):
-        return " ".join(map(str, value))
+        return inert(" ".join(map(str, value)))
+    if isinstance(value, str):
+        return inert(value)
     return _json(value) if isinstance(value, bool) else value
 
 

@@ -27,7 +27,7 @@ def as_json(result: Result) -> str:
 
 
 def as_csv(result: Result) -> str:
-    """A header and a line for each row; lists and maps are written as JSON."""
+    """A header and a line for each row; lists and maps are written as JSON, texts as :func:`inert` ones."""
     rows = [result.columns, *([_cell(value) for value in row] for row in result.rows)]
     return "".join(_csv_line(row) for row in rows)
 
@@ -100,11 +100,22 @@ def _cell(value: Any) -> str:
     value = plain(value)
     if value is None:
         return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return inert(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def inert(text: str) -> str:
+    """The text as a cell of a CSV file that no spreadsheet takes for a formula: with an apostrophe before its start.
+
+    Control characters are escaped as in :func:`printable`. Follows OWASP's advice on CSV injection.
+    """
+    text = printable(text)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def printable(text: str) -> str:
     """The text with control characters and line breaks escaped."""
+    if text.isprintable():
+        return text
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )

@@ -89,9 +89,13 @@ def baggage_entries(playback: Playback, settings: Settings) -> dict[str, str]:
 
 
 def with_playback(context: Context, playback: Playback, settings: Settings) -> Context:
-    """``context`` with the playback, and no other, in its baggage."""
-    context = without_playback(context)
-    for name, value in baggage_entries(playback, settings).items():
+    """``context`` with the playback, and no other, in its baggage.
+
+    Its entries come first: a propagator writes at most 180 entries and 8,192 bytes, and cuts what comes after.
+    """
+    others = {name: value for name, value in baggage.get_all(context).items() if not name.startswith(PREFIX)}
+    context = baggage.clear(context) if others else without_playback(context)
+    for name, value in (baggage_entries(playback, settings) | others).items():
         context = baggage.set_baggage(name, value, context)
     return context
 

@@ -185,4 +185,7 @@ def _make_grpc_cooperative() -> None:
 
 def _endpoint() -> str:
     endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    return endpoint or "http://localhost:4317"
+    if endpoint:
+        return endpoint
+    protocol = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL") or os.environ.get("OTEL_EXPORTER_OTLP_PROTOCOL")
+    return "http://localhost:4318" if (protocol or "").startswith("http") else "http://localhost:4317"

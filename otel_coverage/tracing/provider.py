@@ -7,6 +7,7 @@ import sys
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
 
@@ -21,6 +22,7 @@ from otel_coverage.settings import Settings
 from otel_coverage.source import SourceTree
 from otel_coverage.tracing.batching import CountingSpanProcessor
 from otel_coverage.tracing.exporter import BoundedSpanExporter
+from otel_coverage.tracing.log import log
 from otel_coverage.tracing.processor import CoverageSpanProcessor
 from otel_coverage.tracing.sampler import unwrap_sampler, wrap_sampler
 
@@ -62,7 +64,7 @@ def prepare() -> None:
 
 
 def flush(timeout: float) -> bool:
-    """Send the spans that have ended.
+    """Send the spans that have ended. Never raises.
 
     Args:
         timeout: seconds.
@@ -71,12 +73,20 @@ def flush(timeout: float) -> bool:
         Whether the receiver accepted them all. On the application's own provider only whether its processors flushed:
         the SDK does not count what its exporters could not deliver.
     """
-    if _ours:
-        outcomes = [processor.flush(timeout) for processor in _ours]  # a list: all are flushed
-        return all(outcomes)
-    theirs = {*_equipped, configured_provider()} - {None}
-    outcomes = [provider.force_flush(int(timeout * 1000)) for provider in theirs if provider is not None]
+    flushes: list[Callable[[], bool]] = [partial(processor.flush, timeout) for processor in _ours]
+    if not flushes:
+        theirs = {*_equipped, configured_provider()} - {None}
+        flushes = [partial(provider.force_flush, int(timeout * 1000)) for provider in theirs if provider is not None]
+    outcomes = [_succeeds(flush) for flush in flushes]  # a list: all are flushed
     return all(outcomes)
+
+
+def _succeeds(flush: Callable[[], bool]) -> bool:
+    try:
+        return flush()
+    except Exception as error:  # the system may have no thread left; other processors may raise anything
+        log.failed("sending spans", error)
+        return False
 
 
 def resource_attributes(settings: Settings, given: Mapping[str, object]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from opentelemetry import baggage
 from opentelemetry.baggage.propagation import W3CBaggagePropagator
 from opentelemetry.context import Context
 
-from otel_coverage.instrumentation.extraction import extract_playback
+from otel_coverage.instrumentation.extraction import extract_playback, may_be_traced
 from otel_coverage.settings import Settings
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.playback import Playback, sign
@@ -145,3 +145,23 @@ def test_baggage_without_a_playback_is_left_alone() -> None:
     assert extract_playback(request, GUARDED) is None
     assert request == environ(baggage="user=7,  tier=gold")
     assert not log.counts
+
+
+def test_a_token_without_a_playback_is_removed() -> None:
+    request = {"HTTP_X_PROFILE_TRACE_TOKEN": "secret"}
+    assert may_be_traced(request)
+    assert extract_playback(request, OPEN) is None
+    assert request == {}
+
+
+def test_the_playback_comes_first_in_the_baggage() -> None:
+    request = environ(x_profile_trace="checkout", baggage="a=1,playback.run_id=r1,b=2")
+    extract_playback(request, OPEN)
+    assert request["HTTP_BAGGAGE"] == "playback.profile=checkout,playback.run_id=r1,a=1,b=2"
+
+
+def test_a_baggage_with_no_room_for_the_playback_keeps_what_the_application_put_there() -> None:
+    full = "a=" + "x" * 8185
+    request = environ(x_profile_trace="checkout", baggage=full)
+    assert extract_playback(request, OPEN) == Playback("checkout")
+    assert request["HTTP_BAGGAGE"] == full

@@ -10,8 +10,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from opentelemetry import baggage, trace
 from opentelemetry import context as otel_context
-from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, StatusCode
 
@@ -139,3 +139,16 @@ def test_where_nothing_is_recorded_the_trace_is_continued(spans: Spans) -> None:
     span = span_named("attached", spans)
     assert span.parent.span_id == span_named("sending", spans).context.span_id
     assert "coverage.functions" not in span.attributes
+
+
+def test_a_carrier_keeps_its_playback_among_more_baggage_than_fits(spans: Spans) -> None:
+    context = Context()
+    for number in range(300):
+        context = baggage.set_baggage(f"member{number}", "x", context)
+    context = with_playback(context, Playback("checkout", "r1"), Settings(enabled=True))
+    token = otel_context.attach(context)
+    try:
+        carried = otel_coverage.inject()["baggage"]
+    finally:
+        otel_context.detach(token)
+    assert carried.startswith("playback.profile=checkout,playback.run_id=r1,member0=x,")

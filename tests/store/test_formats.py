@@ -38,10 +38,24 @@ def test_json_has_words_for_what_it_lacks() -> None:
     ]
 
 
-@given(rows=st.lists(st.tuples(st.text(max_size=10), st.text(max_size=10)), max_size=4))
-def test_csv_gives_back_every_text(rows: list[tuple[str, str]]) -> None:
+PLAIN = st.text(max_size=10).filter(lambda text: text.isprintable() and not text.startswith(("=", "+", "-", "@")))
+
+
+@given(rows=st.lists(st.tuples(PLAIN, PLAIN), max_size=4))
+def test_csv_gives_back_every_plain_text(rows: list[tuple[str, str]]) -> None:
     text = as_csv(Result(("a", "b"), list(rows)))
     assert [tuple(row) for row in csv.reader(io.StringIO(text, newline=""))] == [("a", "b"), *rows]
+
+
+@given(value=st.text())
+def test_no_cell_of_csv_begins_a_formula_or_holds_a_control_character(value: str) -> None:
+    (_, (cell,)) = csv.reader(io.StringIO(as_csv(Result(("a",), [(f"x{value}"[1:] or "x",)])), newline=""))
+    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert cell.isprintable()
+
+
+def test_numbers_in_csv_stay_numbers() -> None:
+    assert as_csv(Result(("a", "b"), [(-5, "-5")])) == "a,b\n-5,'-5\n"
 
 
 def test_csv_writes_what_is_no_plain_value_as_json() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.tracing.provider import exporter_makers
+from otel_coverage.tracing.provider import exporter_makers, flush
 
 PROLOGUE = """
 import json, os
@@ -134,3 +134,12 @@ def test_otlp_over_grpc_is_the_default_exporter() -> None:
 def test_an_exporter_that_is_not_installed_is_refused_by_name(environ: dict[str, str], name: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         exporter_makers(environ)
+
+
+def test_a_flush_that_fails_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Failing:
+        def flush(self, timeout: float) -> bool:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("otel_coverage.tracing.provider._ours", [Failing()])
+    assert flush(1.0) is False
