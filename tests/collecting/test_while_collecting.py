@@ -216,6 +216,32 @@ def test_the_endpoint_file_of_a_killed_collector_is_ignored(tmp_path: Path) -> N
         assert names(dsn) == ["a"]
 
 
+def symbols(dsn: str) -> list[str]:
+    asked = run("query", "--sql", "SELECT revision, qualname FROM code_symbols ORDER BY ALL", "--store", dsn)
+    assert asked.returncode == 0, asked.stderr
+    return [f"{record['revision']} {record['qualname']}" for record in json.loads(asked.stdout)]
+
+
+def test_a_catalog_can_be_pushed_while_the_collector_holds_the_store(tmp_path: Path) -> None:
+    dsn, module = f"chdb://{tmp_path}/store", tmp_path / "shop.py"
+    push = ["catalog", "push", "--store", dsn, "--source", str(module), "--revision"]
+    with collecting(dsn) as collector:
+        module.write_text("def f():\n    return 1\n\ndef g():\n    return 2\n")
+        for revision in ("a", "b"):
+            pushed = run(*push, revision)
+            assert (pushed.returncode, pushed.stdout) == (0, f"pushed 2 symbols of revision {revision}\n"), (
+                pushed.stderr
+            )
+        module.write_text("def f():\n    return 1\n\ndef h():\n    return 2\n")
+        assert run(*push, "b").returncode == 0  # which replaces the one before
+        assert symbols(dsn) == ["a f", "a g", "b f", "b h"]
+        collector.export("a")
+        collector.end()
+    assert symbols(dsn) == ["a f", "a g", "b f", "b h"]
+    assert run(*push, "a").returncode == 0
+    assert symbols(dsn) == ["a f", "a h", "b f", "b h"]
+
+
 def test_a_command_that_writes_names_the_process_that_holds_the_store(tmp_path: Path) -> None:
     dsn = f"chdb://{tmp_path}/store"
     with collecting(dsn) as collector:
