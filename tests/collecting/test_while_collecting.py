@@ -27,10 +27,11 @@ FREE_PORTS = [f"--{name}-endpoint=127.0.0.1:0" for name in ("grpc", "http", "cli
 
 @dataclass
 class Collecting:
-    """A collector process, and its endpoints by protocol."""
+    """A collector process, its endpoints by protocol, and what it said until it was ready."""
 
     process: subprocess.Popen[str]
     endpoints: dict[str, str]
+    lines: list[str]
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal and wait."""
@@ -61,10 +62,11 @@ def collecting(dsn: str, *options: str, **environment: str) -> Iterator[Collecti
     ) as process:
         try:
             assert process.stdout is not None
-            enabled = 3 - sum("none" in option for option in options)
-            lines = [process.stdout.readline() for _ in range(enabled)]
+            lines = []
+            while (line := process.stdout.readline()) and not line.startswith("ready; "):
+                lines.append(line)
             found = [re.fullmatch(r"listening on (\S+) \((.+)\)\n", line) for line in lines]
-            yield Collecting(process, {line[2]: line[1] for line in found if line is not None})
+            yield Collecting(process, {line[2]: line[1] for line in found if line is not None}, lines)
         finally:
             process.kill()
 
@@ -128,6 +130,7 @@ def test_by_default_the_endpoint_asks_for_a_secret_that_only_the_stores_owner_ca
     dsn, secret = f"chdb://{tmp_path}/store", tmp_path / "store" / "otel-coverage-password"
     with collecting(dsn) as collector:
         collector.export("a")
+        assert collector.lines[-1] == f"ClickHouse clients: user default, password in {secret}\n"
         password = secret.read_text().strip()
         assert len(password) >= 40
         answers = [select_one(collector, tried) for tried in ("", password[:-1], password)]
