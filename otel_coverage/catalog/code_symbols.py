@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from otel_coverage.store import Store
     from otel_coverage.store.layout import Layout
 
+TABLE = "code_symbols"
 COLUMNS = (
     "namespace",
     "revision",
@@ -42,7 +43,7 @@ def push(store: Store, catalog: Catalog, revision: str, namespace: str = "") -> 
     """
     from otel_coverage.store.schema import layout_of  # imported here: building a catalog needs no store
 
-    delete = deletion(layout_of(store))
+    delete_failed, delete_older = replacement_deletions(layout_of(store))
     key = {"namespace": namespace, "revision": revision}
     newest = store.query(
         "SELECT max(pushed_at) FROM code_symbols WHERE namespace = {namespace:String} AND revision = {revision:String}",
@@ -70,16 +71,25 @@ def push(store: Store, catalog: Catalog, revision: str, namespace: str = "") -> 
     ]
     stamp = {**key, "pushed_at": pushed_at.strftime("%Y-%m-%d %H:%M:%S.%f")}
     try:
-        store.insert("code_symbols", COLUMNS, rows)
+        store.insert(TABLE, COLUMNS, rows)
     except BaseException:
         with suppress(OtelCoverageError):  # report the first error
-            store.command(f"{delete} AND pushed_at = {{pushed_at:DateTime64(6, 'UTC')}}", stamp)
+            store.command(delete_failed, stamp)
         raise
-    store.command(f"{delete} AND pushed_at < {{pushed_at:DateTime64(6, 'UTC')}}", stamp)
+    store.command(delete_older, stamp)
     return len(rows)
+
+
+def replacement_deletions(layout: Layout) -> tuple[str, str]:
+    """The statements that delete what a failed push wrote, and what a successful one replaced."""
+    delete = deletion(layout)
+    return (
+        f"{delete} AND pushed_at = {{pushed_at:DateTime64(6, 'UTC')}}",
+        f"{delete} AND pushed_at < {{pushed_at:DateTime64(6, 'UTC')}}",
+    )
 
 
 def deletion(layout: Layout) -> str:
     """The statement that deletes a revision's catalog, on all shards: a Distributed table has no rows of its own."""
-    table = layout.local("code_symbols") + layout.everywhere
+    table = layout.local(TABLE) + layout.everywhere
     return f"DELETE FROM {table} WHERE namespace = {{namespace:String}} AND revision = {{revision:String}}"  # noqa: S608

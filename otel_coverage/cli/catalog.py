@@ -107,6 +107,8 @@ def push(
     Where the traced application runs without git (in an image), set the same
     OTEL_RESOURCE_ATTRIBUTES=vcs.ref.head.revision=REV for it and for this command.
 
+    While `collect` holds an embedded store, the catalog goes through it, over its ClickHouse endpoint.
+
     \b
     Example:
       otel-coverage catalog push --source shop --store chdb:///var/lib/coverage
@@ -122,7 +124,7 @@ def push(
     if strict and catalog.errors:
         click.echo("nothing was pushed", err=True)
         sys.exit(1)
-    with open_store(dsn) as store:
+    with open_store(dsn, via_collector=True) as store:
         count = catalogs.push(store, catalog, revision, current_namespace() if namespace is None else namespace)
     click.echo(f"pushed {count} symbols of revision {revision}")
 

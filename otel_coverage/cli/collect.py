@@ -118,8 +118,15 @@ def command(
         collector.start(store)
         for purpose, endpoint in collector.endpoints.items():
             click.echo(f"listening on {endpoint} ({purpose})")
-        wait_for_stop()
+        if clickhouse is not None and clickhouse_password is None:
+            click.echo(f"ClickHouse clients: user {clickhouse_user}, password in {Path(store.dsn.path, FILE_NAME)}")
+        click.echo(f"ready; writing to {store.dsn} until Ctrl-C or SIGTERM")
+        click.echo(f"{wait_for_stop()}: stopping, after the requests in progress")
         collector.stop()
+        stored, failed = collector.counts
+        click.echo(
+            f"stopped; stored {stored} spans" + (f", refused {failed} that could not be stored" if failed else "")
+        )
 
 
 def _check_is_private(store: Dsn) -> None:
@@ -151,18 +158,18 @@ def _endpoint(text: str, allow_remote: bool) -> Endpoint | None:
     return endpoint
 
 
-def _on_stop_signals() -> Callable[[], object]:
+def _on_stop_signals() -> Callable[[], str]:
     """Handle SIGTERM and SIGINT from now on.
 
     The interpreter itself writes to the pipe, whichever thread the signal interrupts. A handler that sets an Event can
     deadlock: the interrupted code may hold the Event's lock.
 
     Returns:
-        A function that blocks until one of the signals has arrived.
+        A function that blocks until one of the signals has arrived, and returns its name.
     """
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
     signal.set_wakeup_fd(write_end)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    return lambda: os.read(read_end, 1)
+    return lambda: signal.Signals(os.read(read_end, 1)[0]).name

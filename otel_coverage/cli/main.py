@@ -92,6 +92,8 @@ def _print_error(error: click.ClickException | OtelCoverageError) -> int:
         error.show()
         return error.exit_code
     message = error.format_message() if isinstance(error, click.ClickException) else str(error)
+    if isinstance(error, click.MissingParameter) and error.param is not None and isinstance(error.param.envvar, str):
+        message = f"{message.rstrip('.')}, and {error.param.envvar} is not set"
     context = error.ctx if isinstance(error, click.UsageError) else None
     hint = f"; see {context.command_path} --help" if context is not None else ""
     click.echo(f"otel-coverage: {' '.join(message.split()).rstrip('.')}{hint}", err=True)

@@ -63,6 +63,7 @@ class Collector:
     ) -> None:
         self._access = access or Access()
         self._running = ExitStack()
+        self._spans: SpanWriter | None = None
         self._grpc = self._http = self._clickhouse = None
         with ExitStack() as bound:  # closed again when a later endpoint cannot be bound
             if grpc is not None:
@@ -82,13 +83,18 @@ class Collector:
         servers = {"OTLP/gRPC": self._grpc, "OTLP/HTTP": self._http, "ClickHouse HTTP": self._clickhouse}
         return {protocol: server.endpoint for protocol, server in servers.items() if server is not None}
 
+    @property
+    def counts(self) -> tuple[int, int]:
+        """The numbers of spans that came by OTLP: stored, and not stored, each time they were sent."""
+        return (0, 0) if self._spans is None else (self._spans.stored, self._spans.failed)
+
     def start(self, store: Store) -> None:
         """Accept spans for a store that has the schema; answer queries where it is embedded.
 
         Raises:
             ConfigurationError: the ClickHouse endpoint is enabled and the store is not embedded.
         """
-        spans = SpanWriter(store)
+        spans = self._spans = SpanWriter(store)
         stopping = ExitStack()  # in reverse order: first the servers, then the writer, which stores what is queued
         stopping.callback(spans.close)
         stopping.push(self._running)

@@ -151,6 +151,18 @@ class SpanWriter:
 
     def __init__(self, store: Store) -> None:
         self._writer: BatchWriter[Row] = BatchWriter(lambda rows: store.insert(TABLE, COLUMNS, rows, INSERT_SETTINGS))
+        self._lock = threading.Lock()
+        self._stored = self._failed = 0
+
+    @property
+    def stored(self) -> int:
+        """The number of spans that were stored."""
+        return self._stored
+
+    @property
+    def failed(self) -> int:
+        """The number of spans that were refused or could not be stored, each time they were sent."""
+        return self._failed
 
     def write(self, request: ExportTraceServiceRequest) -> None:
         """Return once the request's spans are stored.
@@ -159,8 +171,16 @@ class SpanWriter:
             OtelCoverageError: they are not stored; the caller may retry.
         """
         rows = list(rows_of(request))
-        if rows:
+        if not rows:
+            return
+        try:
             self._writer.write(rows, request.ByteSize()).result()
+        except BaseException:
+            with self._lock:
+                self._failed += len(rows)
+            raise
+        with self._lock:
+            self._stored += len(rows)
 
     def close(self) -> None:
         """Store what is queued, and refuse further requests."""

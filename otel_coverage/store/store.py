@@ -157,7 +157,7 @@ class Store:
             raise _translated(error, self.dsn) from error
 
 
-def open_store(dsn: str, *, create: bool = False, read_only: bool = False) -> Store:
+def open_store(dsn: str, *, create: bool = False, read_only: bool = False, via_collector: bool = False) -> Store:
     """Open the store at an address.
 
     Args:
@@ -165,6 +165,7 @@ def open_store(dsn: str, *, create: bool = False, read_only: bool = False) -> St
         create: whether to make the folder and the database where they do not exist.
         read_only: whether the engine is to refuse every statement that changes anything. An embedded store that a
             collector has open is then queried through that collector.
+        via_collector: whether to do that for writing, too; the collector lets only catalogs be written.
 
     Raises:
         ConfigurationError: the address cannot be read, or the embedded engine is not installed.
@@ -172,7 +173,7 @@ def open_store(dsn: str, *, create: bool = False, read_only: bool = False) -> St
         UnreachableError: the server does not answer.
     """
     where = Dsn.parse(dsn)
-    address = _endpoint(where) if read_only and where.kind == "chdb" else where
+    address = _endpoint(where) if (read_only or via_collector) and where.kind == "chdb" else where
     client = _embedded_client(where, create) if address.kind == "chdb" else _server_client(address)
     store = Store(client, where)
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -47,6 +48,7 @@ def collecting(dsn: str) -> Iterator[Collecting]:
             line = process.stdout.readline()
             listening = re.fullmatch(r"listening on 127\.0\.0\.1:(\d+) \(OTLP/gRPC\)\n", line)
             assert listening is not None, line
+            assert process.stdout.readline() == f"ready; writing to {dsn} until Ctrl-C or SIGTERM\n"
             yield Collecting(process, int(listening[1]))
         finally:
             process.kill()
@@ -95,8 +97,12 @@ def test_every_acknowledged_span_is_stored_however_the_collector_ended(tmp_path:
         code, output = collector.end(number)
         for sender in senders:
             sender.join()
-    assert (code, output) == ((-number if number is signal.SIGKILL else 0), "")
     found = stored(dsn)
+    if number is signal.SIGKILL:
+        assert (code, output) == (-number, "")
+    else:
+        stopped = f"{number.name}: stopping, after the requests in progress\nstopped; stored {len(found)} spans\n"
+        assert (code, output) == (0, stopped)
     assert set(acknowledged) <= set(found)
     if number is not signal.SIGKILL:
         assert sorted(found) == sorted(acknowledged)
@@ -145,3 +151,17 @@ def test_an_address_that_other_machines_can_reach_needs_allow_remote(tmp_path: P
         "use a loopback address, or add --allow-remote\n"
     )
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["collect"], ["catalog", "push"], ["schema", "apply"], ["report", "--out", "x"]])
+def test_a_missing_store_names_the_option_and_the_variable(command: list[str]) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "OTEL_COVERAGE_STORE"}
+    refused = subprocess.run(
+        [*COMMAND, *command], capture_output=True, text=True, check=False, timeout=PATIENCE, env=environment
+    )
+    name = " ".join(word for word in command if word not in ("--out", "x"))
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        "otel-coverage: Missing option '--store', and OTEL_COVERAGE_STORE is not set; "
+        f"see otel-coverage {name} --help\n"
+    )

@@ -101,6 +101,7 @@ def test_while_the_store_fails_the_status_is_retryable(store: Store) -> None:
         assert "otel_traces" in str(refused.value.details())
         store.command("RENAME TABLE gone TO otel_traces")
         stub.Export(request("s1"), timeout=PATIENCE)
+        assert collector.counts == (1, 1)  # stored, and not
     assert names(store) == ["s1"]
 
 

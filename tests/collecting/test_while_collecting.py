@@ -27,10 +27,11 @@ FREE_PORTS = [f"--{name}-endpoint=127.0.0.1:0" for name in ("grpc", "http", "cli
 
 @dataclass
 class Collecting:
-    """A collector process, and its endpoints by protocol."""
+    """A collector process, its endpoints by protocol, and what it said until it was ready."""
 
     process: subprocess.Popen[str]
     endpoints: dict[str, str]
+    lines: list[str]
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send a signal and wait."""
@@ -61,10 +62,11 @@ def collecting(dsn: str, *options: str, **environment: str) -> Iterator[Collecti
     ) as process:
         try:
             assert process.stdout is not None
-            enabled = 3 - sum("none" in option for option in options)
-            lines = [process.stdout.readline() for _ in range(enabled)]
+            lines = []
+            while (line := process.stdout.readline()) and not line.startswith("ready; "):
+                lines.append(line)
             found = [re.fullmatch(r"listening on (\S+) \((.+)\)\n", line) for line in lines]
-            yield Collecting(process, {line[2]: line[1] for line in found if line is not None})
+            yield Collecting(process, {line[2]: line[1] for line in found if line is not None}, lines)
         finally:
             process.kill()
 
@@ -128,6 +130,7 @@ def test_by_default_the_endpoint_asks_for_a_secret_that_only_the_stores_owner_ca
     dsn, secret = f"chdb://{tmp_path}/store", tmp_path / "store" / "otel-coverage-password"
     with collecting(dsn) as collector:
         collector.export("a")
+        assert collector.lines[-1] == f"ClickHouse clients: user default, password in {secret}\n"
         password = secret.read_text().strip()
         assert len(password) >= 40
         answers = [select_one(collector, tried) for tried in ("", password[:-1], password)]
@@ -214,6 +217,32 @@ def test_the_endpoint_file_of_a_killed_collector_is_ignored(tmp_path: Path) -> N
         second.end()
     with collecting(dsn):
         assert names(dsn) == ["a"]
+
+
+def symbols(dsn: str) -> list[str]:
+    asked = run("query", "--sql", "SELECT revision, qualname FROM code_symbols ORDER BY ALL", "--store", dsn)
+    assert asked.returncode == 0, asked.stderr
+    return [f"{record['revision']} {record['qualname']}" for record in json.loads(asked.stdout)]
+
+
+def test_a_catalog_can_be_pushed_while_the_collector_holds_the_store(tmp_path: Path) -> None:
+    dsn, module = f"chdb://{tmp_path}/store", tmp_path / "shop.py"
+    push = ["catalog", "push", "--store", dsn, "--source", str(module), "--revision"]
+    with collecting(dsn) as collector:
+        module.write_text("def f():\n    return 1\n\ndef g():\n    return 2\n")
+        for revision in ("a", "b"):
+            pushed = run(*push, revision)
+            assert (pushed.returncode, pushed.stdout) == (0, f"pushed 2 symbols of revision {revision}\n"), (
+                pushed.stderr
+            )
+        module.write_text("def f():\n    return 1\n\ndef h():\n    return 2\n")
+        assert run(*push, "b").returncode == 0  # which replaces the one before
+        assert symbols(dsn) == ["a f", "a g", "b f", "b h"]
+        collector.export("a")
+        collector.end()
+    assert symbols(dsn) == ["a f", "a g", "b f", "b h"]
+    assert run(*push, "a").returncode == 0
+    assert symbols(dsn) == ["a f", "a h", "b f", "b h"]
 
 
 def test_a_command_that_writes_names_the_process_that_holds_the_store(tmp_path: Path) -> None:

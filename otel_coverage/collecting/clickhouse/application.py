@@ -30,7 +30,7 @@ from otel_coverage.collecting.clickhouse.request import (
     parse_options,
 )
 from otel_coverage.collecting.clickhouse.sessions import QueryStats, SessionFactory
-from otel_coverage.collecting.clickhouse.statements import Insert
+from otel_coverage.collecting.clickhouse.statements import Insert, is_catalog_deletion
 from otel_coverage.collecting.connections import EXCHANGE
 from otel_coverage.collecting.writer import INSERT_SETTINGS
 
@@ -109,7 +109,12 @@ class ClickHouseApplication:
             if request.method != "POST":
                 raise bad_arguments("INSERT needs the method POST")
             return self._insert(insert, body, database, options)
-        return self._read(_statement_text(head, body), database, options, arguments, request)
+        sql = _statement_text(head, body)
+        if is_catalog_deletion(sql):
+            if request.method != "POST":
+                raise bad_arguments("DELETE needs the method POST")
+            return self._delete(sql, database, options)
+        return self._read(sql, database, options, arguments, request)
 
     def _insert(self, insert: Insert, data: Iterable[bytes], database: str, options: RequestOptions) -> Response:
         self._sessions.check_database(insert.database or "")
@@ -119,6 +124,11 @@ class ClickHouseApplication:
         response = Response("")
         response.headers["X-ClickHouse-Summary"] = _summary("written", stats)
         return response
+
+    def _delete(self, sql: str, database: str, options: RequestOptions) -> Response:
+        with self._sessions.open(database) as session:
+            session.execute(sql, "Null", options.parameters)
+        return Response("")
 
     def _read(
         self, sql: str, database: str, options: RequestOptions, arguments: dict[str, str], request: Request

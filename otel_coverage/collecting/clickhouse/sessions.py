@@ -22,6 +22,7 @@ MAX_QUERIES = 8  # at once, each with the memory of `allowlist.MAX_MEMORY_BYTES`
 
 _QUEUE_TIMEOUT = 10.0  # seconds that one more waits
 _KILL_INTERVAL = 0.5  # seconds; a statement between two of a session's is not there to be killed
+_LAST = ("allow_ddl", "readonly")  # settings that cannot be taken back, and that no session that writes has
 _DEFAULT_DATABASE = "default"  # what clients send that were told of no database; in chDB it would be the file system
 
 
@@ -80,10 +81,11 @@ class SessionFactory:
         self.check_database(database)
         mark = uuid.uuid4().hex
         session = Session(chdb.connect(self._path), self._database, lambda: self._kill(mark))
-        walls = {name: value for name, value in session_settings(self._database).items() if name != "readonly"}
+        walls = session_settings(self._database)
+        bounds = {name: value for name, value in walls.items() if name not in _LAST}
         try:
             session.use(self._database)
-            session.set({**walls, "log_comment": mark})
+            session.set({**bounds, "log_comment": mark})
         except BaseException:
             session.close()
             raise
@@ -138,7 +140,8 @@ class Session:
         Args:
             settings: checked by `check_setting`; what they say of bounds replaces the session's own.
         """
-        self.set({**settings, "readonly": session_settings(self._database)["readonly"]})
+        walls = session_settings(self._database)
+        self.set({**settings, **{name: walls[name] for name in _LAST}})
 
     def query(self, sql: str, format_name: str, parameters: Mapping[str, str]) -> bytes:
         """The whole result of a statement of ours."""

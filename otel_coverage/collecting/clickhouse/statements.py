@@ -1,13 +1,20 @@
-"""The inserts that the endpoint allows: into ``otel_traces``. Everything else is judged as a read (`judge.py`)."""
+"""The writes that the endpoint allows: inserts of spans and catalogs, and deletions of catalogs that were replaced.
+
+Everything else is judged as a read (`judge.py`).
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
+from otel_coverage.catalog import code_symbols
 from otel_coverage.collecting.clickhouse.exceptions import not_implemented, read_only
 from otel_coverage.collecting.rows import TABLE
+from otel_coverage.store.layout import ONE_SERVER
 
+_TABLES = (TABLE, code_symbols.TABLE)
+_DELETIONS = frozenset(code_symbols.replacement_deletions(ONE_SERVER))
 _INSERT_FORMATS = frozenset({"Native", "RowBinary", "RowBinaryWithNames", "RowBinaryWithNamesAndTypes", "JSONEachRow"})
 
 _NAME = r"(?:`[^`\\]+`|\"[^\"\\]+\"|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?)"
@@ -22,15 +29,17 @@ _IS_INSERT = re.compile(r"\s*INSERT\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """An insert into ``otel_traces``.
+    """An insert of spans or symbols.
 
     Attributes:
+        table: one of the two that accept inserts.
         database: None where the statement names none.
         columns: their names; empty for all, in the table's order.
         format: of the data.
         length: characters of the statement; the data follows.
     """
 
+    table: str
     database: str | None
     columns: tuple[str, ...]
     format: str
@@ -41,7 +50,7 @@ class Insert:
         """The statement rebuilt from what was parsed, without the format, which chDB takes separately."""
         database = f"`{self.database}`." if self.database else ""
         columns = f" ({', '.join(f'`{name}`' for name in self.columns)})" if self.columns else ""
-        return f"INSERT INTO {database}`{TABLE}`{columns}"
+        return f"INSERT INTO {database}`{self.table}`{columns}"
 
     @classmethod
     def parse(cls, text: str) -> Insert | None:
@@ -56,12 +65,17 @@ class Insert:
         if found is None:
             raise not_implemented(f"only INSERT INTO {TABLE} (columns) FORMAT name, followed by the data, is supported")
         table, name = found["table"].strip('`"'), found["format"]
-        if table != TABLE:
-            raise read_only(f"Cannot insert into {table}: only {TABLE} accepts inserts here")
+        if table not in _TABLES:
+            raise read_only(f"Cannot insert into {table}: only {' and '.join(_TABLES)} accept inserts here")
         if name not in _INSERT_FORMATS:
             raise not_implemented(
                 f"FORMAT {name} is not supported for inserts; use one of {', '.join(sorted(_INSERT_FORMATS))}"
             )
         database = found["database"].strip('`"') if found["database"] else None
         columns = tuple(column.strip('`"') for column in re.findall(_NAME, found["columns"] or ""))
-        return cls(database, columns, name, found.end())
+        return cls(table, database, columns, name, found.end())
+
+
+def is_catalog_deletion(sql: str) -> bool:
+    """Whether a statement is, word by word, one of those by which `catalog push` replaces a catalog."""
+    return " ".join(sql.split()) in _DELETIONS
