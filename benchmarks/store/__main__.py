@@ -1,4 +1,4 @@
-"""``python -m benchmarks.store``: a night of a hundred million hits: put in, asked and weighed."""
+"""``python -m benchmarks.store``: inserts a night of a hundred million hits, runs the queries, prints the sizes."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from dataclasses import asdict, dataclass, field
 from benchmarks.store.night import Night
 from benchmarks.store.questions import OF_TWO, QUESTIONS, Question
 from otel_coverage.store import Store, open_store, schema
-from otel_coverage.store.reports import named_query
+from otel_coverage.store.named_queries import named_query
 
-WARM = 3  # times that a query is asked after the first; the best counts
+WARM = 3  # times that a query runs after the first; the best counts
 COVERAGE = (
     "coverage_functions",
     "coverage_lines",
     "coverage_arcs",
     "coverage_spans",
     "coverage_runs",
-    "coverage_reach",
+    "coverage_by_symbol",
     "code_symbols",
 )
-COLD, LATER = 0.5, 0.2  # seconds that a view's main question may take
+COLD, WARM_BAR = 0.5, 0.4  # seconds that a view's main question may take
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """How long the engine took for the whole answer to a question.
+    """How long the engine took for all rows of a query.
 
     Attributes:
         query: the named query.
-        view: whose main question it is, if any.
-        cold: seconds right after the store was opened.
-        warm: seconds later.
-        cpu: seconds of all threads later.
+        view: the view whose main question it is, if any.
+        cold: seconds, the first time after the store was opened.
+        warm: seconds, the best of the later times.
+        cpu: seconds of all threads, the best of the later times.
     """
 
     query: str
@@ -55,9 +55,9 @@ class Report:
     Attributes:
         hits: functions of all spans, added up.
         seconds: that their inserts took.
-        cpu: seconds of all threads in them, which a busy machine changes less.
-        pairs: profile and function, each once.
-        answers: of each question, how long it took.
+        cpu: seconds of all threads in them, which other processes influence less.
+        pairs: distinct pairs of profile and function.
+        answers: how long each question took.
         tables: rows and megabytes of each.
     """
 
@@ -71,13 +71,15 @@ class Report:
 
 
 def main() -> None:
-    """Insert a night and ask every named query, then as much again into the same pairs, and ask again."""
+    """Insert a night and run the queries, then as much again into the same pairs, and run them again."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.store", description=__doc__)
     parser.add_argument("--profiles", type=int, default=200)
     parser.add_argument("--symbols", type=int, default=20_000)
     parser.add_argument("--spans", type=int, default=200_000)
     parser.add_argument("--functions", type=int, default=500, help="of a span (default 500)")
-    parser.add_argument("--reach", type=int, default=12_000, help="functions of a profile, in time (default 12000)")
+    parser.add_argument(
+        "--reach", type=int, default=12_000, help="functions that a profile executes in total (default 12000)"
+    )
     parser.add_argument("--together", type=int, default=8, help="profiles played at the same time (default 8)")
     parser.add_argument("--again", type=int, default=10, help="times as much into the same pairs (default 10; 0: none)")
     parser.add_argument("--lines", action="store_true", help="record lines too, nine of each function")
@@ -119,7 +121,7 @@ def _measured(dsn: str, night: Night, spans: range, batch: int, *, last: bool) -
             report.cpu += time.process_time() - before
             print(f"\r{first + batch - spans.start} of {len(spans)} spans", end="\r", file=sys.stderr)
         store.command("DROP TABLE night")
-    with open_store(dsn) as store:  # the engine anew, with nothing cached of its own
+    with open_store(dsn) as store:  # the engine restarted, with empty caches
         report.answers = [_answered(store, question) for question in QUESTIONS]
         counted = "SELECT uniqExact(profile, module, qualname, line) FROM coverage_functions"
         report.pairs = store.query(counted).rows[0][0]
@@ -153,7 +155,7 @@ def _print(report: Report) -> None:
     print(f" ({report.hits / report.seconds:,.0f} a second; {report.cpu:.1f} s of CPU)", end="")
     print(f", {report.pairs:,} distinct pairs so far")
     for each in report.answers:
-        over = each.view and (each.cold > COLD or each.warm > LATER)
+        over = each.view and (each.cold > COLD or each.warm > WARM_BAR)
         print(f"  {each.query:20} {each.cold:6.3f} s cold {each.warm:6.3f} s warm {each.cpu:6.3f} s of CPU", end="")
         print(f"  {each.view}{' over the bar' if over else ''}" if each.view else "  (a whole list)")
     for name, (rows, megabytes) in report.tables.items():

@@ -1,11 +1,11 @@
-"""What is asked of a night: of each view what a report or a dashboard asks it, and whole lists beside."""
+"""The queries about a night: for each view what a report or a dashboard asks it, and whole lists."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from otel_coverage.store.reports import named_query
+from otel_coverage.store.named_queries import named_query
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class Question:
     """A named query with its parameters.
 
     Attributes:
-        view: whose main question it is; empty for what no bar is set for.
+        view: the view whose main question it is; empty for a question without a bar.
         query: the named query.
         parameters: those that have no default, or another value.
     """
@@ -23,7 +23,7 @@ class Question:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     def bound(self) -> tuple[str, dict[str, str]]:
-        """The statement, and the value of each of its parameters."""
+        """The statement and the values of its parameters."""
         named = named_query(self.query)
         return named.sql, named.bind({"revision": "night", **self.parameters})
 
@@ -47,7 +47,7 @@ QUESTIONS = (
     Question("", "matrix"),
 )
 
-# asked when an evening of as many pairs stands beside the night, eight of its profiles in two runs
+# with an evening of as many pairs in the store, eight of its profiles in two runs
 OF_TWO = (
     Question("revision_diff", "diff", {"base": "evening"}),
     Question("symbol_flakiness", "flakiness", {"revision": "evening"}),

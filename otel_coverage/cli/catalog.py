@@ -10,7 +10,7 @@ import click
 from otel_coverage import catalog as catalogs
 from otel_coverage.catalog import Catalog
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.reporting.documents import json_text, write_text
+from otel_coverage.reporting.files import json_text, write_text
 from otel_coverage.revision import current_namespace, current_revision
 from otel_coverage.settings import Settings
 from otel_coverage.source import SourceFile, SourceTree
@@ -36,7 +36,8 @@ def command() -> None:
     """Find all functions and classes of a source tree, without running it.
 
     \b
-    Example:
+    Examples:
+      otel-coverage catalog build --source shop --out symbols.json
       otel-coverage catalog push --source shop --store chdb:///var/lib/coverage
     """
 

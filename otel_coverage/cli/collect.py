@@ -49,7 +49,7 @@ _DEFAULT_CLICKHOUSE_ENDPOINT = "127.0.0.1:8123"
     help="Where to serve ClickHouse's HTTP interface to an embedded store. "
     f"[default: {_DEFAULT_CLICKHOUSE_ENDPOINT}; none where the store is a server]",
 )
-@click.option("--clickhouse-user", default="default", show_default=True, help="The user that it requires.")
+@click.option("--clickhouse-user", default="default", show_default=True, help="User name for the ClickHouse endpoint.")
 @click.option(
     "--clickhouse-password",
     envvar="OTEL_COVERAGE_CLICKHOUSE_PASSWORD",

@@ -13,7 +13,7 @@ from otel_coverage.demo.example import Example
 from otel_coverage.demo.processes import ProcessError, ended_by_signals
 from otel_coverage.errors import ConfigurationError, OtelCoverageError
 from otel_coverage.playback.runner import new_run_id
-from otel_coverage.reporting.overview import show
+from otel_coverage.reporting.terminal import show
 
 
 @click.command
@@ -73,5 +73,5 @@ def command(
     show(report, progress.console)
     if store is not None:
         progress.print(f"The store is kept: otel-coverage query leaderboard --store chdb://{store}")
-    if not report.findings.complete:
+    if not report.queries.complete:
         sys.exit(1)

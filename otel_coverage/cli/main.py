@@ -22,8 +22,8 @@ COMMANDS = {
     "redundancy": "Find a small set of profiles that executes what all of them execute.",
     "report": "Write the matrix, the reverse index, the gaps and the rest to files.",
     "run": "Run a command with tracing and recording.",
-    "schema": "Create, show or detach the tables and views.",
-    "store": "Show the size of a store, and delete old data.",
+    "schema": "Create or show the tables and views, or detach them from inserts.",
+    "store": "Show the size of a store, and delete old revisions from it.",
 }
 
 _INTERRUPTED = 130  # the exit code of a shell for SIGINT

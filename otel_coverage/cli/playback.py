@@ -25,7 +25,7 @@ def command() -> None:
 
     \b
     Example:
-      otel-coverage playback run profiles/checkout --base-url http://127.0.0.1:8000
+      otel-coverage playback run profiles/* --base-url http://127.0.0.1:8000
     """
 
 

@@ -10,12 +10,12 @@ import click
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import open_store
 from otel_coverage.store.formats import FORMATS, PARQUET, as_table
-from otel_coverage.store.reports import named_queries, named_query
+from otel_coverage.store.named_queries import named_queries, named_query
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--store", "dsn", envvar="OTEL_COVERAGE_STORE", help="The store to ask.")
+@click.option("--store", "dsn", envvar="OTEL_COVERAGE_STORE", help="The store.")
 @click.option("--sql", help="A statement to run instead of a named query.")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter's value; may be repeated.")
 @click.option(
@@ -28,7 +28,7 @@ from otel_coverage.store.reports import named_queries, named_query
 def command(
     name: str | None, dsn: str | None, sql: str | None, params: tuple[str, ...], output: str | None, listed: bool
 ) -> None:
-    """Ask the store, by a query's NAME or in SQL. Nothing that changes the store is let through.
+    """Query the store, by a query's NAME or in SQL. The connection is read-only.
 
     \b
     Examples:
@@ -40,17 +40,15 @@ def command(
         click.echo(_listing(), nl=False)
         return
     if (name is None) == (sql is None):
-        raise ConfigurationError("one of both is wanted: a query's name (--list tells them all), or --sql")
-    if sql is not None:
-        statement, values = sql.strip().rstrip(";"), _split(params)
-    else:
-        query = named_query(name or "")
-        statement, values = query.sql, query.bind(_split(params))
+        raise ConfigurationError("give either a query's name (--list lists them) or --sql")
     if dsn is None:
-        raise ConfigurationError("which store? --store, or OTEL_COVERAGE_STORE, names it")
+        raise ConfigurationError("no store given: use --store or set OTEL_COVERAGE_STORE")
     if output == PARQUET and sys.stdout.isatty():
-        raise ConfigurationError("parquet is nothing for a terminal: > FILE sends it to one")
+        raise ConfigurationError("parquet is binary: redirect it to a file")
+    query = named_query(name) if name is not None else None
+    given = _split(params)
     with open_store(dsn, read_only=True) as store:
+        statement, values = (str(sql).strip().rstrip(";"), given) if query is None else query.resolve(store, given)
         if output == PARQUET:
             click.echo(store.export(statement, values, "Parquet"), nl=False)
             return
@@ -76,6 +74,6 @@ def _listing() -> str:
     for query in named_queries():
         lines.append(f"{query.name}: {query.summary}")
         for parameter in query.parameters:
-            needed = "" if parameter.default is not None else " (needed)"
+            needed = "" if parameter.default is not None else " (required)"
             lines.append(f"  --param {parameter.name}=…{needed}  {parameter.meaning}")
     return "\n".join(lines) + "\n"

@@ -8,13 +8,13 @@ from dataclasses import astuple, fields
 
 import click
 
+from otel_coverage.reporting.smallest_set import Step, find
 from otel_coverage.store import Result, open_store
 from otel_coverage.store.formats import FORMATS, as_table
-from otel_coverage.store.smallest_set import Step, find
 
 
 @click.command()
-@click.option("--store", "dsn", required=True, envvar="OTEL_COVERAGE_STORE", help="The store to ask.")
+@click.option("--store", "dsn", required=True, envvar="OTEL_COVERAGE_STORE", help="The store.")
 @click.option(
     "--keep",
     type=click.FloatRange(0, 100),
@@ -30,7 +30,7 @@ from otel_coverage.store.smallest_set import Step, find
 def command(dsn: str, keep: float, revision: str, namespace: str, output: str | None) -> None:
     """Find a small set of profiles that executes what all of them execute.
 
-    Profiles that are not in it add nothing to it. `query redundancy` says what only each profile reaches.
+    Profiles that are not in it add nothing to it. `query redundancy` says what each profile alone reaches.
 
     \b
     Examples:

@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from otel_coverage.reporting.asking import find
-from otel_coverage.reporting.overview import show
-from otel_coverage.reporting.renderers.leaderboard import leaderboard
+from otel_coverage.reporting.artifacts import leaderboard
+from otel_coverage.reporting.queries import select_revision
 from otel_coverage.reporting.report import Report, write_report
+from otel_coverage.reporting.terminal import show
 from otel_coverage.revision import current_namespace, revision_of
 from otel_coverage.settings import Settings
 from otel_coverage.source import SourceTree
@@ -24,7 +24,7 @@ from otel_coverage.store import open_store
 @click.option(
     "--store", "dsn", envvar="OTEL_COVERAGE_STORE", required=True, metavar="DSN", help="[OTEL_COVERAGE_STORE]"
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder that the files go to.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The folder to write to.")
 @click.option(
     "--source",
     multiple=True,
@@ -32,9 +32,11 @@ from otel_coverage.store import open_store
     help="The application's packages or folders, as traced. [OTEL_COVERAGE_SOURCE; else the working directory]",
 )
 @click.option("--rcfile", metavar="FILE", help="A coverage.py configuration. [OTEL_COVERAGE_RCFILE]")
-@click.option("--revision", metavar="REV", help="The newest that has coverage, by default.")
+@click.option("--revision", metavar="REV", help="[the newest that has coverage]")
 @click.option("--namespace", metavar="NAME", help="[OTEL_RESOURCE_ATTRIBUTES' service.namespace, else empty]")
-@click.option("--service", multiple=True, metavar="NAME", help="Count only what it executed; may be repeated.")
+@click.option(
+    "--service", multiple=True, metavar="NAME", help="Count only the coverage of this service; may be repeated."
+)
 def command(
     dsn: str,
     out: Path,
@@ -54,16 +56,16 @@ def command(
     settings = Settings.load(source=source, rcfile=rcfile)
     tree = SourceTree.from_rcfile(settings.source, settings.rcfile)
     with open_store(dsn, read_only=True) as store:
-        findings = find(
+        queries = select_revision(
             store,
             revision=revision,
             namespace=current_namespace() if namespace is None else namespace,
             services=service,
         )
-    if revision is None:
-        click.echo(f"newest revision with coverage: {findings.revision or '(none was set)'}", err=True)
-    _compare_with(tree, findings.revision)
-    report = write_report(findings, tree, out)
+        if revision is None:
+            click.echo(f"newest revision with coverage: {queries.revision or '(none was set)'}", err=True)
+        _compare_with(tree, queries.revision)
+        report = write_report(queries, tree, out)
     if sys.stdout.isatty():
         show(report, Console())
     else:
@@ -71,18 +73,18 @@ def command(
 
 
 def _compare_with(tree: SourceTree, revision: str) -> None:
-    """Say so where the source tree is at another commit than the one that was traced."""
+    """Warn where the source tree is at another commit than the one that was traced."""
     here = revision_of([root.folder for root in tree.roots])
     if here is not None and here != revision and re.match(r"[0-9a-f]{40}(\+|$)", revision):
-        click.echo(f"the source tree is at {here}: lines in the data files may be off", err=True)
+        click.echo(f"the source tree is at {here}: line numbers in the data files may be wrong", err=True)
 
 
 def _record(report: Report) -> dict[str, object]:
     return {
         "out": str(report.out),
-        "revision": report.findings.revision,
-        "complete": report.findings.complete,
+        "revision": report.queries.revision,
+        "complete": report.queries.complete,
         "notes": list(report.notes),
         "files": list(report.files),
-        "profiles": leaderboard(report.findings),
+        "profiles": leaderboard(report.queries),
     }

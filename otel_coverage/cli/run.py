@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import click
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.instrumentation import RUN
+from otel_coverage.instrumentation.start import AWAITED, FOLDER
+from otel_coverage.instrumentation.triggers import triggers
 from otel_coverage.settings import ENVIRONMENT_PREFIX, Settings
 from otel_coverage.source import SourceTree
 
@@ -50,6 +53,7 @@ def command(
         **os.environ,
         **{ENVIRONMENT_PREFIX + name.upper(): value for name, value in _as_environment(settings).items()},
         RUN: "1",
+        AWAITED: os.pathsep.join([sys.prefix, ",".join(sorted(triggers()))]),
         "PYTHONPATH": _python_path(),
     }
     os.execve(program, command_line, environ)  # noqa: S606
@@ -87,10 +91,10 @@ def _absolute(entry: str) -> str:
 
 
 def _python_path() -> str:
-    """PYTHONPATH with the folder in front whose sitecustomize starts OpenTelemetry's auto-instrumentation."""
+    """PYTHONPATH with the folder in front that starts OpenTelemetry's auto-instrumentation, in place of its own."""
     spec = find_spec("opentelemetry.instrumentation.auto_instrumentation")
     if spec is None or spec.origin is None:
         raise ConfigurationError("opentelemetry-instrumentation is not installed; pip install otel-coverage brings it")
-    folder = str(Path(spec.origin).parent)
-    others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path != folder]
-    return os.pathsep.join([folder, *others])
+    starting = (FOLDER, str(Path(spec.origin).parent))
+    others = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path and path not in starting]
+    return os.pathsep.join([FOLDER, *others])

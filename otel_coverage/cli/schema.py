@@ -11,12 +11,11 @@ from otel_coverage.store import backfill as backfilling
 from otel_coverage.store import open_store, retention, schema
 from otel_coverage.store.dsn import DEFAULT_DATABASE, database_name
 from otel_coverage.store.layout import Layout
-from otel_coverage.store.sql import sql_files
 
 
 @click.group()
 def command() -> None:
-    """Create, show or switch off the tables and views.
+    """Create or show the tables and views, or drop the one on the insert path.
 
     \b
     Examples:
@@ -28,18 +27,18 @@ def command() -> None:
 _cluster = click.option(
     "--cluster",
     metavar="NAME",
-    help="Replicated tables on each shard of this cluster, with Distributed ones over them. Remembered by the store.",
+    help="Create Replicated tables on each shard of this cluster, Distributed ones over them. The store records it.",
 )
 _traces = click.option(
     "--traces",
     metavar="TABLE",
-    help="The table that spans land in. Remembered by the store. [otel_traces; on a cluster otel_traces_local]",
+    help="The table that spans are inserted into. The store records it. [otel_traces; on a cluster otel_traces_local]",
 )
 
 
 @command.command()
 @click.option(
-    "--store", "dsn", required=True, envvar="OTEL_COVERAGE_STORE", help="The store; made where there is none."
+    "--store", "dsn", required=True, envvar="OTEL_COVERAGE_STORE", help="The store; created where it does not exist."
 )
 @_cluster
 @_traces
@@ -48,16 +47,18 @@ _traces = click.option(
     type=click.IntRange(min=0),
     metavar="DAYS",
     envvar="OTEL_COVERAGE_KEEP_SPANS",
-    help="Have the engine drop raw spans that are older; 0 keeps them. [left as it is]",
+    help="Drop raw spans that are older; 0 keeps them for ever. [unchanged]",
 )
 @click.option(
     "--keep-coverage",
     type=click.IntRange(min=0),
     metavar="DAYS",
     envvar="OTEL_COVERAGE_KEEP_COVERAGE",
-    help="The same for coverage and catalogs, which outlive the spans. [left as it is]",
+    help="The same for coverage and catalogs, which outlive the spans. [unchanged]",
 )
-@click.option("--backfill", is_flag=True, help="Then read the spans that were stored before. Running it again is safe.")
+@click.option(
+    "--backfill", is_flag=True, help="Then read the spans that were inserted before. Running it again is safe."
+)
 @click.option(
     "--batch",
     type=click.IntRange(min=1),
@@ -74,10 +75,15 @@ def apply(
     backfill: bool,
     batch: int,
 ) -> None:
-    """Create what the store lacks, replace views that changed. May be run as often as one likes.
+    """Create the tables that the store lacks, and views that differ. May be run again at any time.
 
-    An otel_traces that a collector made is left as it is. On a cluster, --backfill reads and fills the shard of the
+    An otel_traces that a collector created is not changed. On a cluster, --backfill reads and fills the shard of the
     node that --store names: run it once for each shard.
+
+    \b
+    Examples:
+      otel-coverage schema apply --store clickhouse://user:password@host:8123/otel
+      otel-coverage schema apply --cluster main --keep-spans 30 --backfill
     """
     os.umask(0o077)  # the files of an embedded store are its owner's alone
     with open_store(dsn, create=True) as store:
@@ -85,7 +91,7 @@ def apply(
         for name in applied:
             click.echo(f"applied {name}")
         if not applied:
-            click.echo("nothing to do: the schema is this version's already")
+            click.echo("nothing to do: the schema is up to date")
         retention.keep(store, spans=keep_spans, coverage=keep_coverage)
         if backfill:
             with click.progressbar(length=0, label="reading spans", file=sys.stderr) as bar:
@@ -101,27 +107,43 @@ def apply(
 @command.command()
 @click.option("--store", "dsn", required=True, envvar="OTEL_COVERAGE_STORE", help="The store.")
 def detach(dsn: str) -> None:
-    """Take our view off the table that spans land in: inserts then cost what they cost without us.
+    """Drop our view on the table that spans are inserted into: inserts no longer pay for it.
 
-    What the coverage tables hold stays. `schema apply --backfill` puts the view back and catches up; so does every
-    other `schema apply`, and `collect` when it starts, without catching up.
+    The coverage tables keep their rows. `schema apply --backfill` creates the view again and reads the spans that it
+    missed; any other `schema apply`, and `collect` when it starts, creates it without that.
+
+    \b
+    Example:
+      otel-coverage schema detach --store clickhouse://user:password@host:8123/otel
     """
     with open_store(dsn) as store:
         found = schema.detach(store)
-    click.echo("detached" if found else "nothing to do: no view of ours stands there")
+    click.echo("detached" if found else "nothing to do: there is no such view")
 
 
 @command.command()
 @_cluster
 @_traces
-@click.option("--database", default=DEFAULT_DATABASE, show_default=True, help="Where a cluster's local tables stand.")
+@click.option(
+    "--database", default=DEFAULT_DATABASE, show_default=True, help="The database of a cluster's local tables."
+)
 def show(cluster: str | None, traces: str | None, database: str) -> None:
-    """Print the SQL of all tables and views, in the order in which it is applied."""
+    """Print the SQL of all tables and views, in the order in which it is applied.
+
+    \b
+    Examples:
+      otel-coverage schema show | less
+      otel-coverage schema show --cluster main --database otel
+    """
     click.echo(schema.show(Layout.on(cluster or "", traces or ""), database_name(database)), nl=False)
 
 
 @command.command()
 def access() -> None:
-    """Print the SQL of a role that may read coverage and change nothing, for someone who may grant it to run."""
-    for file in sql_files("access"):
-        click.echo(file.text, nl=False)
+    """Print the SQL of a role that may read coverage and change nothing; run it as a user who may grant roles.
+
+    \b
+    Example:
+      otel-coverage schema access | clickhouse-client --multiquery
+    """
+    click.echo(schema.access(), nl=False)

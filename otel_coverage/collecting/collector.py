@@ -13,7 +13,7 @@ from otel_coverage.collecting.servers import Endpoint, HttpServer
 from otel_coverage.collecting.writer import SpanWriter
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Dsn, Store
-from otel_coverage.store.announcement import Announcement, announced
+from otel_coverage.store.endpoint_file import EndpointFile
 from otel_coverage.store.secret import secret_of
 
 # chDB's own databases: in `default` the names of tables are paths of files
@@ -33,7 +33,7 @@ def check_can_serve(store: Dsn) -> None:
         )
     if store.database.lower() in _ENGINES_DATABASES:
         raise ConfigurationError(
-            f"{store}: the engine keeps things of its own in the database {store.database!r}, so it cannot be served; "
+            f"{store}: the database {store.database!r} belongs to the engine, so it cannot be served; "
             "name another database, or use --clickhouse-endpoint none"
         )
 
@@ -127,5 +127,5 @@ class Collector:
         if password is None:
             password = secret_of(store.dsn.path)
         server.start(ClickHouseApplication(SessionFactory(store), Access(user, password)))
-        where = Announcement(server.endpoint.host, server.endpoint.port, user, password)
-        self._running.enter_context(announced(store.dsn.path, where))
+        file = EndpointFile(server.endpoint.host, server.endpoint.port, user, password)
+        self._running.enter_context(file.written(store.dsn.path))

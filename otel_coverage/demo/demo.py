@@ -20,7 +20,7 @@ from otel_coverage.demo.processes import Child, ProcessError, Supervisor
 from otel_coverage.demo.redis import start_redis, wait_for_jobs
 from otel_coverage.errors import OtelCoverageError
 from otel_coverage.playback.runner import new_run_id
-from otel_coverage.reporting.asking import find
+from otel_coverage.reporting.queries import select_revision
 from otel_coverage.reporting.report import Report, write_report
 from otel_coverage.source import SourceTree
 from otel_coverage.store import open_store
@@ -97,10 +97,9 @@ class Demo:
                 with progress.step("Storing the catalog of the example's source"):
                     running.push_catalog()
                 running.play(new_run_id())
-            with progress.step(f"Writing the report to {self.out}"):
-                with open_store(store, read_only=True) as opened:
-                    findings = find(opened, revision=running.revision)
-                return write_report(findings, SourceTree([str(self.example.source)]), self.out)
+            with progress.step(f"Writing the report to {self.out}"), open_store(store, read_only=True) as opened:
+                queries = select_revision(opened, revision=running.revision)
+                return write_report(queries, SourceTree([str(self.example.source)]), self.out)
 
     @property
     def logs(self) -> Path:

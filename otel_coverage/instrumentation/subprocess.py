@@ -67,12 +67,11 @@ class _Hooks:
     def popen(self, init: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """``Popen.__init__``: the environment names the context."""
         try:
-            if not is_traced(self._recorder):
-                pass
-            elif len(args) > _ENV:
-                args = (*args[:_ENV], child_environment(args[_ENV]), *args[_ENV + 1 :])
-            else:
-                kwargs = {**kwargs, "env": child_environment(kwargs.get("env"))}
+            if is_traced(self._recorder):
+                if len(args) > _ENV:
+                    args = (*args[:_ENV], child_environment(args[_ENV]), *args[_ENV + 1 :])
+                else:
+                    kwargs = {**kwargs, "env": child_environment(kwargs.get("env"))}
         except Exception as error:
             log.failed("passing a context to a command", error)
         with followed():  # Popen uses os.posix_spawn itself, and forks where there is a ``preexec_fn``

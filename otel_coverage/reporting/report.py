@@ -1,15 +1,15 @@
-"""A report: findings, as files."""
+"""A report: the artifacts of one revision in a folder."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
-from otel_coverage.reporting.findings import Findings
-from otel_coverage.reporting.folder import published
-from otel_coverage.reporting.notes import notes
-from otel_coverage.reporting.renderers import gaps, leaderboard, matrix, redundancy, reverse_index, summary, symbols
-from otel_coverage.reporting.renderers.data_files import DataFiles
+from otel_coverage.reporting.artifacts import ARTIFACTS
+from otel_coverage.reporting.data_files import write_data_files
+from otel_coverage.reporting.files import published, write_text
+from otel_coverage.reporting.queries import RevisionQueries
+from otel_coverage.reporting.summary import notes, summary
 from otel_coverage.source import SourceTree
 
 
@@ -18,35 +18,35 @@ class Report:
     """What was written.
 
     Attributes:
-        findings: what the files tell.
+        queries: what the files were made from; the store may be closed by now.
         out: the folder that they are in.
         files: their names, sorted.
-        notes: what a reader has to know, in sentences.
+        notes: sentences about what the report could not do.
     """
 
-    findings: Findings
+    queries: RevisionQueries
     out: Path
     files: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def write_report(findings: Findings, tree: SourceTree, out: Path) -> Report:
-    """Write all files of a report; ``out`` has all of them afterwards, or is as it was.
+def write_report(queries: RevisionQueries, tree: SourceTree, out: Path) -> Report:
+    """Write all files of a report; ``out`` has all of them afterwards, or is unchanged.
 
     Args:
-        findings: what to tell.
-        tree: the source that was traced; the data files speak of its files.
-        out: a folder; made where there is none.
+        queries: what to read, of an open store.
+        tree: the source that was traced; the data files name its files.
+        out: a folder; created where it does not exist.
 
     Raises:
-        ConfigurationError: the folder cannot be written, or the tree holds no file.
+        ConfigurationError: the folder cannot be written, or the tree has no files.
+        StoreError: the engine refuses.
     """
-    data_files = DataFiles(tree)
-    unresolved = data_files.unresolved(findings)
+    filenames = {file.path: file.filename for file in tree.files()}
     with published(out) as folder:
-        for renderer in (matrix, reverse_index, gaps, leaderboard, redundancy, symbols):
-            renderer.render(findings, folder)
-        data_files.render(findings, folder)
-        summary.render(findings, folder, unresolved)
+        for write in ARTIFACTS:
+            write(queries, folder)
+        found = notes(queries, write_data_files(queries, filenames, folder))
+        write_text(folder / "summary.md", summary(queries, found))
         files = tuple(sorted(path.name for path in folder.iterdir()))
-    return Report(findings, out, files, notes(findings, unresolved))
+    return Report(queries, out, files, found)

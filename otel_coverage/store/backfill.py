@@ -1,4 +1,4 @@
-"""Coverage of spans that were stored before our views stood on their table: derived batch by batch."""
+"""Coverage of spans that were stored before our materialized views existed, derived batch by batch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from otel_coverage.store.layout import Layout
-from otel_coverage.store.schema import INTAKE, files, layout_of
+from otel_coverage.store.schema import INTAKE, layout_of
+from otel_coverage.store.sql_files import sql_files
 from otel_coverage.store.store import Store
 
 BATCH = 10_000  # spans
@@ -18,14 +19,14 @@ _SELECT = re.compile(rf"CREATE MATERIALIZED VIEW IF NOT EXISTS {INTAKE}\b.* TO (
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Spans of some minutes; of a single minute that holds too many, those of a share of its traces.
+    """The spans of some minutes; where one minute has too many, of a share of its traces.
 
     Attributes:
-        first: the first minute, counted from 1970.
-        last: the last one, included.
-        spans: how many there are.
-        share: which share of the traces.
-        shares: how many shares there are.
+        first: the first minute, since 1970.
+        last: the last minute, included.
+        spans: number of spans.
+        share: index of the share of the traces.
+        shares: number of shares.
     """
 
     first: int
@@ -40,16 +41,16 @@ def backfill(
 ) -> int:
     """Derive the coverage tables from the spans that are in the store.
 
-    Whatever was derived before is derived again, to the same rows: it may run as often as one likes, be interrupted,
-    and run while spans come in. On a cluster it reads and fills the shard that it speaks to.
+    What was derived before is derived again, to the same rows: a backfill may be repeated, be interrupted, and run
+    while spans are inserted. On a cluster it reads and fills the shard of the node that the store is connected to.
 
     Args:
         store: one that the schema was applied to.
         batch: about how many spans are read at a time.
-        on_batch: told how many spans are done, and of how many.
+        on_batch: called with the number of spans done, and of all.
 
     Returns:
-        How many spans of traced contexts there were.
+        The number of spans of traced contexts.
 
     Raises:
         StoreError: no schema was applied, or the engine refuses.
@@ -69,7 +70,7 @@ def backfill(
     on_batch(done, total)
     for each in batches:
         bounds = {"first": each.first, "last": each.last, "share": each.share, "shares": each.shares}
-        # by name, as a materialized view does; the bounds on Timestamp itself are what partitions are chosen by
+        # columns by name, as a materialized view does; the bounds on Timestamp itself select partitions
         store.command(
             f"INSERT INTO {target} ({columns}) SELECT {columns} FROM (\n{query}\n"  # noqa: S608 - our own names
             "  AND Timestamp >= fromUnixTimestamp64Milli(({first:Int64} - 1) * 60000)\n"
@@ -85,28 +86,28 @@ def backfill(
 
 def _intake(layout: Layout, database: str) -> tuple[str, str]:
     """The table that spans are read into, and the query that the materialized view reads them with."""
-    for file in files():
+    for file in sql_files("views"):
         for statement in file.statements:
             for rendered in layout.statements(statement, database):
                 if found := _SELECT.search(rendered):
                     return found[1], found[2]
-    raise AssertionError(f"no file of the schema makes {INTAKE}")
+    raise AssertionError(f"no SQL file creates {INTAKE}")
 
 
 def _batches(store: Store, layout: Layout, query: str, size: int) -> Iterator[Batch]:
     condition = query[query.rindex("WHERE") :]
     minutes: list[int] = []
-    waiting = 0
+    pending = 0
     for minute, spans in store.query(
         f"SELECT {_MINUTE} AS minute, count() FROM {layout.traces} {condition} GROUP BY minute ORDER BY minute"  # noqa: S608
     ).rows:
-        if minutes and waiting + spans > size:
-            yield from _shares(minutes, waiting, size)
-            minutes, waiting = [], 0
+        if minutes and pending + spans > size:
+            yield from _shares(minutes, pending, size)
+            minutes, pending = [], 0
         minutes.append(minute)
-        waiting += spans
+        pending += spans
     if minutes:
-        yield from _shares(minutes, waiting, size)
+        yield from _shares(minutes, pending, size)
 
 
 def _shares(minutes: list[int], spans: int, size: int) -> Iterator[Batch]:

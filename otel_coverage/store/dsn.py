@@ -1,4 +1,4 @@
-"""Which store: the address that users write, taken apart once."""
+"""The address of a store, as users write it."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ class Dsn:
     """Where a store is, and the database in it.
 
     Attributes:
-        kind: ``chdb``, the engine inside this process, or ``clickhouse``, a server.
-        database: the database that holds ``otel_traces`` and everything of ours.
+        kind: ``chdb``, the engine in this process, or ``clickhouse``, a server.
+        database: the database of ``otel_traces`` and of all tables and views of ours.
         path: the folder of an embedded store; empty for a server.
-        host: the server's name; empty for an embedded store, as all that follows.
+        host: the server's name; empty for an embedded store, as are the following.
         port: the port of its HTTP interface.
-        username: who asks.
-        password: never shown.
-        tls: whether to speak HTTPS.
-        options: what else the address says, for clickhouse-connect (``verify``, ``ca_cert``, ``connect_timeout``, …).
+        username: the user to connect as.
+        password: the user's password; never shown.
+        tls: whether to use HTTPS.
+        options: further settings for clickhouse-connect (``verify``, ``ca_cert``, ``connect_timeout``, …).
     """
 
     kind: Literal["chdb", "clickhouse"]
@@ -46,7 +46,7 @@ class Dsn:
     options: tuple[tuple[str, str], ...] = ()
 
     def __str__(self) -> str:
-        """The address as it may be shown and logged: without the password."""
+        """The address without the password, to be shown and logged."""
         if self.kind == "chdb":
             return f"chdb://{self.path}" + ("" if self.database == DEFAULT_DATABASE else f"?database={self.database}")
         scheme = "clickhouses" if self.tls else "clickhouse"
@@ -64,15 +64,15 @@ class Dsn:
 
     @classmethod
     def parse(cls, text: str) -> Dsn:
-        """Read an address.
+        """Parse an address.
 
         Raises:
-            ConfigurationError: it is of neither form; the message never repeats a password.
+            ConfigurationError: it has neither form; the message never contains the password.
         """
         scheme, separator, rest = text.partition("://")
         if not separator or scheme not in ("chdb", "clickhouse", "clickhouses"):
             shown = scheme if separator else "it has no scheme"
-            raise ConfigurationError(f"not the address of a store ({shown}): write {_FORMS}")
+            raise ConfigurationError(f"invalid store address ({shown}): expected {_FORMS}")
         return _embedded(rest) if scheme == "chdb" else _server(text, tls=scheme == "clickhouses")
 
 
@@ -83,10 +83,10 @@ def _embedded(rest: str) -> Dsn:
     path = unquote(path)
     if not path.startswith("/") or path.strip("/") == "":
         raise ConfigurationError(
-            f"chdb://{path}: an embedded store is a folder by its absolute path, chdb:///var/lib/x"
+            f"chdb://{path}: the path of an embedded store has to be absolute, as in chdb:///var/lib/x"
         )
     if options:
-        raise ConfigurationError(f"chdb://{path}: unknown option {min(options)!r}; there is only ?database=")
+        raise ConfigurationError(f"chdb://{path}: unknown option {min(options)!r}; the only one is ?database=")
     return Dsn("chdb", database_name(database), path=os.path.realpath(path))
 
 
@@ -95,9 +95,9 @@ def _server(text: str, *, tls: bool) -> Dsn:
         parts = urlsplit(text)
         port = parts.port
     except ValueError as error:
-        raise ConfigurationError(f"not the address of a store ({error}): write {_FORMS}") from error
+        raise ConfigurationError(f"invalid store address ({error}): expected {_FORMS}") from error
     if not parts.hostname:
-        raise ConfigurationError(f"not the address of a store (it names no host): write {_FORMS}")
+        raise ConfigurationError(f"invalid store address (it has no host): expected {_FORMS}")
     options = dict(parse_qsl(parts.query))
     tls = tls or options.pop("secure", "").lower() in ("1", "true", "yes")
     database = unquote(parts.path.strip("/")) or options.pop("database", DEFAULT_DATABASE)
@@ -114,11 +114,11 @@ def _server(text: str, *, tls: bool) -> Dsn:
 
 
 def database_name(name: str) -> str:
-    """The name, which later stands in statements that take no parameters.
+    """The name, checked: it is used in statements that take no parameters.
 
     Raises:
-        ConfigurationError: it could not stand there.
+        ConfigurationError: it is not a valid name.
     """
     if _NAME.fullmatch(name) is None:
-        raise ConfigurationError(f"database {name!r}: a name is letters, digits and underscores, not first a digit")
+        raise ConfigurationError(f"database {name!r}: use letters, digits and underscores, the first not a digit")
     return name

@@ -1,4 +1,4 @@
-"""A query's result as text: for a pipe, a spreadsheet, a terminal."""
+"""A query's result as text: JSON, CSV, Markdown, or a table for a terminal."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from otel_coverage.store.result import Result
+from otel_coverage.store.store import Result
 
 
 def as_json(result: Result) -> str:
-    """An array with one object for each row, a line each."""
+    """An array with one object for each row, each on a line of its own."""
     if not result.rows:
         return "[]\n"
     lines = (json.dumps(plain(record), ensure_ascii=False, allow_nan=False) for record in result.records())
@@ -27,13 +27,13 @@ def as_json(result: Result) -> str:
 
 
 def as_csv(result: Result) -> str:
-    """A header and a line for each row; what is no plain value is JSON."""
+    """A header and a line for each row; lists and maps are written as JSON."""
     rows = [result.columns, *([_cell(value) for value in row] for row in result.rows)]
     return "".join(_csv_line(row) for row in rows)
 
 
 def as_table(result: Result, width: int | None = None) -> str:
-    """Columns that line up; ``width`` is the terminal's, None for as wide as it takes."""
+    """Aligned columns, at most ``width`` characters wide; None for as wide as the content."""
     if not result.rows:
         return "no rows\n"
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -47,14 +47,14 @@ def as_table(result: Result, width: int | None = None) -> str:
 
 
 def as_markdown(result: Result) -> str:
-    """A table as GitHub's Markdown has it; nothing in a cell is read as markup."""
+    """A table in GitHub's Markdown; nothing in a cell is taken for markup."""
     rows = [result.columns, ["---"] * len(result.columns)]
     rows += [[markdown(_cell(value)) for value in row] for row in result.rows]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
 def markdown(text: str) -> str:
-    """A text that Markdown shows as it is, on one line."""
+    """The text with Markdown's special characters escaped, on one line."""
     return re.sub(r"[\\`*_{}\[\]<>()#+!|~&$-]", lambda found: "\\" + found[0], printable(text))
 
 
@@ -64,11 +64,11 @@ FORMATS: Mapping[str, Callable[[Result], str]] = {
     "csv": as_csv,
     "markdown": as_markdown,
 }
-PARQUET = "parquet"  # which the engine itself writes
+PARQUET = "parquet"  # written by the engine itself
 
 
 def plain(value: Any) -> Any:
-    """A value of which JSON has a like: times become ISO 8601 in UTC, what is no number null, the rest its text."""
+    """A value that JSON can hold: times become ISO 8601 in UTC, NaN and infinity null, other types their text."""
     match value:
         case None | bool() | int() | str():
             return value
@@ -90,7 +90,7 @@ def plain(value: Any) -> Any:
 
 
 def _csv_line(cells: Sequence[str]) -> str:
-    """One line. What the writer quotes depends on the end of line it is told: with this one, both characters."""
+    """One line. The writer quotes the characters of its line terminator, so CR and LF are both quoted with this one."""
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\r\n").writerow(cells)
     return text.getvalue().removesuffix("\r\n") + "\n"
@@ -104,7 +104,7 @@ def _cell(value: Any) -> str:
 
 
 def printable(text: str) -> str:
-    """A text without what would move a terminal's cursor or break a row."""
+    """The text with control characters and line breaks escaped."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
     )

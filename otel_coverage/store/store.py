@@ -1,4 +1,4 @@
-"""A store: ClickHouse, as a server or inside this process, spoken to through clickhouse-connect alone."""
+"""A store: ClickHouse, as a server or inside this process, through clickhouse-connect."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import struct
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
@@ -19,10 +20,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httputil import default_pool_manager
 
 from otel_coverage.errors import ConfigurationError, OtelCoverageError, StoreError, UnreachableError
-from otel_coverage.store.announcement import announcement_of
 from otel_coverage.store.dsn import Dsn
-from otel_coverage.store.holder import holder_of
-from otel_coverage.store.result import Result
+from otel_coverage.store.endpoint_file import EndpointFile
+from otel_coverage.store.lock_owner import lock_owner
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -35,11 +35,31 @@ _UNKNOWN = frozenset({"UNKNOWN_TABLE", "UNKNOWN_DATABASE"})
 _NOISE = re.compile(r"^(?:HTTPDriver[^:]*: |Received ClickHouse exception, )*(?:Code: \d+\. )?(?:DB::Exception: )?")
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a query returned.
+
+    Attributes:
+        columns: the columns' names.
+        rows: Python values in the order of the columns; times are aware, in UTC.
+    """
+
+    columns: tuple[str, ...]
+    rows: list[tuple[Any, ...]]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Each row as a mapping from column to value."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
 class Store:
     """An open store. Safe to use from several threads; an embedded one answers them one after the other.
 
     Attributes:
-        dsn: where it is.
+        dsn: its address.
     """
 
     def __init__(self, client: Client, dsn: Dsn) -> None:
@@ -48,14 +68,14 @@ class Store:
 
     @property
     def database(self) -> str:
-        """The database that names without one refer to."""
+        """The database that unqualified names refer to."""
         return self.dsn.database
 
     def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> Result:
-        """Ask.
+        """Run one statement and return its rows.
 
         Args:
-            sql: one statement that answers rows; ``{name:Type}`` stands for a parameter.
+            sql: the statement; ``{name:Type}`` stands for a parameter.
             parameters: the parameters' values, bound by the engine.
 
         Raises:
@@ -67,7 +87,7 @@ class Store:
             return Result(tuple(answer.column_names), [tuple(row) for row in answer.result_rows])
 
     def export(self, sql: str, parameters: Mapping[str, object] | None, shape: str) -> bytes:
-        """Ask, and take the answer as the engine writes it in one of its own formats, such as ``Parquet``.
+        """Run one statement and return its rows in one of the engine's own formats, such as ``Parquet``.
 
         Raises:
             StoreError: the engine refuses the statement.
@@ -77,7 +97,7 @@ class Store:
             return bytes(self._client.raw_query(sql, parameters=dict(parameters or {}), fmt=shape))
 
     def command(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
-        """Run one statement that answers nothing.
+        """Run one statement that returns no rows.
 
         Raises:
             StoreError: the engine refuses the statement.
@@ -118,7 +138,7 @@ class Store:
                 ) from error
 
     def close(self) -> None:
-        """Let go of it; the folder of an embedded store is free for others once nobody here has it open."""
+        """Close it; the folder of an embedded store is free for other processes once all of this one's are closed."""
         self._client.close()
 
     def __enter__(self) -> Self:
@@ -142,19 +162,19 @@ def open_store(dsn: str, *, create: bool = False, read_only: bool = False, via_c
 
     Args:
         dsn: ``chdb:///absolute/path`` or ``clickhouse://user:password@host:8123/database``.
-        create: whether to make the folder and the database where there is none yet.
+        create: whether to make the folder and the database where they do not exist.
         read_only: whether the engine is to refuse every statement that changes anything. An embedded store that a
-            collector holds is then asked through that collector.
+            collector has open is then queried through that collector.
         via_collector: whether to do that for writing, too; the collector lets only catalogs be written.
 
     Raises:
         ConfigurationError: the address cannot be read, or the embedded engine is not installed.
-        StoreError: there is no such store, or another process holds it.
+        StoreError: there is no such store, or another process has it open.
         UnreachableError: the server does not answer.
     """
     where = Dsn.parse(dsn)
-    answering = _answering(where) if (read_only or via_collector) and where.kind == "chdb" else where
-    client = _embedded_client(where, create) if answering.kind == "chdb" else _server_client(answering)
+    address = _endpoint(where) if (read_only or via_collector) and where.kind == "chdb" else where
+    client = _embedded_client(where, create) if address.kind == "chdb" else _server_client(address)
     store = Store(client, where)
     try:
         known = store.query(
@@ -166,7 +186,7 @@ def open_store(dsn: str, *, create: bool = False, read_only: bool = False, via_c
             raise _missing(where, f"there is no database {where.database!r}")
         client.database = where.database
         if read_only and not _is_reader(client):
-            # 2, not 1: a reader may still set what bounds its own queries; the engine refuses to take it back
+            # 2, not 1: a reader may still limit its own queries by settings, and cannot reset this one
             client.set_client_setting("readonly", "2")
     except BaseException:
         client.close()
@@ -174,21 +194,21 @@ def open_store(dsn: str, *, create: bool = False, read_only: bool = False, via_c
     return store
 
 
-def _answering(where: Dsn) -> Dsn:
-    """The address under which an embedded store answers: that of the process that holds it, where it has one."""
-    holder = holder_of(where.path)
-    announcement = announcement_of(where.path, holder) if holder is not None else None
-    return where if announcement is None else announcement.dsn(where.database)
+def _endpoint(where: Dsn) -> Dsn:
+    """The address that answers for an embedded store: the HTTP endpoint of the process that has it open, or its own."""
+    owner = lock_owner(where.path)
+    file = EndpointFile.read(where.path, owner) if owner is not None else None
+    return where if file is None else file.dsn(where.database)
 
 
 def _is_reader(client: Client) -> bool:
-    """Whether the server lets this user change nothing, this very setting included."""
+    """Whether the server already makes this user read-only, so that not even settings can be changed."""
     setting = client.server_settings.get("readonly")
     return setting is not None and setting.value != "0"
 
 
 def _check_engine(where: Dsn) -> None:
-    """chDB ends the process where it has no library for the interpreter, so that is looked for first."""
+    """chDB ends the process where it has no library for the interpreter, so look for the library first."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     found = find_spec("chdb")
     folder = Path(found.origin).parent if found is not None and found.origin is not None else None
@@ -201,20 +221,20 @@ def _check_engine(where: Dsn) -> None:
 
 def _embedded_client(where: Dsn, create: bool) -> Client:
     _check_engine(where)
-    holder = holder_of(where.path)
-    if holder is not None:
+    owner = lock_owner(where.path)
+    if owner is not None:
         raise StoreError(
-            f"{where}: held by {holder}; an embedded store belongs to one process at a time, stop that one first"
+            f"{where}: held by {owner}; only one process at a time can open an embedded store: stop that one first"
         )
     if create:
         try:
             os.makedirs(where.path, mode=0o700, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"{where}: the folder cannot be made: {error.strerror}") from error
+            raise StoreError(f"{where}: the folder cannot be created: {error.strerror}") from error
     elif not os.path.isdir(os.path.join(where.path, "metadata")):
         raise _missing(where, "there is no store")
     if not os.access(where.path, os.W_OK | os.X_OK):
-        raise StoreError(f"{where}: the folder is not writable, and the engine needs it to be, even to read")
+        raise StoreError(f"{where}: the folder is not writable; the engine writes to it even when it only reads data")
     try:
         return clickhouse_connect.get_client(interface="chdb", path=where.path, tz_mode="schema")
     except ImportError as error:
@@ -235,7 +255,7 @@ def _server_client(where: Dsn) -> Client:
             password=where.password,
             tz_mode="schema",
             autogenerate_session_id=False,  # a session answers one thread at a time
-            # whoever is on this machine is not behind a proxy, whatever http_proxy says
+            # a server on this machine is reached directly, whatever http_proxy says
             pool_mgr=default_pool_manager() if where.is_loopback and not where.tls else None,
             generic_args=dict(where.options),
         )
@@ -246,18 +266,18 @@ def _server_client(where: Dsn) -> Client:
 
 
 def _missing(where: Dsn, what: str) -> StoreError:
-    return StoreError(f"{where}: {what}; `otel-coverage schema apply --store {where}` makes it")
+    return StoreError(f"{where}: {what}; `otel-coverage schema apply --store {where}` creates it")
 
 
 def _translated(error: ClickHouseError, where: Dsn) -> OtelCoverageError:
-    """The engine's exception in one line of ours."""
+    """An error of ours, in one line, for an exception of the driver."""
     code, name = getattr(error, "code", None), getattr(error, "name", None)
     if name in _UNKNOWN:
         return StoreError(
             f"{where}: {_first_line(error)}; has the schema been applied? `otel-coverage schema apply --store {where}`"
         )
     if code is None and "Error" in str(error) and "HTTPConnection" in str(error):
-        return UnreachableError(f"{where}: no answer; is ClickHouse up, and is this its HTTP port?")
+        return UnreachableError(f"{where}: no answer; is ClickHouse running, and is this its HTTP port?")
     return StoreError(f"{where}: {_first_line(error)}")
 
 

@@ -43,7 +43,7 @@ class Chunk:
     Attributes:
         arrays: the elements of each array, by attribute name.
         counts: how many functions, lines or arcs they hold, by attribute name.
-        size: at most so many bytes, encoded.
+        size: an upper bound in bytes, encoded.
         too_long: elements that were left out, because the provider cuts values at a length.
     """
 

@@ -26,7 +26,7 @@ SPAN_BYTES = 256 * 1024
 
 
 class CoverageSpanProcessor(SpanProcessor):
-    """Works on any provider, before or after whatever other processors stand there.
+    """Works on any provider, regardless of its other processors and their order.
 
     Every span of a traced context gets ``playback.profile`` and ``playback.run_id``; its entry span, and
     ``coverage.part`` children where one span cannot hold it all, get what was executed.

@@ -108,7 +108,7 @@ class Recorder:
             if entry.add_pending(work):
                 return
             if self.runs_application(work):
-                entry.mark_incomplete("thread_late", "a thread did something for it that it had not begun in time")
+                entry.mark_incomplete("thread_late", "a thread started its work after the entry was closed")
         except Exception as error:
             log.failed("following a thread", error)
 

@@ -26,7 +26,7 @@ class CoverageWriter:
     Safe to use from any thread.
 
     Args:
-        playback: stands on every span.
+        playback: is written on every span.
         role: the ``coverage.role`` of the entry span.
         recording: what is written; None where none could be opened.
         failure: why none could be opened.
@@ -60,7 +60,7 @@ class CoverageWriter:
         self._longest: int | None = None  # characters that the entry span's provider lets a value have
         self._written = Executed()
         self._written_incomplete: Incomplete | None = None
-        # held from reading the recording until all of it is written: whoever closes the entry waits for that
+        # held from reading the recording until all of it is written: closing the entry waits for it
         self._lock = threading.Lock()
 
     def start(self, span: Span, tracer: Tracer, span_bytes: int) -> None:

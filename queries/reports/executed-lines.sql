@@ -1,15 +1,6 @@
 -- Profile × file: the lines that each profile executed.
---
--- {namespace:String} = ''  service.namespace: the services that share one source tree
--- {revision:String} = ''  the newest that was traced, when empty
--- {services:String} = ''  names with a comma between them; all services, when empty
-WITH (
-    SELECT argMax(revision, last_seen) FROM coverage_runs
-    WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
-) AS newest
 SELECT profile, file, arraySort(groupUniqArrayArray(lines)) AS lines
 FROM counted_lines
-WHERE namespace = {namespace:String} AND revision = if({revision:String} = '', newest, {revision:String})
-    AND ({services:String} = '' OR has(splitByChar(',', {services:String}), toString(service)))
+WHERE namespace = {namespace:String} AND revision = {revision:String}
 GROUP BY profile, file
 ORDER BY profile, file;

@@ -1,22 +1,12 @@
 -- Profiles, those that add the least first: what only they reach, and which others each execute all that they do.
---
--- {namespace:String} = ''  service.namespace: the services that share one source tree
--- {revision:String} = ''  the newest that was traced, when empty
-WITH (
-    SELECT argMax(revision, last_seen) FROM coverage_runs
-    WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
-) AS newest
-SELECT u.profile AS profile, u.functions AS functions, u.unique_functions AS unique_functions, o.others AS contained_in
-FROM (
-    SELECT profile, functions, unique_functions
-    FROM profile_unique
-    WHERE namespace = {namespace:String} AND revision = if({revision:String} = '', newest, {revision:String})
-) AS u
-LEFT JOIN (
-    SELECT profile, arraySort(groupArray(other)) AS others
-    FROM profile_overlap
-    WHERE namespace = {namespace:String} AND revision = if({revision:String} = '', newest, {revision:String})
-        AND is_subset
-    GROUP BY profile
-) AS o ON o.profile = u.profile
+WITH contained AS (
+    SELECT namespace, revision, profile, arraySort(groupArray(toString(o.other))) AS others
+    FROM profile_overlap AS o
+    WHERE is_subset
+    GROUP BY namespace, revision, profile
+)
+SELECT r.profile AS profile, u.functions AS functions, u.unique_functions AS unique_functions, c.others AS contained_in
+FROM (SELECT DISTINCT namespace, revision, profile FROM coverage_runs WHERE namespace = {namespace:String} AND revision = {revision:String} AND (recorded OR covered)) AS r
+LEFT JOIN profile_unique AS u ON u.namespace = r.namespace AND u.revision = r.revision AND u.profile = r.profile
+LEFT JOIN contained AS c ON c.namespace = r.namespace AND c.revision = r.revision AND c.profile = r.profile
 ORDER BY unique_functions, functions, profile;

@@ -1,10 +1,7 @@
 -- Revisions that were traced, newest first.
---
--- {namespace:String} = ''  service.namespace: the services that share one source tree
 SELECT revision, min(r.first_seen) AS first_seen, max(r.last_seen) AS last_seen, uniqExact(profile) AS profiles,
     uniqExact(run) AS runs
 FROM coverage_runs AS r
-WHERE namespace = {namespace:String}
+WHERE namespace = {namespace:String} AND (recorded OR covered)
 GROUP BY revision
-HAVING max(r.recorded)
-ORDER BY last_seen DESC, revision;
+ORDER BY revision = '', last_seen DESC, revision;

@@ -1,15 +1,8 @@
 -- Services that executed something for a profile.
---
--- {namespace:String} = ''  service.namespace: the services that share one source tree
--- {revision:String} = ''  the newest that was traced, when empty
-WITH (
-    SELECT argMax(revision, last_seen) FROM coverage_runs
-    WHERE namespace = {namespace:String} AND revision != '' AND {revision:String} = ''
-) AS newest
 SELECT toString(service) AS service, uniqExact(profile) AS profiles, uniqExact(trace, span) AS spans,
     min(started) AS first_seen, max(started) AS last_seen
 FROM coverage_spans
-WHERE namespace = {namespace:String} AND revision = if({revision:String} = '', newest, {revision:String})
+WHERE namespace = {namespace:String} AND revision = {revision:String}
     AND role IN ('server', 'consumer', 'process')
 GROUP BY service
 ORDER BY service;

@@ -10,9 +10,6 @@ CREATE TABLE IF NOT EXISTS coverage_functions (
     line UInt32 COMMENT 'first line of the definition, decorators included',
     first_seen SimpleAggregateFunction(min, DateTime64(9, 'UTC')) COMMENT 'start of the first span that executed it',
     last_seen SimpleAggregateFunction(max, DateTime64(9, 'UTC')) COMMENT 'start of the last span that executed it',
-    exemplar_trace_id SimpleAggregateFunction(min, String) COMMENT 'one of the traces; the same whatever came first'
+    exemplar_trace_id SimpleAggregateFunction(min, String) COMMENT 'one of the traces: the least, so that order does not matter'
 ) ENGINE = AggregatingMergeTree
 ORDER BY (namespace, revision, profile, run, service, module, qualname, line);
-
--- numbers that an earlier version counted by; counting goes by coverage_reach now
-ALTER TABLE coverage_functions DROP COLUMN IF EXISTS symbol_hash, DROP COLUMN IF EXISTS run_hash;

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from otel_coverage import __version__
-from otel_coverage.cli.main import COMMANDS
+from otel_coverage.cli.main import COMMANDS, cli
 
 
 def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -48,6 +51,23 @@ def test_the_help_of_every_command_has_an_example(command: str) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"Usage: otel-coverage {command}")
     assert f"otel-coverage {command}" in done.stdout.partition("Example")[2]
+
+
+def all_commands(command: click.Command, *path: str) -> Iterator[tuple[str, ...]]:
+    yield path
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            found = command.get_command(context, name)
+            assert found is not None
+            yield from all_commands(found, *path, name)
+
+
+def test_the_help_of_every_command_shows_how_it_is_called() -> None:
+    for path in all_commands(cli):
+        shown = CliRunner().invoke(cli, [*path, "--help"]).output
+        _, _, examples = shown.partition("Example")
+        assert " ".join(["otel-coverage", *path]) in examples, path
 
 
 def test_version_prints_the_packages_version() -> None:

@@ -24,7 +24,7 @@ from otel_coverage.collecting.clickhouse.judge import (
     is_allowed_function,
 )
 from otel_coverage.store import Store, open_store, schema
-from otel_coverage.store.reports import NamedQuery, named_queries
+from otel_coverage.store.named_queries import NamedQuery, named_queries
 
 DATABASE = "judged"
 OURS = "Code: 164. DB::Exception: Not allowed here: "

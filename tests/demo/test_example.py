@@ -93,7 +93,7 @@ def test_invalid_options_are_refused_before_anything_is_started(
 def test_a_failed_command_is_reported_with_its_log_and_the_logs_are_kept(tmp_path: Path) -> None:
     done = demo(tmp_path, OTEL_COVERAGE_GRANULARITY="word")
     assert done.returncode == 1
-    assert "granularity in the environment: 'word'" in done.stderr
+    assert "OTEL_COVERAGE_GRANULARITY is 'word'" in done.stderr
     assert done.stderr.endswith("otel-coverage: catalog failed, exit code 2\n")
-    assert "granularity" in (tmp_path / "artifacts-logs" / "catalog.log").read_text()
+    assert "GRANULARITY" in (tmp_path / "artifacts-logs" / "catalog.log").read_text()
     assert [path.name for path in tmp_path.iterdir()] == ["artifacts-logs"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from otel_coverage.reporting.asking import find
+from otel_coverage.reporting.queries import select_revision
 from otel_coverage.reporting.report import Report, write_report
 from otel_coverage.source import SourceTree
 from otel_coverage.store import Store, open_store, schema
@@ -35,7 +35,7 @@ def reported(store_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     with open_store(f"chdb://{store_folder}?database=reported_{os.getpid()}", create=True) as store:
         schema.apply(store)
         fill(store, tree)
-        yield Reported(store, tree, write_report(find(store), tree, folder / "out"))
+        yield Reported(store, tree, write_report(select_revision(store), tree, folder / "out"))
 
 
 @pytest.fixture

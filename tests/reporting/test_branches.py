@@ -14,7 +14,7 @@ import coverage
 import pytest
 
 from otel_coverage.recording import CurrentRecording, open_engine
-from otel_coverage.reporting.asking import find
+from otel_coverage.reporting.queries import select_revision
 from otel_coverage.reporting.report import Report, write_report
 from otel_coverage.settings import EngineChoice
 from otel_coverage.source import SourceTree
@@ -148,11 +148,11 @@ def test_a_data_file_reports_what_coverage_finds_of_the_same_request(
 ) -> None:
     span = recorded(tree, engine, request_)
     insert_spans(store, span)
-    report = write_report(find(store), tree, tmp_path / "out")
+    report = write_report(select_revision(store), tree, tmp_path / "out")
     assert report_of(tmp_path, report.out / "checkout.coverage") == report_of(
         tmp_path, alone(tmp_path, engine, request_)
     )
-    assert find(store).complete
+    assert select_revision(store).complete
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -160,7 +160,7 @@ def test_a_data_file_is_combined_with_one_of_coverage_run_in_branch_mode(
     store: Store, tree: SourceTree, tmp_path: Path, engine: EngineChoice
 ) -> None:
     insert_spans(store, recorded(tree, engine, REQUESTS[4]))
-    ours = write_report(find(store), tree, tmp_path / "out").out / "checkout.coverage"
+    ours = write_report(select_revision(store), tree, tmp_path / "out").out / "checkout.coverage"
     (tmp_path / "program" / "main.py").write_text("import ways\nways.ask([0, 5, 6], 0)\n")
     run = ("run", "--branch", "--data-file=run.coverage", f"--include={tmp_path}/program/ways.py", "program/main.py")
     coverage_command(tmp_path, *run)
@@ -187,12 +187,12 @@ def test_a_profile_of_which_a_part_was_recorded_without_branches_has_lines_alone
         id="s2", role="consumer", service="worker", functions=["ways:kind@15"], lines=["ways.py:16-18"], trace="t2"
     )
     insert_spans(store, web, web.but(profile="browse"), worker)
-    report = write_report(find(store), tree, tmp_path / "out")
+    report = write_report(select_revision(store), tree, tmp_path / "out")
     assert not has_arcs(report, "checkout")
     assert has_arcs(report, "browse")
     assert "Recorded in part without branches, so with lines alone: 'checkout'." in report.notes
     assert "TOTAL" in coverage_command(tmp_path, "report", f"--data-file={report.out / 'checkout.coverage'}")
-    of_web = write_report(find(store, services=["web"]), tree, tmp_path / "web")
+    of_web = write_report(select_revision(store, services=["web"]), tree, tmp_path / "web")
     assert has_arcs(of_web, "checkout")
     assert of_web.notes == report.notes[:-1]
 
@@ -201,7 +201,7 @@ def test_a_profile_recorded_with_branches_that_reached_none_of_the_source_can_be
     store: Store, tree: SourceTree, tmp_path: Path
 ) -> None:
     insert_spans(store, recorded(tree, "coverage", REQUESTS[0]), TracedSpan(profile="idle", functions=[], arcs=[]))
-    report = write_report(find(store), tree, tmp_path / "out")
+    report = write_report(select_revision(store), tree, tmp_path / "out")
     assert has_arcs(report, "idle")
     files = [str(report.out / f"{name}.coverage") for name in ("checkout", "idle")]
     coverage_command(tmp_path, "combine", "--keep", "--data-file=both", *files)
@@ -209,7 +209,7 @@ def test_a_profile_recorded_with_branches_that_reached_none_of_the_source_can_be
 
 def test_a_line_that_no_arc_names_is_in_the_data_file_too(store: Store, tree: SourceTree, tmp_path: Path) -> None:
     insert_spans(store, TracedSpan(functions=["ways:total@2"], lines=["ways.py:3-5,13"], arcs=["ways.py:4/5"]))
-    report = write_report(find(store), tree, tmp_path / "out")
+    report = write_report(select_revision(store), tree, tmp_path / "out")
     data = coverage.CoverageData(str(report.out / "checkout.coverage"))
     data.read()
     [filename] = data.measured_files()

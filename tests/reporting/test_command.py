@@ -15,9 +15,9 @@ from rich.console import Console
 
 from otel_coverage.cli.main import cli
 from otel_coverage.errors import ConfigurationError, StoreError
-from otel_coverage.reporting.asking import find
-from otel_coverage.reporting.overview import show
+from otel_coverage.reporting.queries import select_revision
 from otel_coverage.reporting.report import write_report
+from otel_coverage.reporting.terminal import show
 from otel_coverage.source import SourceTree
 from otel_coverage.store import Store
 from tests.reporting.project import SPANS, fill
@@ -35,15 +35,22 @@ def report(*arguments: str) -> Result:
     return CliRunner().invoke(cli, ["report", *arguments])
 
 
-def test_it_writes_the_files_and_tells_a_pipe_one_line_of_json(store: Store, store_dsn: str, tree: SourceTree) -> None:
+def test_it_writes_the_files_and_prints_one_line_of_json_to_a_pipe(
+    store: Store, store_dsn: str, tree: SourceTree
+) -> None:
     fill(store, tree)
     done = report("--store", store_dsn, "--out", "artifacts", "--source", "project")
     assert done.exit_code == 0, done.output
     assert done.stdout.count("\n") == 1
-    told = json.loads(done.stdout)
-    assert (told["out"], told["revision"], told["complete"], told["notes"]) == ("artifacts", "abc", True, [])
-    assert [(row["profile"], row["functions"]) for row in told["profiles"]] == [("checkout", 5), ("browse", 3)]
-    assert sorted(told["files"]) == sorted(path.name for path in Path("artifacts").iterdir())
+    printed = json.loads(done.stdout)
+    assert (printed["out"], printed["revision"], printed["complete"], printed["notes"]) == (
+        "artifacts",
+        "abc",
+        True,
+        [],
+    )
+    assert [(row["profile"], row["functions"]) for row in printed["profiles"]] == [("checkout", 5), ("browse", 3)]
+    assert sorted(printed["files"]) == sorted(path.name for path in Path("artifacts").iterdir())
     assert done.stderr == "newest revision with coverage: abc\n"
 
 
@@ -69,7 +76,7 @@ def test_it_says_when_the_source_is_at_another_commit(store: Store, store_dsn: s
         subprocess.run(["git", *identity, *command], cwd="project", check=True)
     fill(store, tree, [span.but(revision="0" * 40) for span in SPANS])
     done = report("--store", store_dsn, "--out", "artifacts", "--source", "project")
-    assert "lines in the data files may be off" in done.stderr
+    assert "line numbers in the data files may be wrong" in done.stderr
     assert done.exit_code == 0
 
 
@@ -104,14 +111,14 @@ def test_a_store_that_another_process_holds_is_an_error_of_one_line(store_dsn: s
 
 def test_a_terminal_gets_a_summary(store: Store, tree: SourceTree, tmp_path: Path) -> None:
     fill(store, tree, [*SPANS, SPANS[2].but(id="s9", profile="lost", complete=False, reason="[red]greenlets\x1b[2J")])
-    written = write_report(find(store), tree, tmp_path / "out")
+    written = write_report(select_revision(store), tree, tmp_path / "out")
     console = Console(width=100, file=io.StringIO())
     with console.capture() as captured:
         show(written, console)
     lines = [" ".join(line.split()) for line in captured.get().splitlines()]
     assert lines[0] == "Coverage of revision abc"
     assert lines[1] == "incomplete: lost: [red]greenlets\\x1b[2J"
-    assert "checkout 5 62.5 % 7 58.3 % 1 1 yes" in lines
-    assert "lost 3 37.5 % 4 33.3 % 1 0 no" in lines
+    assert "checkout 5 62.5 % 7 58.33 % 1 1 yes" in lines
+    assert "lost 3 37.5 % 4 33.33 % 1 0 no" in lines
     assert "shop.jobs 2 3 25.0 %" in lines
     assert lines[-1] == f"14 files in {tmp_path / 'out'}; start with {tmp_path / 'out' / 'summary.md'}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import coverage
 import pytest
 
-from otel_coverage.reporting.asking import find
+from otel_coverage.reporting.queries import select_revision
 from otel_coverage.reporting.report import Report, write_report
 from otel_coverage.source import SourceTree
 from otel_coverage.store import Store
@@ -52,7 +52,9 @@ def test_coverage_finds_the_lines_that_the_store_holds(reported: Reported, tmp_p
         assert entry["contexts"] == {str(line): [profile] for line in executed}
 
 
-def test_they_can_be_combined_and_the_contexts_tell_whose_a_line_is(report: Report, tmp_path: Path) -> None:
+def test_they_can_be_combined_and_the_contexts_say_which_profile_executed_a_line(
+    report: Report, tmp_path: Path
+) -> None:
     files = [str(report.out / f"{name}.coverage") for name in ("browse", "checkout")]
     coverage_command(tmp_path, "combine", "--keep", "--data-file=both", *files)
     data = coverage.CoverageData(str(tmp_path / "both"))
@@ -65,7 +67,7 @@ def test_they_can_be_combined_and_the_contexts_tell_whose_a_line_is(report: Repo
 
 def test_a_profile_that_reached_none_of_the_source_has_one_too(store: Store, tree: SourceTree, tmp_path: Path) -> None:
     insert_spans(store, TracedSpan(profile="idle", functions=[]))
-    report = write_report(find(store), tree, tmp_path / "out")
+    report = write_report(select_revision(store), tree, tmp_path / "out")
     printed = coverage_command(tmp_path, "report", f"--data-file={report.out / 'idle.coverage'}")
     assert printed.splitlines()[-1].split() == ["TOTAL", "24", "24", "0%"]
 
@@ -74,26 +76,26 @@ def test_a_profile_recorded_by_function_alone_has_none_and_the_report_says_so(
     store: Store, tree: SourceTree, tmp_path: Path
 ) -> None:
     insert_spans(store, TracedSpan(functions=PLACE))
-    report = write_report(find(store), tree, tmp_path / "out")
+    report = write_report(select_revision(store), tree, tmp_path / "out")
     assert "checkout.coverage" not in report.files
     assert "Recorded by function alone, so without a data file: 'checkout'." in report.notes
 
 
 @pytest.mark.parametrize("name", ["../../evil", "a/b", "", ".hidden", "Upper", "<b>", "a\nb", "x" * 129])
-def test_what_is_no_slug_names_no_file(store: Store, tree: SourceTree, tmp_path: Path, name: str) -> None:
+def test_an_invalid_profile_name_names_no_file(store: Store, tree: SourceTree, tmp_path: Path, name: str) -> None:
     insert_spans(store, SPANS[0].but(profile=name), SPANS[2])
-    report = write_report(find(store), tree, tmp_path / "deep" / "down" / "out")
+    report = write_report(select_revision(store), tree, tmp_path / "deep" / "down" / "out")
     assert [file for file in report.files if file.endswith(".coverage")] == ["browse.coverage"]
     everything = sorted(path.name for path in tmp_path.rglob("*.coverage"))
     assert everything == ["browse.coverage"]
-    assert any("Not the name of a profile" in note for note in report.notes)
+    assert any("Not a valid profile name" in note for note in report.notes)
     matrix = json.loads((report.out / "matrix.json").read_text())["matrix"]
     assert name in [entry["profile"] for entry in matrix]
 
 
 def test_files_that_the_source_tree_does_not_have_are_named(store: Store, tree: SourceTree, tmp_path: Path) -> None:
     insert_spans(store, SPANS[2].but(lines=["shop/orders.py:8", "shop/gone.py:1", "../../etc/passwd:1"]))
-    report = write_report(find(store), tree, tmp_path / "out")
+    report = write_report(select_revision(store), tree, tmp_path / "out")
     assert report.notes[-1] == "Not in the source tree, so in no data file: '../../etc/passwd', 'shop/gone.py'."
     data = coverage.CoverageData(str(report.out / "browse.coverage"))
     data.read()

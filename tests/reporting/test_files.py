@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.reporting.asking import find
+from otel_coverage.reporting.queries import select_revision
 from otel_coverage.reporting.report import Report, write_report
 from otel_coverage.source import SourceTree
 from otel_coverage.store import Store
@@ -52,7 +52,7 @@ def test_every_file_is_there_and_nothing_else(report: Report) -> None:
 @pytest.mark.parametrize("name", [name for name in EVERY_FILE if name.endswith(".json")])
 def test_every_json_file_says_what_it_is_about_and_how_far_to_trust_it(report: Report, name: str) -> None:
     found = document(report, name)
-    complete = {"complete": True, "incomplete_reasons": [], "runs": 1, "failed_runs": 0}
+    complete = {"complete": True, "incomplete_reasons": [], "incomplete_details": [], "runs": 1, "failed_runs": 0}
     assert {key: found[key] for key in list(found)[:7]} == {
         "schema_version": 1,
         "revision": "abc",
@@ -119,7 +119,7 @@ def test_the_gaps_list_what_nobody_executed_and_count_by_module(report: Report) 
             "functions_total": 3,
             "lines_covered": 1,
             "lines_total": 4,
-            "percent": 33.3,
+            "percent": 33.33,
         },
         {
             "module": "shop.orders",
@@ -144,13 +144,14 @@ def test_the_leaderboard_ranks_by_functions(report: Report) -> None:
         "percent": 62.5,
         "lines_covered": 7,
         "lines_total": 12,
-        "lines_percent": 58.3,
+        "lines_percent": 58.33,
         "runs": 1,
         "failed_runs": 0,
         "requests": 1,
         "jobs": 1,
         "complete": True,
         "incomplete_reasons": [],
+        "incomplete_details": [],
         "first_seen": "2026-01-01T00:00:01.000000Z",
         "last_seen": "2026-01-01T00:00:02.000000Z",
     }
@@ -162,13 +163,13 @@ def test_the_leaderboard_ranks_by_functions(report: Report) -> None:
 def test_profiles_that_execute_equally_much_share_a_position(store: Store, tree: SourceTree, tmp_path: Path) -> None:
     fill(store, tree, [TracedSpan(id=name, trace=name, profile=name, functions=PLACE) for name in ("b", "a")])
     insert_spans(store, TracedSpan(id="c", trace="c", profile="c", functions=PLACE[:1]))
-    report = write_report(find(store), tree, tmp_path / "out")
+    report = write_report(select_revision(store), tree, tmp_path / "out")
     assert [(row["position"], row["profile"]) for row in table(report, "leaderboard.csv")] == [
         ("1", "a"), ("1", "b"), ("3", "c"),
     ]  # fmt: skip
 
 
-def test_redundancy_tells_what_each_profile_adds_and_which_would_do(report: Report) -> None:
+def test_redundancy_has_what_each_profile_adds_and_which_others_contain_it(report: Report) -> None:
     found = document(report, "redundancy.json")
     assert found["redundancy"] == [
         {"profile": "browse", "functions": 3, "unique_functions": 0, "contained_in": ["checkout"]},
@@ -205,10 +206,10 @@ def test_the_same_data_gives_the_same_bytes_in_whatever_order_it_came(
     store: Store, tree: SourceTree, tmp_path: Path
 ) -> None:
     fill(store, tree)
-    first = write_report(find(store), tree, tmp_path / "first")
+    first = write_report(select_revision(store), tree, tmp_path / "first")
     for span in (*reversed(SPANS), SPANS[1]):  # delivered again, one by one
         insert_spans(store, span, rendering="rotel")
-    second = write_report(find(store), tree, tmp_path / "second")
+    second = write_report(select_revision(store), tree, tmp_path / "second")
     assert first.files == second.files
     for name in first.files:
         assert (first.out / name).read_bytes() == (second.out / name).read_bytes(), name
@@ -216,7 +217,7 @@ def test_the_same_data_gives_the_same_bytes_in_whatever_order_it_came(
 
 def test_without_a_catalog_nothing_is_claimed_about_gaps(store: Store, tree: SourceTree, tmp_path: Path) -> None:
     insert_spans(store, *SPANS)
-    report = write_report(find(store), tree, tmp_path / "out")
+    report = write_report(select_revision(store), tree, tmp_path / "out")
     assert document(report, "gaps.json")["catalog"] is False
     assert document(report, "leaderboard.json")["leaderboard"][0]["percent"] is None
     assert table(report, "leaderboard.csv")[0]["percent"] == ""
@@ -231,37 +232,37 @@ class TestTheFolder:
         for name in ("notes.txt", ".coverage", "mine.coverage"):
             (out / name).write_text("mine")
         fill(store, tree)
-        write_report(find(store), tree, out)
+        write_report(select_revision(store), tree, out)
         assert [(out / name).read_text() for name in ("notes.txt", ".coverage", "mine.coverage")] == ["mine"] * 3
 
     def test_loses_the_data_files_of_profiles_that_are_gone(
         self, store: Store, tree: SourceTree, tmp_path: Path
     ) -> None:
         fill(store, tree)
-        write_report(find(store), tree, tmp_path / "out")
+        write_report(select_revision(store), tree, tmp_path / "out")
         insert_spans(store, SPANS[0].but(revision="next", second=99))
-        report = write_report(find(store), tree, tmp_path / "out")
+        report = write_report(select_revision(store), tree, tmp_path / "out")
         assert sorted(path.name for path in report.out.glob("*.coverage")) == ["checkout.coverage"]
 
     def test_is_as_it_was_when_something_goes_wrong_on_the_way(
         self, store: Store, tree: SourceTree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         fill(store, tree)
-        report = write_report(find(store), tree, tmp_path / "out")
+        report = write_report(select_revision(store), tree, tmp_path / "out")
         before = {path.name: path.read_bytes() for path in report.out.iterdir()}
         insert_spans(store, SPANS[0].but(revision="next", second=99))
 
         def full(*arguments: object) -> None:
             raise OSError(28, "No space left on device")
 
-        monkeypatch.setattr("otel_coverage.reporting.renderers.summary.write_text", full)
+        monkeypatch.setattr("otel_coverage.reporting.report.write_text", full)
         with pytest.raises(ConfigurationError, match="out: the report cannot be written: No space left on device"):
-            write_report(find(store), tree, report.out)
+            write_report(select_revision(store), tree, report.out)
         assert {path.name: path.read_bytes() for path in report.out.iterdir()} == before
         assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
     def test_has_to_be_a_folder(self, reported: Reported, tmp_path: Path) -> None:
         (tmp_path / "out").write_text("mine")
-        with pytest.raises(ConfigurationError, match="out: is no folder"):
-            write_report(reported.report.findings, reported.tree, tmp_path / "out")
+        with pytest.raises(ConfigurationError, match="out: not a folder"):
+            write_report(reported.report.queries, reported.tree, tmp_path / "out")
         assert (tmp_path / "out").read_text() == "mine"

@@ -5,10 +5,10 @@ import re
 import pytest
 
 from otel_coverage.cli.main import main
-from otel_coverage.store import Store
-from otel_coverage.store.sql import sql_files
+from otel_coverage.store import Store, schema
+from otel_coverage.store.sql_files import SqlFile
 
-(READER,) = sql_files("access")
+READER = SqlFile("access", "coverage_reader", schema.access())
 
 
 def test_the_reader_may_read_every_table_and_view_of_ours_and_no_raw_span(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""On tables that others made and filled, before we came or while we were away."""
+"""Backfills: tables that others created and filled before the schema was applied, or while it was detached."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.spans import TABLES, Rendering, TracedSpan, every_column, ins
 
 @pytest.fixture
 def bare(empty_store_dsn: str) -> Iterator[Store]:
-    """A store with nothing in it."""
+    """An empty database."""
     with open_store(empty_store_dsn) as store:
         yield store
 
@@ -77,12 +77,12 @@ def test_a_backfill_changes_nothing_when_it_runs_again(store: Store) -> None:
 
 def test_a_backfill_says_how_far_it_is_and_takes_no_more_than_a_batch_at_a_time(store: Store) -> None:
     insert_spans(store, *a_night())
-    told: list[tuple[int, int]] = []
-    backfill(store, batch=6, on_batch=lambda done, total: told.append((done, total)))
-    assert {total for _, total in told} == {41}
-    assert told[0] == (0, 41)
-    assert told[-1] == (41, 41)
-    steps = [later[0] - earlier[0] for earlier, later in pairwise(told)]
+    calls: list[tuple[int, int]] = []
+    backfill(store, batch=6, on_batch=lambda done, total: calls.append((done, total)))
+    assert {total for _, total in calls} == {41}
+    assert calls[0] == (0, 41)
+    assert calls[-1] == (41, 41)
+    steps = [later[0] - earlier[0] for earlier, later in pairwise(calls)]
     assert all(0 < step <= 6 for step in steps)
 
 
@@ -93,7 +93,7 @@ def test_a_detached_view_lets_spans_pass_and_a_backfill_catches_up(store: Store)
     assert not schema.detach(store)
     insert_spans(store, *spans[10:])
     assert len(everything(store)["coverage_spans"]) == 10
-    assert schema.apply(store) == ["schema/0006_coverage_intake"]
+    assert schema.apply(store) == ["views/0001_materialized_views"]
     backfill(store)
     assert len(everything(store)["coverage_spans"]) == 41
     insert_spans(store, TracedSpan(id="after", functions=["shop:f@1"]))
@@ -101,7 +101,7 @@ def test_a_detached_view_lets_spans_pass_and_a_backfill_catches_up(store: Store)
 
 
 def test_a_backfill_of_a_store_without_schema_says_what_to_do(bare: Store) -> None:
-    with pytest.raises(StoreError, match="no schema was applied; `otel-coverage schema apply"):
+    with pytest.raises(StoreError, match="no schema was applied; run `otel-coverage schema apply"):
         backfill(bare)
 
 

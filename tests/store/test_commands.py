@@ -29,7 +29,7 @@ Run = Callable[..., Ended]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in this process, which holds the store."""
+    """Run the command line in this process, which has the store open."""
     monkeypatch.delenv("OTEL_COVERAGE_STORE", raising=False)
 
     def run(*arguments: str) -> Ended:
@@ -45,7 +45,7 @@ def test_schema_apply_says_what_it_did_and_then_that_nothing_is_left(run: Run, e
     first = run("schema", "apply", "--store", empty_store_dsn)
     assert (first.code, first.out.splitlines()[0], first.err) == (0, "applied schema/0001_otel_traces", "")
     second = run("schema", "apply", "--store", empty_store_dsn)
-    assert (second.code, second.out) == (0, "nothing to do: the schema is this version's already\n")
+    assert (second.code, second.out) == (0, "nothing to do: the schema is up to date\n")
 
 
 def test_schema_apply_makes_the_database(run: Run, store_folder: Path) -> None:
@@ -94,12 +94,12 @@ def test_query_writes_parquet_that_others_read(store: Store, store_dsn: str, tmp
     assert read.rows == [("it's, 🛒", "shop:f@1", 1, datetime(2026, 1, 1, tzinfo=UTC))]
 
 
-def test_query_sends_no_parquet_to_a_terminal(run: Run, store_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_query_writes_no_parquet_to_a_terminal(run: Run, store_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     ended = run("query", "matrix", "--store", store_dsn, "--format", "parquet")
     assert (ended.code, ended.err) == (
         2,
-        "otel-coverage: parquet is nothing for a terminal: > FILE sends it to one\n",
+        "otel-coverage: parquet is binary: redirect it to a file\n",
     )
 
 
@@ -116,17 +116,20 @@ def test_query_binds_the_parameters_of_sql_too(run: Run, store_dsn: str) -> None
 def test_query_lists_the_named_ones_with_their_parameters(run: Run) -> None:
     listed = run("query", "--list").out
     assert "gaps: Functions and classes that no profile executed.\n" in listed
-    assert "  --param module=…  all modules, when empty\n" in listed
+    assert "  --param module=…  empty: all modules\n" in listed
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["gapz"], "no query 'gapz'; there is gaps"),
-        (["gaps", "--param", "modul=x"], "query 'gaps' has no parameter 'modul'; it takes module, namespace, revision"),
+        (["gapz"], "no query 'gapz'; did you mean gaps"),
+        (
+            ["gaps", "--param", "modul=x"],
+            "query 'gaps' has no parameter 'modul'; it takes module, namespace, revision, services",
+        ),
         (["gaps", "--param", "module"], "--param 'module': write NAME=VALUE"),
-        ([], "one of both is wanted"),
-        (["gaps", "--sql", "SELECT 1"], "one of both is wanted"),
+        ([], "give either a query's name"),
+        (["gaps", "--sql", "SELECT 1"], "give either a query's name"),
         (["--sql", "SELEC 1"], "Syntax error"),
         (["--sql", "SELECT {a:UInt8}", "--param", "a=x"], "cannot be parsed as UInt8"),
         (["--sql", "SELECT {a:UInt8}"], "Substitution `a` is not set"),
@@ -142,9 +145,9 @@ def test_query_says_in_one_line_what_is_wrong(run: Run, store_dsn: str, argument
     assert ended.err.count("\n") == 1
 
 
-def test_query_without_a_store_asks_for_one(run: Run) -> None:
+def test_query_without_a_store_says_how_to_name_one(run: Run) -> None:
     ended = run("query", "gaps")
-    assert (ended.code, ended.err) == (2, "otel-coverage: which store? --store, or OTEL_COVERAGE_STORE, names it\n")
+    assert (ended.code, ended.err) == (2, "otel-coverage: no store given: use --store or set OTEL_COVERAGE_STORE\n")
 
 
 def test_query_of_a_store_that_is_not_there_makes_none(run: Run, tmp_path: Path) -> None:
@@ -160,29 +163,35 @@ def test_schema_apply_with_backfill_reads_what_was_there_before(run: Run, store:
     insert_spans(store, TracedSpan(functions=["shop:f@1"]))
     assert run("query", "matrix", "--store", store_dsn).out == "[]\n"
     applied = run("schema", "apply", "--backfill", "--store", store_dsn)
-    assert (applied.code, applied.out) == (0, "applied schema/0006_coverage_intake\nread 1 spans of traced contexts\n")
+    assert (applied.code, applied.out) == (
+        0,
+        "applied views/0001_materialized_views\nread 1 spans of traced contexts\n",
+    )
     assert [record["symbol"] for record in json.loads(run("query", "matrix", "--store", store_dsn).out)] == ["shop:f@1"]
 
 
 def test_schema_detach_says_when_there_is_nothing_to_detach(run: Run, empty_store_dsn: str) -> None:
     ended = run("schema", "detach", "--store", empty_store_dsn)
-    assert (ended.code, ended.out) == (0, "nothing to do: no view of ours stands there\n")
+    assert (ended.code, ended.out) == (0, "nothing to do: there is no such view\n")
 
 
-def test_store_prune_says_what_it_forgets_and_forgets_nothing_in_a_dry_run(
+def test_store_prune_says_what_it_deletes_and_deletes_nothing_in_a_dry_run(
     run: Run, store: Store, store_dsn: str
 ) -> None:
     insert_spans(store, TracedSpan(functions=["shop:f@1"]), TracedSpan(id="s2", revision="def", functions=["shop:f@1"]))
     dry = run("store", "prune", "--older-than", "1", "--dry-run", "--store", store_dsn)
-    assert [line.rpartition(",")[0] for line in dry.out.splitlines()] == ["would forget abc", "would forget def"]
+    assert [line.rpartition(",")[0] for line in dry.out.splitlines()] == ["would delete abc", "would delete def"]
     assert run("store", "prune", "--older-than", "36500", "--store", store_dsn).out.startswith("nothing to do")
-    assert run("store", "prune", "--revision", "abc", "--store", store_dsn).out.startswith("forgot abc, ")
+    assert run("store", "prune", "--revision", "abc", "--store", store_dsn).out.startswith("deleted abc, ")
     assert store.query("SELECT DISTINCT revision FROM coverage_functions").rows == [("def",)]
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
-    [([], "which revisions? --revision names them"), (["--revision", "x"], "no revision 'x'; `query revisions`")],
+    [
+        ([], "no revision given: use --revision"),
+        (["--revision", "x"], "no revision 'x'; `otel-coverage query revisions`"),
+    ],
 )
 def test_store_prune_says_in_one_line_what_is_wrong(run: Run, store_dsn: str, arguments: list[str], says: str) -> None:
     ended = run("store", "prune", *arguments, "--store", store_dsn)

@@ -6,7 +6,7 @@ import pytest
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Store, retention
-from otel_coverage.store.reports import named_query
+from otel_coverage.store.named_queries import named_query
 from otel_coverage.store.retention import Revision
 from tests.support.spans import TABLES, TracedSpan, insert_catalog, insert_spans
 
@@ -42,13 +42,13 @@ def test_coverage_is_dropped_when_it_is_older_than_it_is_kept(store: Store) -> N
     retention.keep(store, coverage=days + 100)
     for table in KEPT:
         store.command(f"OPTIMIZE TABLE {table} FINAL")
-    for table in ("coverage_functions", "coverage_lines", "coverage_arcs", "coverage_reach"):
+    for table in ("coverage_functions", "coverage_lines", "coverage_arcs", "coverage_by_symbol"):
         assert revisions_in(store, table) == {"abc"}
     assert revisions_in(store, "coverage_spans") == revisions_in(store, "coverage_runs") == {"abc", ""}
     assert store.query("SELECT count() FROM otel_traces").rows == [(3,)]
 
 
-def test_what_is_kept_for_ever_has_no_ttl(store: Store) -> None:
+def test_tables_that_are_kept_for_ever_have_no_ttl(store: Store) -> None:
     def with_ttl() -> set[str]:
         rows = store.query(
             "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine_full LIKE '% TTL %'"
@@ -65,37 +65,21 @@ def test_what_is_kept_for_ever_has_no_ttl(store: Store) -> None:
     retention.keep(store, spans=0, coverage=0)
 
 
-def test_tables_that_an_upgrade_added_are_kept_as_long_as_those_that_were_there(store: Store) -> None:
-    retention.keep(store, coverage=400)
-    for table in ("coverage_reach", "coverage_runs"):  # as an upgrade makes them
-        store.command(f"ALTER TABLE {table} REMOVE TTL")
-    retention.keep(store)
-    kept = store.query(
-        "SELECT count() FROM system.tables"
-        " WHERE database = currentDatabase() AND engine_full LIKE '% TTL %toIntervalDay(400)%'"
-    )
-    assert kept.rows == [(len(KEPT),)]
-
-
-def test_a_profile_that_is_too_old_to_be_kept_is_named_nowhere(store: Store) -> None:
+def test_the_inverted_index_names_a_profile_as_long_as_others_of_its_run_are_kept(store: Store) -> None:
     old = TracedSpan(id="s1", profile="order", functions=["shop:f@1"], second=-400 * 86_400)
-    insert_spans(store, old, old.but(id="s2", profile="browse", second=0))
+    insert_spans(store, old, old.but(id="s2", profile="browse", second=0), old.but(id="s3", run="r0"))
     (days,) = (each.days for each in retention.revisions(store))
     retention.keep(store, coverage=days + 100)
     for table in TABLES:
         store.command(f"OPTIMIZE TABLE {table} FINAL")
-    assert store.query("SELECT profiles, profile_count FROM symbol_profiles").rows == [(["browse"], 1)]
+    assert store.query("SELECT run, arraySort(profiles) FROM coverage_by_symbol").rows == [("r1", ["browse", "order"])]
+    assert store.query("SELECT profile FROM coverage_matrix").rows == [("browse",)]
     assert store.query("SELECT profile FROM profile_leaderboard").rows == [("browse",)]
-    assert store.query("SELECT profiles FROM revision_diff").rows == []
-    insert_spans(store, old.but(id="s3", revision="def", profile="browse", second=0, functions=["shop:g@2"]))
-    assert store.query("SELECT profiles FROM revision_diff WHERE base = 'abc' AND change = 'lost'").rows == [
-        (["browse"],)
-    ]
 
 
-def test_nothing_is_kept_longer_than_the_engine_can_count(store: Store) -> None:
+def test_a_ttl_that_would_overflow_is_refused(store: Store) -> None:
     an_old_and_a_new_revision(store)
-    with pytest.raises(ConfigurationError, match="36500 days: the engine's times end in 2106"):
+    with pytest.raises(ConfigurationError, match="36500 days: ClickHouse's times end in 2106"):
         retention.keep(store, spans=36_500)
     assert store.query("SELECT count() FROM otel_traces").rows == [(3,)]
 
@@ -113,7 +97,7 @@ def test_a_name_with_sql_in_it_prunes_nothing_else(store: Store) -> None:
     assert revisions_in(store, "coverage_functions") == {"old", "abc"}
 
 
-def test_the_tables_are_weighed(store: Store) -> None:
+def test_the_sizes_of_the_tables_can_be_queried(store: Store) -> None:
     an_old_and_a_new_revision(store)
     sizes = {row["table"]: row for row in store.query(named_query("tables").sql).records()}
     assert sizes["coverage_functions"]["rows"] == 2

@@ -59,7 +59,7 @@ def test_inserting_nothing_is_nothing(store: Store) -> None:
     store.insert("no_such_table", ["x"], [])
 
 
-def test_an_engines_error_is_one_line_that_names_the_store(store: Store) -> None:
+def test_an_error_of_the_engine_becomes_one_line_that_names_the_store(store: Store) -> None:
     with pytest.raises(StoreError) as raised:
         store.query("SELECT no_such_column FROM coverage_matrix")
     assert str(store.dsn) in str(raised.value)
@@ -72,7 +72,7 @@ def test_a_missing_table_hints_at_the_schema(empty_store_dsn: str) -> None:
         store.query("SELECT * FROM coverage_matrix")
 
 
-def test_a_value_that_does_not_fit_its_column_is_an_error_of_ours(store: Store) -> None:
+def test_a_value_that_does_not_fit_its_column_is_a_store_error(store: Store) -> None:
     with pytest.raises(StoreError):
         store.insert("code_symbols", ["line"], [["not a number"]])
 
@@ -121,7 +121,7 @@ def test_looking_for_a_database_does_not_make_one(store_folder: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="the folder cannot be made: Not a directory"):
+    with pytest.raises(StoreError, match="the folder cannot be created: Not a directory"):
         open_store(f"chdb://{tmp_path}/file/store", create=True)
 
 
@@ -144,7 +144,7 @@ time.sleep(600)
 
 
 @contextmanager
-def holder(dsn: str) -> Iterator[subprocess.Popen[str]]:
+def owner(dsn: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen([sys.executable, "-c", HOLDING, dsn], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -166,7 +166,7 @@ def test_an_engine_that_has_no_library_for_this_python_is_refused_before_it_ends
 
 
 def opening(dsn: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Ask the store from a third process: this one can have but one folder open."""
+    """Query the store from a third process: an engine can have one folder open."""
     return subprocess.run(
         [sys.executable, "-m", "otel_coverage", "query", "--sql", "SELECT 1 AS one", "--store", dsn],
         env={**os.environ, **environment},
@@ -177,9 +177,9 @@ def opening(dsn: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_store_that_another_process_holds_names_that_process(tmp_path: Path) -> None:
+def test_a_store_that_another_process_has_open_names_that_process(tmp_path: Path) -> None:
     dsn = f"chdb://{tmp_path}/store"
-    with holder(dsn) as process:
+    with owner(dsn) as process:
         refused = opening(dsn)
     assert refused.returncode == 2
     assert refused.stdout == ""
@@ -187,9 +187,9 @@ def test_a_store_that_another_process_holds_names_that_process(tmp_path: Path) -
     assert refused.stderr.count("\n") == 1
 
 
-def test_a_store_whose_holder_was_killed_is_free(tmp_path: Path) -> None:
+def test_a_store_whose_owner_was_killed_is_free(tmp_path: Path) -> None:
     dsn = f"chdb://{tmp_path}/store"
-    with holder(dsn) as process:
+    with owner(dsn) as process:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert (tmp_path / "store" / "status").exists()

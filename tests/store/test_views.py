@@ -1,4 +1,4 @@
-"""What each view answers, row by row, for a handful of spans."""
+"""The rows of each view, for a few spans."""
 
 from __future__ import annotations
 
@@ -108,12 +108,13 @@ def test_coverage_gaps_are_functions_and_whole_classes_that_no_profile_executed(
         "file",
         "end_line",
         "parent",
+        "executable_lines",
     )
     assert result.rows == [
-        ("", "abc", "shop", "g", 5, "shop:g@5", "function", "shop.py", 6, ""),
-        ("", "abc", "shop", "Order.paid", 14, "shop:Order.paid@14", "function", "shop.py", 15, "Order"),
-        ("", "abc", "shop", "Refund", 22, "shop:Refund@22", "class", "shop.py", 24, ""),
-        ("", "abc", "shop", "Refund.total", 23, "shop:Refund.total@23", "function", "shop.py", 24, "Refund"),
+        ("", "abc", "shop", "g", 5, "shop:g@5", "function", "shop.py", 6, "", 1),
+        ("", "abc", "shop", "Order.paid", 14, "shop:Order.paid@14", "function", "shop.py", 15, "Order", 1),
+        ("", "abc", "shop", "Refund", 22, "shop:Refund@22", "class", "shop.py", 24, "", 0),
+        ("", "abc", "shop", "Refund.total", 23, "shop:Refund.total@23", "function", "shop.py", 24, "Refund", 1),
     ]
 
 
@@ -253,33 +254,54 @@ def test_run_completeness_misses_what_never_arrived(store: Store) -> None:
     lost = TracedSpan(id="c2", parent="checkout-root", role="client", name="GET /lost", service="playback", revision="")
     insert_spans(store, *spans[:-1], lost)
     assert rows(store, COMPLETENESS) == [
-        ("job", "shop.mail", "", False, False, "no span of the job arrived", "checkout-p"),
-        ("request", "GET /lost", "", False, False, "no span of the server arrived", "c2"),
+        ("job", "shop.mail", "", False, False, "no_consumer_span", "checkout-p"),
+        ("request", "GET /lost", "", False, False, "no_server_span", "c2"),
         ("request", "POST /orders", "web", True, True, "", "checkout-s"),
     ]
     assert rows(store, "SELECT DISTINCT revision FROM run_completeness") == [("abc",)]
 
 
-def test_run_completeness_asks_nothing_of_the_applications_own_calls(store: Store) -> None:
-    web = TracedSpan(service="web", trace="t1", role="client", name="POST /charge")
+def test_run_completeness_expects_no_answer_to_the_applications_own_calls(store: Store) -> None:
+    call = TracedSpan(service="web", trace="t1", role="", kind="Client", name="POST /charge")
     insert_spans(
         store,
         *a_playback(),
-        web.but(id="from-view", parent="checkout-s"),
-        web.but(id="from-job", parent="checkout-j", service="worker"),
-        web.but(id="from-lost-internal-span", parent="gone"),
+        call.but(id="from-view", parent="checkout-s"),
+        call.but(id="from-job", parent="checkout-j", service="worker"),
+        call.but(id="from-lost-internal-span", parent="gone"),
     )
     assert [row[-1] for row in rows(store, COMPLETENESS)] == ["checkout-j", "checkout-s"]
 
 
-def test_run_completeness_asks_the_playbacks_calls_when_its_root_span_was_lost(store: Store) -> None:
+def test_run_completeness_needs_no_root_span_of_the_playback(store: Store) -> None:
     _, *spans = a_playback()
-    lost = spans[0].but(id="c2", name="GET /lost")
-    third_party = TracedSpan(id="c3", parent="checkout-s", role="client", name="POST /charge")
-    filtered = third_party.but(id="c4", parent="gone")
-    insert_spans(store, *spans, lost, third_party, filtered)
+    insert_spans(store, *spans, spans[0].but(id="c2", name="GET /lost"))
     assert rows(store, f"SELECT name, incomplete_reason FROM ({COMPLETENESS}) WHERE NOT complete") == [
-        ("GET /lost", "no span of the server arrived"),
+        ("GET /lost", "no_server_span"),
+    ]
+
+
+def test_run_completeness_misses_a_request_of_a_run_of_which_nothing_arrived_at_all(store: Store) -> None:
+    insert_spans(store, *a_playback()[:2], *a_playback("other", run="r2", trace="t2"))
+    assert rows(store, "SELECT revision, profile, run, name, arrived FROM run_completeness WHERE NOT complete") == [
+        ("", "checkout", "r1", "POST /orders", False),
+    ]
+    assert rows(store, "SELECT revision, profile, missing, complete FROM profile_runs WHERE NOT complete") == [
+        ("", "checkout", 1, False),
+    ]
+
+
+def test_run_completeness_misses_a_request_of_a_client_without_a_run_id(store: Store) -> None:
+    root, asks, answers, *_ = a_playback(run="")
+    lost = asks.but(id="lost", name="GET /lost")
+    elsewhere = a_playback("other", run="", trace="t2")
+    insert_spans(
+        store, root, asks, answers.but(run="set there"), lost, *elsewhere[:2], elsewhere[2].but(revision="def")
+    )
+    assert rows(store, "SELECT revision, profile, run, name, arrived FROM run_completeness ORDER BY ALL") == [
+        ("abc", "checkout", "", "GET /lost", False),
+        ("abc", "checkout", "set there", "POST /orders", True),
+        ("def", "other", "", "POST /orders", True),
     ]
 
 
@@ -292,7 +314,9 @@ def test_run_completeness_has_each_answer_to_a_call_that_was_sent_again(store: S
     ]
 
 
-def test_run_completeness_finds_the_answer_in_the_run_that_the_answering_service_was_told(store: Store) -> None:
+def test_run_completeness_finds_the_answer_in_the_run_that_the_answering_service_was_configured_with(
+    store: Store,
+) -> None:
     entry = TracedSpan(id="s", run="", functions=[])
     enqueues = TracedSpan(id="p", run="", parent="s", role="producer", name="shop.mail")
     job = TracedSpan(id="j", run="set there", parent="p", role="consumer", service="worker", functions=[])
@@ -303,7 +327,7 @@ def test_run_completeness_finds_the_answer_in_the_run_that_the_answering_service
     ]
 
 
-def test_run_completeness_misses_a_job_of_a_caller_whose_service_was_told_of_no_run(store: Store) -> None:
+def test_run_completeness_misses_a_job_of_a_caller_without_a_run_id(store: Store) -> None:
     enqueues = TracedSpan(id="p", run="", parent="s", role="producer", name="shop.mail")
     job = TracedSpan(id="j", run="set there", parent="p", role="consumer", service="worker", functions=[])
     insert_spans(store, enqueues, job, enqueues.but(id="q", name="shop.pack"))
@@ -337,7 +361,7 @@ def test_run_completeness_counts_an_incomplete_part_against_its_request(store: S
     part = TracedSpan(id="part", parent="checkout-s", role="part", functions=["shop:h@9", "cut off"])
     insert_spans(store, *a_playback()[:3], part)
     assert rows(store, COMPLETENESS) == [
-        ("request", "POST /orders", "web", True, False, "1 of 2 functions arrived", "checkout-s"),
+        ("request", "POST /orders", "web", True, False, "counts_differ", "checkout-s"),
     ]
 
 
@@ -346,37 +370,35 @@ def test_run_completeness_knows_requests_that_no_playback_client_sent(store: Sto
     assert rows(store, COMPLETENESS) == [("request", "GET /cart", "web", True, True, "", "s1")]
 
 
-def test_what_run_completeness_is_made_of_is_told_apart(store: Store) -> None:
+def test_run_completeness_is_made_of_recorded_and_missing_requests(store: Store) -> None:
     spans = a_playback()
     insert_spans(store, *spans[:-1])
     assert rows(store, "SELECT revision, run, kind, name, service, complete, span FROM recorded_requests") == [
         ("abc", "r1", "request", "GET /", "web", True, "checkout-s"),
     ]
     assert rows(store, "SELECT revision, run, kind, name, incomplete_reason, span FROM missing_requests") == [
-        ("abc", "r1", "job", "shop.mail", "no span of the job arrived", "checkout-p"),
+        ("abc", "r1", "job", "shop.mail", "no_consumer_span", "checkout-p"),
     ]
-    assert rows(store, "SELECT revision, session_hash = sipHash64('r1') FROM session_revisions") == [("abc", 1)]
 
 
-def test_coverage_runs_has_a_row_for_each_profile_and_run_and_one_for_the_clients_word(store: Store) -> None:
+def test_coverage_runs_has_a_row_for_each_profile_and_run_and_one_for_what_the_client_reports(store: Store) -> None:
     insert_spans(store, *a_playback())
-    columns = "revision, profile, run, recorded, passed, failed, first_seen, last_seen, exemplar_trace_id"
+    columns = "revision, profile, run, recorded, covered, passed, failed, first_seen, last_seen, exemplar_trace_id"
     assert rows(store, f"SELECT {columns} FROM coverage_runs FINAL ORDER BY revision") == [
-        ("", "checkout", "r1", False, True, False, AT_0, AT_0, "t1"),
-        ("abc", "checkout", "r1", True, False, False, AT_60, AT_90, "t1"),
+        ("", "checkout", "r1", False, False, True, False, AT_0, AT_0, "t1"),
+        ("abc", "checkout", "r1", True, True, False, False, AT_60, AT_90, "t1"),
     ]
 
 
-def test_coverage_reach_has_a_row_for_each_function_of_a_run_with_its_profiles(store: Store) -> None:
+def test_coverage_by_symbol_has_a_row_for_each_function_of_a_run_with_its_profiles(store: Store) -> None:
     three_requests(store)
     assert rows(
         store,
         "SELECT revision, module, qualname, line, run, first_seen, last_seen, exemplar_trace_id,"
-        " has(profiles, sipHash64('browse')), has(profiles, sipHash64('order')), length(profiles)"
-        " FROM coverage_reach FINAL ORDER BY line",
+        " arraySort(profiles) FROM coverage_by_symbol FINAL ORDER BY line",
     ) == [
-        ("abc", "shop", "f", 1, "r1", AT_0, AT_90, "t2", 1, 1, 2),
-        ("abc", "shop", "g", 5, "r1", AT_90, AT_90, "t3", 0, 1, 1),
+        ("abc", "shop", "f", 1, "r1", AT_0, AT_90, "t2", ["browse", "order"]),
+        ("abc", "shop", "g", 5, "r1", AT_90, AT_90, "t3", ["order"]),
     ]
 
 
@@ -402,6 +424,7 @@ def test_profile_runs_says_when_how_it_went_and_what_is_missing(store: Store) ->
             "incomplete": 0,
             "complete": True,
             "incomplete_reasons": [],
+            "incomplete_details": [],
             "exemplar_trace_id": "t1",
         },
         {
@@ -419,7 +442,8 @@ def test_profile_runs_says_when_how_it_went_and_what_is_missing(store: Store) ->
             "missing": 1,
             "incomplete": 1,
             "complete": False,
-            "incomplete_reasons": ["no span of the job arrived"],
+            "incomplete_reasons": ["no_consumer_span"],
+            "incomplete_details": ["no span of the job arrived: shop.mail"],
             "exemplar_trace_id": "t2",
         },
     ]
@@ -450,13 +474,17 @@ def test_profile_leaderboard_ranks_by_functions_and_says_what_is_complete(store:
             "functions_total": 5,
             "percent": 40.0,
             "lines": 2,
+            "lines_total": 7,
+            "lines_covered": 1,
+            "lines_percent": 14.29,
             "runs": 1,
             "failed_runs": 0,
             "requests": 1,
             "jobs": 1,
             "incomplete": 1,
             "complete": False,
-            "incomplete_reasons": ["no span of the job arrived"],
+            "incomplete_reasons": ["no_consumer_span"],
+            "incomplete_details": ["no span of the job arrived: shop.mail"],
             "first_seen": AT_0,
             "last_seen": AT_60,
             "exemplar_trace_id": "t2",
@@ -471,6 +499,9 @@ def test_profile_leaderboard_ranks_by_functions_and_says_what_is_complete(store:
             "functions_total": 5,
             "percent": 40.0,
             "lines": 3,
+            "lines_total": 7,
+            "lines_covered": 2,
+            "lines_percent": 28.57,
             "runs": 1,
             "failed_runs": 0,
             "requests": 1,
@@ -478,6 +509,7 @@ def test_profile_leaderboard_ranks_by_functions_and_says_what_is_complete(store:
             "incomplete": 0,
             "complete": True,
             "incomplete_reasons": [],
+            "incomplete_details": [],
             "first_seen": AT_60,
             "last_seen": AT_90,
             "exemplar_trace_id": "t1",
@@ -492,13 +524,17 @@ def test_profile_leaderboard_ranks_by_functions_and_says_what_is_complete(store:
             "functions_total": 5,
             "percent": 0.0,
             "lines": 0,
+            "lines_total": 7,
+            "lines_covered": 0,
+            "lines_percent": 0.0,
             "runs": 1,
             "failed_runs": 0,
             "requests": 1,
             "jobs": 0,
             "incomplete": 1,
             "complete": False,
-            "incomplete_reasons": ["no span of the server arrived"],
+            "incomplete_reasons": ["no_server_span"],
+            "incomplete_details": ["no span of the server arrived: POST /orders"],
             "first_seen": AT_0,
             "last_seen": AT_0,
             "exemplar_trace_id": "t3",
@@ -632,6 +668,15 @@ def test_lines_are_counted_once_however_ranges_overlap(
     }
     covered = set().union(*executed.values()) & set(range(2, 11))
     assert rows(store, "SELECT lines_covered, lines_total FROM module_gaps") == [(len(covered), 9)]
+
+
+def test_overlapping_ranges_take_no_more_memory_than_the_lines_that_they_name(store: Store) -> None:
+    insert_catalog(store, {"qualname": "f", "line": 1, "executable_lines": [2, 3]})
+    ranges = ",".join(f"{first}-1000000" for first in range(1, 101))
+    insert_spans(store, TracedSpan(functions=[], lines=[f"shop.py:{ranges}"]))
+    limited = "SETTINGS max_memory_usage = 100000000"  # bytes; a hundred million numbers take four times as many
+    assert rows(store, f"SELECT lines_covered, lines_total FROM module_gaps {limited}") == [(2, 2)]
+    assert rows(store, f"SELECT lines FROM profile_leaderboard {limited}") == [(1_000_000,)]
 
 
 def test_module_leaderboard_ranks_modules_by_what_is_executed_of_them(store: Store) -> None:

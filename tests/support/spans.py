@@ -31,11 +31,11 @@ TABLES = (  # that spans are read into
     "coverage_functions",
     "coverage_lines",
     "coverage_arcs",
-    "coverage_reach",
+    "coverage_by_symbol",
     "coverage_runs",
 )
 
-_SETS = {"coverage_reach": "profiles", "executed_functions": "profile_hashes"}
+_SETS = {"coverage_by_symbol": "profiles", "executed_functions": "profiles"}
 
 START = 1_767_225_600  # 2026-01-01 00:00:00 UTC
 
@@ -69,6 +69,7 @@ class TracedSpan:
     arc_count: int | None = None
     complete: bool = True
     reason: str = ""
+    detail: str = ""
     outcome: str = ""
     status: str = "Ok"
     kind: str = "Server"
@@ -124,6 +125,8 @@ class TracedSpan:
             }
         if self.reason:
             attributes["coverage.incomplete_reason"] = self.reason
+        if self.detail:
+            attributes["coverage.incomplete_detail"] = self.detail
         return attributes
 
 
@@ -162,7 +165,7 @@ def insert_catalog(
 
 
 def every_column(name: str) -> str:
-    """What to SELECT of a table or view: all its columns, sets that stand in the order of their arrival sorted."""
+    """What to SELECT of a table or view: all its columns, those that are sets without an order sorted."""
     return f"* REPLACE arraySort({_SETS[name]}) AS {_SETS[name]}" if name in _SETS else "*"
 
 

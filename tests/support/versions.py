@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
 
 import pytest
-import rq.version
 
-_RQ = tuple(int(part) for part in rq.version.VERSION.split(".")[:3] if part.isdigit())
+_RQ = tuple(int(part) for part in version("rq").split(".")[:3] if part.isdigit())
 
 
 def runs_here(item: pytest.Item) -> bool:

@@ -1,1 +1,0 @@
-"""One file of a report each."""

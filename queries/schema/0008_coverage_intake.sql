@@ -1,0 +1,28 @@
+-- What is read from a span, once; the materialized views of the other tables read it here. It keeps nothing.
+CREATE TABLE IF NOT EXISTS coverage_intake (
+    namespace LowCardinality(String),
+    revision LowCardinality(String),
+    profile LowCardinality(String),
+    run String,
+    trace String,
+    span String,
+    parent String,
+    name LowCardinality(String),
+    role LowCardinality(String),
+    service LowCardinality(String),
+    started DateTime64(9, 'UTC'),
+    duration UInt64,
+    status LowCardinality(String),
+    outcome LowCardinality(String),
+    engine LowCardinality(String),
+    granularity LowCardinality(String),
+    declared_complete String COMMENT 'coverage.complete as it came: true, false or nothing',
+    declared_reason String,
+    declared_detail String,
+    declared_functions String COMMENT 'coverage.function_count as it came',
+    declared_lines String COMMENT 'coverage.line_count as it came',
+    declared_arcs String COMMENT 'coverage.arc_count as it came',
+    functions Array(String) COMMENT 'well-formed ids, module:qualname@line, each once',
+    files Array(Tuple(file String, ranges Array(Tuple(first UInt32, last UInt32)))),
+    arc_chains Array(String) COMMENT 'well-formed elements of coverage.arcs'
+) ENGINE = Null;
