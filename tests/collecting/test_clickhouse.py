@@ -27,7 +27,7 @@ from otel_coverage.collecting import Access, Collector, Endpoint, bodies, connec
 from otel_coverage.collecting.clickhouse import sessions
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Store, open_store, schema
-from tests.support.spans import TracedSpan, insert_spans
+from tests.support.spans import TracedSpan, insert_catalog, insert_spans
 
 PATIENCE = 60.0
 NO_PASSWORD = Access(password="")
@@ -409,6 +409,12 @@ def test_no_database_but_the_stores_is_served(reading: httpx.Client, database: s
         assert (str(answer.status_code), answer.headers["X-ClickHouse-Exception-Code"]) == expected, answer.text
 
 
+def test_an_insert_into_default_goes_to_the_stores_table(store: Store, http: httpx.Client) -> None:
+    insert = {"query": "INSERT INTO default.otel_traces (TraceId, SpanId) FORMAT RowBinary"}
+    assert http.post("/", params=insert, content=b"\x01t\x01s").status_code == 200
+    assert stored(store) == [("t", "s")]
+
+
 def test_the_name_default_means_the_stores_database_and_never_files(reading: httpx.Client, tmp_path: Path) -> None:
     asked = {"query": "SELECT currentDatabase()", "database": "default"}
     assert reading.get("/", params=asked).text == "unchanged\n"
@@ -648,3 +654,16 @@ def test_a_query_that_takes_too_much_memory_fails_and_the_next_one_is_answered(
 def test_a_query_that_takes_too_long_fails(reading: httpx.Client) -> None:
     answer = reading.get("/", params={"query": SLOW, "max_execution_time": "1"})
     assert (answer.status_code, answer.headers["X-ClickHouse-Exception-Code"]) == (408, "159"), answer.text
+
+
+def test_a_span_with_many_overlapping_ranges_does_not_cost_the_views_much_memory(
+    store: Store, http: httpx.Client
+) -> None:
+    ranges = ",".join(f"{number}-{number + 900_000}" for number in range(1, 101))
+    insert_spans(store, TracedSpan(functions=["shop:f@1"], lines=[f"shop.py:{ranges}"]))
+    insert_catalog(store, {"qualname": "f", "line": 1, "executable_lines": [1, 2, 3]})
+    for view in ("module_gaps", "profile_leaderboard", "coverage_gaps", "symbol_profiles"):
+        answer = http.get("/", params={"query": f"SELECT * FROM {view}", "max_memory_usage": "100000000"})
+        assert answer.status_code == 200, answer.text
+    asked = {"query": "SELECT lines_covered, lines_total FROM module_gaps", "max_memory_usage": "100000000"}
+    assert http.get("/", params=asked).text == "3\t3\n"

@@ -47,10 +47,12 @@ class Insert:
 
     @property
     def sql(self) -> str:
-        """The statement rebuilt from what was parsed, without the format, which chDB takes separately."""
-        database = f"`{self.database}`." if self.database else ""
+        """The statement rebuilt from what was parsed, for a session in the store's database.
+
+        The format is left out: chDB takes it separately.
+        """
         columns = f" ({', '.join(f'`{name}`' for name in self.columns)})" if self.columns else ""
-        return f"INSERT INTO {database}`{self.table}`{columns}"
+        return f"INSERT INTO `{self.table}`{columns}"
 
     @classmethod
     def parse(cls, text: str) -> Insert | None:
@@ -63,7 +65,7 @@ class Insert:
             return None
         found = _INSERT.match(text)
         if found is None:
-            raise not_implemented(f"only INSERT INTO {TABLE} (columns) FORMAT name, followed by the data, is supported")
+            raise not_implemented("only INSERT INTO table (columns) FORMAT name, followed by the data, is supported")
         table, name = found["table"].strip('`"'), found["format"]
         if table not in _TABLES:
             raise read_only(f"Cannot insert into {table}: only {' and '.join(_TABLES)} accept inserts here")
