@@ -7,25 +7,24 @@
 -- What arrived; where something is missing of it or of its parts, one reason.
 CREATE OR REPLACE VIEW recorded_requests AS
 SELECT
-    e.namespace AS namespace, e.revision AS revision, e.profile AS profile, e.run AS run,
-    transform(toString(e.role), ['server', 'consumer'], ['request', 'job'], 'process') AS kind,
-    toString(e.name) AS name,
-    toString(e.service) AS service,
-    e.started AS started,
-    e.duration AS duration,
-    toBool(e.complete AND p.incomplete.1 = '') AS complete,
-    if(e.complete, p.incomplete.1, toString(e.incomplete_reason)) AS incomplete_reason,
-    if(e.complete, p.incomplete.2, e.incomplete_detail) AS incomplete_detail,
-    e.trace AS trace,
-    e.span AS span,
-    e.call AS call
-FROM (SELECT *, call FROM coverage_spans FINAL WHERE role IN ('server', 'consumer', 'process')) AS e
+    namespace, revision, profile, run,
+    transform(toString(role), ['server', 'consumer'], ['request', 'job'], 'process') AS kind,
+    toString(e.name) AS name, toString(e.service) AS service, started, duration,
+    toBool(e.complete AND missing.1 = '') AS complete,
+    if(e.complete, missing.1, toString(e.incomplete_reason)) AS incomplete_reason,
+    if(e.complete, missing.2, e.incomplete_detail) AS incomplete_detail,
+    trace, span, call
+FROM (
+    SELECT *, call, sipHash64(trace, span) AS part_call
+    FROM coverage_spans FINAL
+    WHERE role IN ('server', 'consumer', 'process')
+) AS e
 GLOBAL LEFT JOIN (
-    SELECT call, min((toString(s.incomplete_reason), s.incomplete_detail)) AS incomplete
+    SELECT call AS part_call, min((toString(s.incomplete_reason), s.incomplete_detail)) AS missing
     FROM coverage_spans AS s
     WHERE role = 'part' AND NOT complete
     GROUP BY call
-) AS p ON p.call = sipHash64(e.trace, e.span);
+) AS p USING (part_call);
 
 -- What never arrived: calls without an answer. A job is missing at the revision that enqueued it. The playback client knows
 -- no revision: its request is missing at those that its run was recorded at, or at '' where nothing of the run arrived.
@@ -82,20 +81,10 @@ WHERE if(c.role = 'client', u.recorded OR NOT u.recorded_anywhere, (u.namespace,
 
 CREATE OR REPLACE VIEW run_completeness AS
 SELECT
-    e.namespace AS namespace, e.revision AS revision, e.profile AS profile, e.run AS run,
-    e.kind AS kind,
-    if(c.name = '', e.name, c.name) AS name,
-    e.service AS service,
-    e.started AS started,
-    e.duration AS duration,
-    true AS arrived,
-    e.complete AS complete,
-    e.incomplete_reason AS incomplete_reason,
-    e.incomplete_detail AS incomplete_detail,
-    e.trace AS trace,
-    e.span AS span
-FROM (SELECT call, toString(s.name) AS name FROM coverage_spans AS s WHERE role IN ('client', 'producer')) AS c
-GLOBAL RIGHT ANY JOIN recorded_requests AS e ON c.call = e.call
+    namespace, revision, profile, run, kind, if(caller = '', e.name, caller) AS name, service, started, duration,
+    true AS arrived, complete, incomplete_reason, incomplete_detail, trace, span
+FROM (SELECT call, toString(name) AS caller FROM coverage_spans WHERE role IN ('client', 'producer')) AS c
+GLOBAL RIGHT ANY JOIN recorded_requests AS e USING (call)
 UNION ALL
 SELECT namespace, revision, profile, run, kind, name, '', started, duration, false, false, incomplete_reason,
     incomplete_detail, trace, span

@@ -2,22 +2,15 @@
 -- arrived whole, with an example for each reason why not. Where only parts arrived it did not.
 CREATE OR REPLACE VIEW profile_runs AS
 SELECT
-    p.namespace AS namespace, p.revision AS revision, p.profile AS profile, p.run AS run,
-    p.first_seen AS first_seen,
-    p.last_seen AS last_seen,
-    o.outcome AS outcome,
+    namespace, revision, profile, run, first_seen, last_seen, outcome,
     toBool((namespace, revision, profile, run) GLOBAL NOT IN (
         SELECT namespace, revision, profile, run FROM uncounted_runs
     )) AS counts,
-    p.requests AS requests,
-    p.jobs AS jobs,
-    p.processes AS processes,
-    p.missing AS missing,
-    p.incomplete AS incomplete,
-    toBool(incomplete = 0 AND p.recorded) AS complete,
-    mapKeys(p.reasons) AS incomplete_reasons,
-    mapValues(p.reasons) AS incomplete_details,
-    p.exemplar_trace_id AS exemplar_trace_id
+    requests, jobs, processes, missing, incomplete,
+    toBool(incomplete = 0 AND recorded) AS complete,
+    mapKeys(reasons) AS incomplete_reasons,
+    mapValues(reasons) AS incomplete_details,
+    exemplar_trace_id
 FROM (
     SELECT
         namespace, revision, profile, run,
@@ -53,4 +46,4 @@ GLOBAL LEFT JOIN (
     FROM coverage_runs AS s
     WHERE s.failed OR s.passed
     GROUP BY profile, run
-) AS o ON o.profile = p.profile AND o.run = p.run;
+) AS o USING (profile, run);
