@@ -23,7 +23,7 @@ from otel_coverage.errors import ConfigurationError
 Application = Callable[[Request], Response]
 
 MAX_THREADS = 32  # requests in progress; others are queued
-MAX_QUEUED = 64  # beyond, the response is 503
+MAX_QUEUED = 256  # beyond, the response is 503; slow clients that fill it lose their threads after a second
 
 _MAX_HEADER_BYTES = 256 * 1024  # the URL may contain a query
 _SOCKET_TIMEOUT = 20  # seconds without any progress while a request is read or a response written
