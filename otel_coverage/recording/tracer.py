@@ -95,7 +95,7 @@ class ThreadTracer:
             self._kept = []
             tracer.stop()
             if here and undisturbed:
-                sys.settrace(None)  # another thread's takes itself away at its next event
+                sys.settrace(None)  # another thread's uninstalls itself at its next event
         return undisturbed
 
 

@@ -1,5 +1,5 @@
 -- Which runs do not count. A run that failed, as the playback client reports, may have left its workflow for code that the
--- profile is not about: it counts only where no other run of its profile at that revision went better.
+-- profile is not about: it counts only where no other run of its profile at that revision succeeded.
 CREATE OR REPLACE VIEW uncounted_runs AS
 SELECT namespace, revision, profile, arrayJoin(groupUniqArrayIf(r.run, r.has_failed)) AS run
 FROM (
