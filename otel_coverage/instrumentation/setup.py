@@ -23,6 +23,7 @@ from otel_coverage.settings import Settings
 from otel_coverage.tracing import provider as providers
 from otel_coverage.tracing import recorder as recorders
 from otel_coverage.tracing.context import current_recording
+from otel_coverage.tracing.log import log
 from otel_coverage.tracing.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -123,13 +124,17 @@ def _when_imported(package: str, action: Callable[[ModuleType], None]) -> None:
         _watched.add(package)
         wrapt.register_post_import_hook(_imported, package)  # calls it at once where the package is imported already
     elif package in sys.modules:
-        action(sys.modules[package])
+        _imported(sys.modules[package])
 
 
 def _imported(module: ModuleType) -> None:
     action = _on_import.get(module.__name__)
-    if action is not None:
+    if action is None:
+        return
+    try:
         action(module)
+    except Exception as error:  # raised into the application's import; another module may have that name
+        log.failed(f"instrumenting {module.__name__}", error)
 
 
 def _instrument_app(app: Flask, provider: TracerProvider, recorder: Recorder | None) -> None:

@@ -40,8 +40,8 @@ def project(tmp_path: Path) -> Path:
         (["--source", "empty", "--", "python"], {}, "source empty: no Python file matches"),
         (["--rcfile", "no-such-file", "--", "python"], {}, "no-such-file: no such file"),
         (["--granularity", "branch", "--", "python"], {}, "'branch'"),
-        (["--", "python"], {"OTEL_COVERAGE_GRANULARITY": "branch"}, "granularity in the environment"),
-        (["--", "python"], {"OTEL_COVERAGE_ENABLED": "perhaps"}, "enabled in the environment"),
+        (["--", "python"], {"OTEL_COVERAGE_GRANULARITY": "branch"}, "OTEL_COVERAGE_GRANULARITY is 'branch'"),
+        (["--", "python"], {"OTEL_COVERAGE_ENABLED": "perhaps"}, "OTEL_COVERAGE_ENABLED is 'perhaps'"),
         (["--", "python"], {"OTEL_TRACES_EXPORTER": "by_pigeon"}, "by_pigeon"),
     ],
 )
@@ -110,5 +110,5 @@ def test_a_setting_that_cannot_be_used_is_logged_by_the_process_and_the_program_
         OTEL_COVERAGE_ENGINE="magic",
     )
     assert (done.returncode, done.stdout) == (0, "ran\n")
-    assert "otel-coverage: this process is not traced: engine in the environment: 'magic'" in done.stderr
+    assert "otel-coverage: this process is not traced: OTEL_COVERAGE_ENGINE is 'magic'" in done.stderr
     assert "Traceback" not in done.stderr
