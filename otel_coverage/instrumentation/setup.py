@@ -80,7 +80,7 @@ def install_hooks(
         current_recording()  # raises where nothing could be recorded
         recorder = recorders.install(settings)
     provider = providers.equip(settings, tracer_provider)
-    _when_imported("rq", lambda _: _instrument_rq(provider, recorder))
+    _when_imported("rq", partial(_instrument_rq, provider, recorder))
     if app is not None:
         _instrument_app(app, provider, recorder)
     elif recorder is not None:
@@ -133,7 +133,7 @@ def _imported(module: ModuleType) -> None:
         return
     try:
         action(module)
-    except Exception as error:  # raised into the application's import; another module may have that name
+    except Exception as error:  # otherwise raised into the application's import statement
         log.failed(f"instrumenting {module.__name__}", error)
 
 
@@ -153,7 +153,9 @@ def _record_all_apps(provider: TracerProvider, recorder: Recorder, _: ModuleType
     _patches.on_undo(flask.release_all_apps)
 
 
-def _instrument_rq(provider: TracerProvider, recorder: Recorder | None) -> None:
+def _instrument_rq(provider: TracerProvider, recorder: Recorder | None, module: ModuleType) -> None:
+    if not hasattr(module, "__path__"):
+        return  # a module of the application's that has the name of the package
     from otel_coverage.instrumentation.rq import RQInstrumentor
 
     _switch_on(RQInstrumentor(), tracer_provider=provider, recorder=recorder)

@@ -25,6 +25,7 @@ import rq.worker
 import otel_coverage
 from otel_coverage.instrumentation import setup
 from otel_coverage.instrumentation.patch import Patches
+from otel_coverage.tracing.log import log
 from tests.support.commands import call
 from tests.support.traced import STORE_FRONT, Spans
 
@@ -182,3 +183,14 @@ for _ in range(2):
 """
     done = call([sys.executable, "-c", program], OTEL_TRACES_EXPORTER="none")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_package_that_cannot_be_instrumented_breaks_neither_its_import_nor_instrument(
+    spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("ours")
+
+    monkeypatch.setattr(setup, "_instrument_rq", fails)
+    otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT])
+    assert log.counts["failures"] == 1
