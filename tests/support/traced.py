@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from opentelemetry import context as otel_context
+from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -59,6 +61,14 @@ def functions(span: ReadableSpan) -> frozenset[str]:
     symbols = (span.attributes or {}).get("coverage.functions", ())
     assert isinstance(symbols, tuple)
     return frozenset(str(symbol).rpartition("@")[0] for symbol in symbols)
+
+
+@pytest.fixture(autouse=True)
+def fresh_context() -> Iterator[None]:
+    """An empty context for each test: an entry span that starts stays attached until the hook around it is done."""
+    token = otel_context.attach(Context())
+    yield
+    otel_context.detach(token)
 
 
 @pytest.fixture
