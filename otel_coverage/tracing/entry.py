@@ -9,6 +9,7 @@ from opentelemetry.trace import SpanContext, SpanKind
 
 from otel_coverage.recording import Incomplete, Recording
 from otel_coverage.settings import Settings
+from otel_coverage.tracing.log import log
 from otel_coverage.tracing.pending import PendingWork
 from otel_coverage.tracing.playback import Playback
 from otel_coverage.tracing.writer import CoverageWriter
@@ -64,11 +65,18 @@ class Entry:
         return self.is_open and self.span_context is None and kind is self.kind
 
     def mark_incomplete(self, reason: str, detail: str) -> None:
-        """Something is missing, see :meth:`.Recording.mark_incomplete`; written at once where the entry has ended."""
-        if self.recording is not None:
-            self.recording.mark_incomplete(reason, detail)
+        """Something is missing, see :meth:`.Recording.mark_incomplete`; written at once where the entry has ended.
+
+        Never raises: hooks call it from within the application's own calls.
+        """
+        if self.recording is None:
+            return
+        self.recording.mark_incomplete(reason, detail)
+        try:
             if not self.is_open:
                 self.writer.write_parts()
+        except Exception as error:
+            log.failed("marking an entry that has ended", error)
 
     @property
     def pending_work(self) -> tuple[PendingWork, ...]:

@@ -13,6 +13,7 @@ from opentelemetry.trace import SpanKind
 from otel_coverage.recording import Incomplete, Recording
 from otel_coverage.tracing.context import awaiting_span, with_entry
 from otel_coverage.tracing.entry import Entry
+from otel_coverage.tracing.log import log
 from otel_coverage.tracing.playback import Playback
 from otel_coverage.tracing.processor import CoverageSpanProcessor
 from otel_coverage.tracing.recorder import Recorder, install
@@ -96,3 +97,15 @@ def test_a_thread_is_followed_by_the_engine_that_records_the_entry(
     with recorder.follow(entry), recorder.follow(unrecorded):
         pass
     assert followed == [entry.recording]
+
+
+def test_marking_an_entry_never_raises_into_the_application(
+    recorder: Recorder, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails() -> None:
+        raise ZeroDivisionError("ours")
+
+    entry = run(recorder, spans)
+    monkeypatch.setattr(entry.writer, "write_parts", fails)
+    entry.mark_incomplete("fork", "it forked")
+    assert log.counts["failures"] == 1

@@ -23,7 +23,7 @@ MAX_QUERIES = 8  # at once, each with the memory of `allowlist.MAX_MEMORY_BYTES`
 _QUEUE_TIMEOUT = 10.0  # seconds that one more waits
 _KILL_INTERVAL = 0.5  # seconds; a statement between two of a session's is not there to be killed
 _LAST = ("allow_ddl", "readonly")  # settings that cannot be taken back, and that no session that writes has
-_DEFAULT_DATABASE = "default"  # what clients send that were told of no database; in chDB it would be the file system
+_DEFAULT_DATABASE = "default"  # sent by clients without a configured database; in chDB it maps table names to files
 
 
 @dataclass(frozen=True, slots=True)
