@@ -1,7 +1,9 @@
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from types import CodeType
-from typing import Any, Self, final
+from typing import Any, final
+
+from typing_extensions import Self
 
 @final
 class RecordingSlot: ...

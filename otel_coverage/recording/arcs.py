@@ -8,6 +8,7 @@ from inspect import CO_ASYNC_GENERATOR, CO_COROUTINE, CO_GENERATOR
 from pathlib import Path
 from types import CodeType
 
+from otel_coverage.code_objects import loaded_by
 from otel_coverage.recording.bytecode import RESUME, offset_after
 from otel_coverage.recording.executed import Arc, Executed
 from otel_coverage.source import SourceFile, SourceTree
@@ -92,17 +93,19 @@ def _functions(file: SourceFile) -> Iterator[Function]:
         top = compile(Path(file.filename).read_bytes(), file.filename, "exec", dont_inherit=True)
     except (OSError, SyntaxError, ValueError):
         return
-    codes = [top]
+    codes = loaded_by(top)
     while codes:
-        code = codes.pop()
-        codes.extend(constant for constant in code.co_consts if isinstance(constant, CodeType))
-        symbol = symbol_of(code, file)
+        code, qualname = codes.pop()
+        codes += loaded_by(code)
+        symbol = symbol_of(code, file, qualname)
         if symbol is not None:
             yield Function(symbol, code.co_firstlineno, _body_lines(code), bool(code.co_flags & _CAN_RESUME))
 
 
 def _body_lines(code: CodeType) -> frozenset[int]:
     """The lines of the body: the first RESUME and what comes before it stand for the ``def``."""
+    if RESUME is None:
+        return frozenset(line for _start, _end, line in code.co_lines() if line)
     instructions = code.co_code
     starts = (at for at in range(0, len(instructions), 2) if instructions[at] == RESUME and not instructions[at + 1])
     body = offset_after(instructions, next(starts, 0))

@@ -33,12 +33,16 @@ EVENT_CALLBACKS: Final = {  # the name of the callback for each event
 
 LEFT, RIGHT, OUT = range(3)
 
-_CACHE: Final = opmap["CACHE"]
+_CACHE: Final = opmap.get("CACHE")
 _EXTENDED_ARG: Final = opmap["EXTENDED_ARG"]
 _RETURN: Final = opmap["RETURN_VALUE"]
 _RERAISE: Final = opmap["RERAISE"]
 _JUMPS: Final = frozenset(hasjrel)
-_DIRECTIONS: Final = {opmap["JUMP_FORWARD"]: 1, opmap["JUMP_BACKWARD"]: -1, opmap["JUMP_BACKWARD_NO_INTERRUPT"]: -1}
+_DIRECTIONS: Final = {
+    opmap[name]: direction
+    for name, direction in (("JUMP_FORWARD", 1), ("JUMP_BACKWARD", -1), ("JUMP_BACKWARD_NO_INTERRUPT", -1))
+    if SUPPORTED
+}
 
 
 def edge_id(offset: int, side: int) -> int:

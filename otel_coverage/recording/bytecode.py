@@ -1,4 +1,4 @@
-"""Bytecode: instructions of two bytes each, some followed by caches of the same size."""
+"""Bytecode: instructions of two bytes each, from 3.11 on some followed by caches of the same size."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from opcode import opmap
 from types import CodeType
 from typing import Final
 
-RESUME: Final = opmap["RESUME"]
-_CACHE: Final = opmap["CACHE"]
+RESUME: Final = opmap.get("RESUME")
+"""The instruction that code starts with; None before 3.11, where nothing in a function stands for its ``def``."""
+
+_CACHE: Final = opmap.get("CACHE", 0)
 
 
 def offset_after(instructions: bytes, offset: int) -> int:

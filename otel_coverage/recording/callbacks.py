@@ -255,6 +255,8 @@ class Callbacks(EdgeCallbacks):
 
     def reset(self, slots: Iterable[RecordingSlot]) -> None:
         """Close all slots, as a forked child has to; events stay enabled or disabled as they are."""
+        if not self._taken:
+            return  # nothing has a bit
         self._active = self._taken = 0
         for slot in slots:
             slot.bit = 0

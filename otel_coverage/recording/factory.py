@@ -18,6 +18,7 @@ def open_engine(
     current: CurrentRecording,
     *,
     branch: bool = False,
+    named_by: str = "OTEL_COVERAGE_ENGINE",
 ) -> Engine:
     """The engine that serves ``choice`` on this interpreter; nothing is hooked before its first ``begin``.
 
@@ -27,12 +28,11 @@ def open_engine(
         source: the files whose code it records.
         current: where it finds the running code's recording.
         branch: whether to record arcs too, where the engine can; its own ``branch`` says whether it does.
+        named_by: the setting that chooses the engine, for error messages.
 
     Raises:
         ConfigurationError: the engine cannot run here (``monitoring`` before 3.12, any without the GIL).
     """
-    from otel_coverage.recording.coverage import CoverageEngine  # not loadable in sub-interpreters
-
     version = sys.version.split()[0]
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         raise ConfigurationError(
@@ -40,12 +40,18 @@ def open_engine(
         )
     if sys.version_info < (3, 12) and choice == "monitoring":
         raise ConfigurationError(
-            f"engine 'monitoring' needs CPython 3.12 or later, this is {version}; set OTEL_COVERAGE_ENGINE=coverage"
+            f"{named_by}: engine 'monitoring' needs CPython 3.12 or later, this is {version}; "
+            "set OTEL_COVERAGE_ENGINE=coverage"
         )
-    if sys.version_info < (3, 12) or choice == "coverage":
+
+    def open_coverage() -> Engine:
+        from otel_coverage.recording.coverage import CoverageEngine  # coverage.py takes a while to import
+
         return CoverageEngine(granularity, source, current, branch=branch)
+
+    if sys.version_info < (3, 12) or choice == "coverage":
+        return open_coverage()
 
     from otel_coverage.recording.monitoring import MonitoringEngine
 
-    fallback = CoverageEngine(granularity, source, current, branch=branch) if choice == "auto" else None
-    return MonitoringEngine(granularity, source, current, fallback, branch=branch)
+    return MonitoringEngine(granularity, source, current, open_coverage if choice == "auto" else None, branch=branch)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext, suppress
 from types import CodeType
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from otel_coverage.recording import branch_edges
 from otel_coverage.recording.backend import callbacks_class, select_backend
@@ -24,6 +25,8 @@ from otel_coverage.source import SourceTree
 
 if TYPE_CHECKING:
     from otel_coverage.recording.callbacks import Callbacks
+
+_T = TypeVar("_T")
 
 RECORDER = "otel-coverage"
 DISCOVERY = "otel-coverage discovery"
@@ -44,8 +47,7 @@ class MonitoringRecording(Recording):
 
     __slots__ = ("_engine", "_entered", "_executed", "slot")  # the callbacks in C read `slot` at its offset
 
-    engine_name: ClassVar[str] = "monitoring"
-    follows_contexts: ClassVar[bool] = True
+    engine_name: str = "monitoring"
 
     def __init__(self, engine: MonitoringEngine, slot: RecordingSlot) -> None:
         self.slot = slot
@@ -74,7 +76,7 @@ class MonitoringEngine:
         granularity: Granularity,
         source: SourceTree,
         current: CurrentRecording,
-        fallback: Engine | None = None,
+        open_fallback: Callable[[], Engine] | None = None,
         *,
         branch: bool = False,
     ) -> None:
@@ -84,7 +86,8 @@ class MonitoringEngine:
         self.backend = select_backend()
         self._source = source
         self._current = current
-        self._fallback = fallback
+        self._open_fallback = open_fallback
+        self._fallback: Engine | None = None
         self._symbolizer = (branch_edges.EdgeSymbolizer if self.branch else Symbolizer)(source)
         self._lock = threading.RLock()  # reentrant: a signal handler may interrupt `begin` and call it
         self._tools: tuple[int, ...] = ()
@@ -108,11 +111,50 @@ class MonitoringEngine:
             self._open.add(recording)
             return recording
 
+    def prepare(self) -> Recording | None:
+        """A recording for a child that is forked next, which need not register the callbacks, nor discover what this
+        process has run until then. None where no tool id is free.
+        """
+        with self._lock:
+            if self._callbacks is None:
+                self._register()
+            return None if self._callbacks is None else MonitoringRecording(self, NO_SLOT)
+
+    def open(self, recording: Recording) -> bool:
+        """Begin a prepared recording. Returns whether that was possible."""
+        with self._lock:
+            if self._callbacks is None or not isinstance(recording, MonitoringRecording):
+                return False
+            try:
+                recording.slot = self._callbacks.begin()
+            except OverflowError:
+                return False
+            recording._executed = None  # somebody may have read it before
+            self._open.add(recording)
+            return True
+
     def follow(self, recording: Recording) -> AbstractContextManager[None]:
         """Nothing is to be done: the callbacks find the recording in the context on any thread."""
         if self._fallback is not None and not isinstance(recording, MonitoringRecording):
             return self._fallback.follow(recording)
         return nullcontext()
+
+    def enter(self, recording: Recording) -> Callable[[], None] | None:
+        """Nothing is to be done, as for :meth:`follow`."""
+        if self._fallback is not None and not isinstance(recording, MonitoringRecording):
+            return self._fallback.enter(recording)
+        return None
+
+    def drive(self, recording: Recording, coroutine: Coroutine[Any, Any, _T]) -> Coroutine[Any, Any, _T]:
+        """The coroutine itself: the callbacks find the recording in the context at each step."""
+        if self._fallback is not None and not isinstance(recording, MonitoringRecording):
+            return self._fallback.drive(recording, coroutine)
+        return coroutine
+
+    def detach(self, recording: Recording) -> None:
+        """Nothing is to be done: what runs there is found by its context."""
+        if self._fallback is not None:
+            self._fallback.detach(recording)
 
     def end(self, recording: Recording) -> None:
         """Close a recording; what it executed stays readable. Ending twice is fine."""
@@ -149,9 +191,16 @@ class MonitoringEngine:
                 sys.monitoring.free_tool_id(tool)
 
     def after_fork_in_child(self) -> None:
-        """Forget the parent's recordings, and the lock: the thread that held it may not exist here."""
+        """Forget the parent's recordings, and the lock: the thread that held it may not exist here.
+
+        Those that survive end here.
+        """
         self._lock = threading.RLock()
-        opened, self._open = self._open, set()
+        opened = self._open
+        if opened:
+            for recording in [recording for recording in opened if recording.survives_fork]:
+                self.end(recording)
+            self._open = set()
         if self._callbacks is not None:
             self._callbacks.reset(recording.slot for recording in opened)  # rule: forked-child-starts-empty
 
@@ -209,6 +258,8 @@ class MonitoringEngine:
 
     def _begin_fallback(self, reason: str) -> Recording:
         """A recording of the fallback engine, or an empty one where there is none; incomplete either way."""
+        if self._fallback is None and self._open_fallback is not None:
+            self._fallback = self._open_fallback()
         if not self._logged_unavailable:
             self._logged_unavailable = True
             held = ", ".join(f"{tool}: {sys.monitoring.get_tool(tool)}" for tool in sorted(_TOOL_IDS))

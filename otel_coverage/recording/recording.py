@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import CodeType
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from otel_coverage.recording.executed import Executed
 
@@ -45,14 +45,14 @@ class Recording:
 
     Attributes:
         engine_name: ``monitoring`` or ``coverage``.
-        follows_contexts: whether it may stay open while the thread that it began on does something else.
+        survives_fork: whether a forked child keeps what it executed; there, too, nothing more is recorded in it.
         incomplete: why something that belongs here is known to be missing; None while nothing is.
         branch: whether what it executed includes arcs.
         slot: what the callbacks of engine ``monitoring`` know about it.
     """
 
-    engine_name: ClassVar[str] = "none"
-    follows_contexts: ClassVar[bool] = False
+    engine_name: str = "none"
+    survives_fork: bool = False
     incomplete: Incomplete | None = None
     branch: bool = False
     slot: RecordingSlot = NO_SLOT

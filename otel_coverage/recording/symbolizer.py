@@ -68,6 +68,6 @@ class Symbolizer:
         reference = weakref.ref(code, lambda _: self._locations.pop(identity, None))
         location = CodeLocation(reference, None, None)
         if file is not None:
-            location = CodeLocation(reference, file.path, symbol_of(code, file))
+            location = CodeLocation(reference, file.path, symbol_of(code, file, code.co_qualname))
         self._locations[identity] = location
         return location

@@ -9,9 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 from otel_coverage.recording import Arc, Executed
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Arcs = Mapping[str, frozenset[Arc]]
 """By path."""
@@ -87,7 +90,7 @@ class Oracle:
     ) -> None:
         assert self._process.stdin is not None
         self._process.stdin.close()
-        assert self._process.wait(10) == 0 or error is not None
+        assert self._process.wait(60) == 0 or error is not None
 
     def ask(self, folder: Path, module: str, steps: Iterable[Step]) -> Mapping[str, Ran]:
         """What ran under each context when the steps were taken one after the other."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import gc
 import importlib
 import json
 import os
@@ -33,11 +34,13 @@ Raised = set[tuple[str, int, int]]
 
 
 def main() -> None:
+    gc.disable()  # it would end generators that earlier steps have left, and their arcs would be another step's
     for line in sys.stdin:
         task = json.loads(line)
         answer = run_for_arcs(task) if "core" in task else run(task)
         assert not any(name.split(".")[0] == "otel_coverage" for name in sys.modules)
         print(json.dumps(answer), flush=True)
+        gc.collect()
 
 
 def run(task: dict[str, Any]) -> dict[str, object]:

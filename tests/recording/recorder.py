@@ -11,7 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import pytest
 
@@ -20,6 +20,9 @@ from otel_coverage.recording.backend import PURE_PYTHON
 from otel_coverage.settings import EngineChoice, Granularity
 from otel_coverage.source import SourceTree
 from tests.recording.oracle import Ran
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Rearming = Literal["toggles", "restarts", "single_tool"]
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from otel_coverage.recording import branch_edges
 from otel_coverage.recording.backend import Backend, callbacks_class
+from tests.support.examples import examples
 
 pytestmark = pytest.mark.since(3, 12)
 
@@ -217,7 +218,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     steps=STEPS,
     few=st.lists(st.integers(0, 14), min_size=1, max_size=3),

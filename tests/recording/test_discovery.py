@@ -20,6 +20,20 @@ from otel_coverage.source import SourceFile, SourceTree
 from tests.recording.oracle import Oracle, Ran, Step
 from tests.recording.recorder import COVERAGE, ENGINES, MONITORING, Kind, Recorder, imported
 
+MAKING = '''
+TEXT = """
+def made():
+    return inner()
+""" + "\\n" * 100 + """
+def inner():
+    return 1
+"""
+
+def make():
+    names = {}
+    exec(compile(TEXT, __file__, "exec"), names)
+    return names["made"]()
+'''
 MAIN = """
 import importlib
 
@@ -200,6 +214,18 @@ def test_recordings_of_engine_coverage_that_ended_leave_nothing_behind(folder: P
         serve()
         gc.collect()
         assert sys.getallocatedblocks() - before < 500
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_what_another_text_defines_under_a_files_name_is_named_as_the_code_says_where_code_is_seen(
+    engine: Kind, tmp_path: Path
+) -> None:
+    """As templates and decorators make them: ``exec(compile(text, __file__, "exec"))``; docs/reading.md says it."""
+    (tmp_path / "making.py").write_text(MAKING)
+    with imported(tmp_path, "making") as module, Recorder(engine, tmp_path) as recorder:
+        found = recorder.ran(module.make).functions
+    made = {("making.py", "made", 2), ("making.py", "inner", 105)} if engine.choice == "monitoring" else set()
+    assert found == {("making.py", "make", 10), *made}
 
 
 @pytest.mark.parametrize("engine", MONITORING, ids=str)

@@ -90,6 +90,24 @@ def test_a_child_forked_during_a_recording_starts_empty_and_records_its_own(
         assert recorder.ran(program.request, 2).difference(expected(2)) == {}
 
 
+@pytest.mark.parametrize("engine", ENGINES, ids=str)
+def test_a_recording_that_survives_a_fork_ends_in_the_child_and_keeps_what_it_had(
+    program: ModuleType, engine: Kind, tmp_path: Path
+) -> None:
+    with Recorder(engine, tmp_path) as recorder:
+        with recorder.recording() as recording:
+            recording.survives_fork = True
+            program.request(1)
+
+            def work() -> tuple[Ran, Ran]:
+                program.request(2)
+                return Ran.of(recording.executed()), recorder.ran(program.request, 2)
+
+            assert in_child(work) == (expected(1), expected(2))
+            program.request(2)
+        assert Ran.of(recording.executed()).lines == expected(1).lines | expected(2).lines
+
+
 @pytest.mark.parametrize("engine", MONITORING, ids=str)
 def test_nothing_of_the_parents_recording_stays_in_a_child(engine: Kind, tmp_path: Path) -> None:
     path = tmp_path / "made.py"
@@ -106,6 +124,33 @@ def test_nothing_of_the_parents_recording_stays_in_a_child(engine: Kind, tmp_pat
 
         assert in_child(forgotten)
         assert code() is not None
+
+
+@pytest.mark.parametrize("engine", MONITORING, ids=str)
+def test_a_recording_prepared_before_a_fork_begins_in_the_child_and_holds_what_that_runs(
+    program: ModuleType, engine: Kind, tmp_path: Path
+) -> None:
+    with Recorder(engine, tmp_path) as recorder:
+        prepared = recorder.engine.prepare()
+        assert prepared is not None
+
+        def request(n: int) -> Ran:
+            token = recorder.variable.set(prepared)
+            program.request(n)
+            recorder.variable.reset(token)
+            return Ran.of(prepared.executed())
+
+        def work() -> tuple[bool, Ran, Ran]:
+            is_open = recorder.engine.open(prepared)
+            ran = request(2)
+            recorder.engine.end(prepared)
+            return is_open, ran, request(1)
+
+        assert request(1) == Ran()  # not open in this process
+        for _ in range(2):
+            assert in_child(work) == (True, expected(2), expected(2))
+        assert request(1) == Ran()
+        assert recorder.ran(program.request, 1) == expected(1)
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)

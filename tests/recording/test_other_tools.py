@@ -224,7 +224,54 @@ def test_engine_coverage_says_when_its_tracer_was_taken_away(program: ModuleType
         with recorder.recording() as recording:
             sys.settrace(None)
             program.request(1)
-        assert "another trace function" in str(recording.incomplete)
+        assert recording.incomplete is not None
+        assert recording.incomplete.reason == "tracer_replaced"
+
+
+@pytest.mark.parametrize("other", [None, lambda *_: None], ids=["none", "another"])
+def test_engine_coverage_says_when_its_tracer_was_taken_away_and_put_back(
+    other: Any, program: ModuleType, expected: dict[str, Ran], tmp_path: Path
+) -> None:
+    """As code does that wants to run something unseen, or with a tracer of its own."""
+    with Recorder(COVERAGE, tmp_path) as recorder:
+        with recorder.recording() as recording:
+            program.request(0)
+            ours = sys.gettrace()
+            sys.settrace(other)
+            program.request(3)
+            sys.settrace(ours)
+        assert recording.incomplete is not None
+        assert recording.incomplete.reason == "tracer_replaced"
+        assert recorder.ran(program.request, 3).difference(expected["3"]) == {}  # the next one is whole
+
+
+def test_engine_coverage_says_so_when_a_recording_inside_another_finds_its_tracer_taken_away(
+    program: ModuleType, tmp_path: Path
+) -> None:
+    with Recorder(COVERAGE, tmp_path) as recorder:
+        with recorder.recording() as outer:
+            sys.settrace(None)
+            program.request(1)
+            with recorder.recording() as inner:
+                program.request(1)
+        assert (outer.incomplete is None, inner.incomplete is None) == (False, True)
+
+
+def test_engine_coverage_says_when_its_tracer_was_taken_away_on_another_thread(
+    program: ModuleType, tmp_path: Path
+) -> None:
+    with Recorder(COVERAGE, tmp_path) as recorder, recorder.recording() as recording:
+
+        def work() -> None:
+            with recorder.under(recording), recorder.engine.follow(recording):
+                sys.settrace(None)
+                program.request(1)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        assert recording.incomplete is not None
+        assert recording.incomplete.reason == "tracer_replaced"
 
 
 @pytest.mark.parametrize("engine", ENGINES, ids=str)

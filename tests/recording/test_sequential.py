@@ -14,7 +14,11 @@ from tests.recording.oracle import Oracle, Step
 from tests.recording.recorder import ENGINES, Kind, Recorder, imported
 
 PROGRAMS = Path(__file__).parent.parent / "data" / "programs"
-MODULES = ["zoo", pytest.param("zoo312", marks=pytest.mark.since(3, 12))]
+MODULES = [
+    "zoo",
+    pytest.param("zoo311", marks=pytest.mark.since(3, 11)),
+    pytest.param("zoo312", marks=pytest.mark.since(3, 12)),
+]
 NUMBERS = (0, 1, 2, 3)
 
 

@@ -68,7 +68,7 @@ def recorded(recorder: Recorder, function: Callable[[int], object]) -> Ran:
     return Ran.of(recording.executed())
 
 
-@pytest.mark.filterwarnings("ignore:Exception ignored in PyEval_SetTrace:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("error:Exception ignored in PyEval_SetTrace:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("engine", ENGINES, ids=str)
 def test_a_handler_may_begin_and_end_recordings_of_its_own(program: ModuleType, engine: Kind, tmp_path: Path) -> None:
     inner: list[Ran] = []

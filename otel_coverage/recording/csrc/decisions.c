@@ -522,8 +522,16 @@ PyObject *end_slot(Callbacks *self, PyObject *object) {
     return entered;
 }
 
-/* Close all slots; what they recorded is dropped. */
+/* Close all slots; what they recorded is dropped. Where none is open, no mask has a bit, and nothing is written to: a
+   forked child would copy the pages of all states. */
 static void retire_all(Callbacks *self) {
+    bool busy = false;
+    for (size_t index = 0; index < self->words * WORD_BITS; index++) {
+        busy |= self->slots[index] != NULL;
+    }
+    if (!busy) {
+        return;
+    }
     for (ListNode *node = self->all.next; node != &self->all; node = node->next) {
         CodeState *state = CONTAINER_OF(node, CodeState, all);
         memset(state->masks, 0, (size_t)state->rows * state->words * sizeof(Word));
