@@ -1,0 +1,3 @@
+from tests.support.collector import collector
+
+__all__ = ["collector"]
