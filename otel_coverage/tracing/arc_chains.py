@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from otel_coverage.recording import Arc, Executed
-from otel_coverage.tracing.attributes import ArrayAttribute, encodable
+from otel_coverage.source import encodable
+from otel_coverage.tracing.attributes import ArrayAttribute
 
 
 def arc_elements(path: str, arcs: Iterable[Arc], longest: int) -> Iterator[tuple[str, int]]:
@@ -44,4 +45,4 @@ def _encode(executed: Executed, longest: int) -> Iterator[tuple[str, int]]:
         yield from arc_elements(encodable(path), executed.arcs[path], longest)
 
 
-ARCS = ArrayAttribute("coverage.arcs", "coverage.arc_count", _encode)
+ARCS = ArrayAttribute("coverage.arcs", "coverage.arc_count", "coverage.total_arcs", _encode)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from otel_coverage.recording import Executed
+from otel_coverage.source import encodable
 
 GRANULARITY = "coverage.granularity"
 ENGINE = "coverage.engine"
@@ -14,6 +15,13 @@ ROLE = "coverage.role"
 COMPLETE = "coverage.complete"
 INCOMPLETE_REASON = "coverage.incomplete_reason"
 INCOMPLETE_DETAIL = "coverage.incomplete_detail"
+OPEN = "coverage.open"  # of an entry span: its recording went on after it ended, so a closing part follows
+CLOSING = "coverage.closing"  # of the last part
+PARTIAL = "coverage.partial"  # of a part that was written while its entry span was running
+TOTAL_PARTS = "coverage.total_parts"  # of an entry: on the span of it that was written last, where it has parts
+
+PROCESS = "coverage.process"
+NUMBER = "coverage.number"
 
 PART = "coverage.part"  # the name of the spans that hold what their parent could not
 
@@ -27,12 +35,14 @@ class ArrayAttribute(NamedTuple):
     Attributes:
         name: of the array.
         count_name: of the attribute with the number of functions, lines or arcs in it.
+        total_name: of the attribute with their number on all spans of the entry.
         encode: given what was executed, and the characters that an element should not exceed, yields each element with
             the number of functions, lines or arcs in it. An element that cannot be split may be longer.
     """
 
     name: str
     count_name: str
+    total_name: str
     encode: Callable[[Executed, int], Iterator[tuple[str, int]]]
 
 
@@ -113,11 +123,6 @@ def ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
         yield first, last
 
 
-def encodable(text: str) -> str:
-    """``text`` without surrogates: one from an undecodable file name would fail the export of the whole batch."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
-
-
 def _empty(arrays: Sequence[ArrayAttribute]) -> Chunk:
     return Chunk({array.name: [] for array in arrays}, {array.count_name: 0 for array in arrays})
 
@@ -132,5 +137,7 @@ def _encode_lines(executed: Executed, longest: int) -> Iterator[tuple[str, int]]
         yield from line_elements(encodable(path), executed.lines[path], longest)
 
 
-FUNCTIONS = ArrayAttribute("coverage.functions", "coverage.function_count", _encode_functions)
-LINES = ArrayAttribute("coverage.lines", "coverage.line_count", _encode_lines)
+FUNCTIONS = ArrayAttribute(
+    "coverage.functions", "coverage.function_count", "coverage.total_functions", _encode_functions
+)
+LINES = ArrayAttribute("coverage.lines", "coverage.line_count", "coverage.total_lines", _encode_lines)

@@ -17,8 +17,19 @@ from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.recording import CurrentRecording
-from otel_coverage.slug import is_run_id, is_slug
-from otel_coverage.tracing.playback import PREFIX, PROFILE, RUN_ID, SIGNATURE, Playback, sign, verify
+from otel_coverage.slug import is_slug
+from otel_coverage.tracing.log import log
+from otel_coverage.tracing.playback import (
+    PREFIX,
+    PROFILE,
+    RUN_ID,
+    SIGNATURE,
+    SIGNATURE_HOURS,
+    STARTUP,
+    Playback,
+    sign,
+    verify,
+)
 
 if TYPE_CHECKING:
     from otel_coverage.settings import Settings
@@ -26,6 +37,8 @@ if TYPE_CHECKING:
 
 RECORDING = "otel_coverage.recording"
 ENTRY = "otel_coverage.entry"
+ROLE = "otel_coverage.role"
+IS_STARTUP = "otel_coverage.startup"  # instead of baggage, which would be sent
 
 entry_awaiting_span: ContextVar[Entry | None] = ContextVar("otel_coverage_entry_awaiting_span", default=None)
 """The entry that a hook opened and whose span may start now.
@@ -67,13 +80,20 @@ def playback_of(context: Context, settings: Settings) -> Playback | None:
     """
     profile = baggage.get_baggage(PROFILE, context)
     if not isinstance(profile, str) or not is_slug(profile):
-        return None
+        return STARTUP if context.get(IS_STARTUP) else None
     run_id = baggage.get_baggage(RUN_ID, context)
-    if not isinstance(run_id, str) or not is_run_id(run_id):
+    if not isinstance(run_id, str) or not is_slug(run_id):
         run_id = ""
     if settings.token is not None:
         signature = baggage.get_baggage(SIGNATURE, context)
         if not isinstance(signature, str) or not verify(settings.token, profile, run_id, signature):
+            log.warn(
+                "refused_contexts",
+                "coverage: a job or process of profile %s is not recorded: its baggage lacks a playback.sig that "
+                "holds, required as OTEL_COVERAGE_TOKEN is set; one holds for %d hours",
+                profile,
+                SIGNATURE_HOURS,
+            )
             return None
     return Playback(profile, run_id or settings.run_id or "")
 
@@ -93,6 +113,8 @@ def with_playback(context: Context, playback: Playback, settings: Settings) -> C
 
     Its entries come first: a propagator writes at most 180 entries and 8,192 bytes, and cuts what comes after.
     """
+    if playback is STARTUP:
+        return otel_context.set_value(IS_STARTUP, True, without_playback(context))
     others = {name: value for name, value in baggage.get_all(context).items() if not name.startswith(PREFIX)}
     context = baggage.clear(context) if others else without_playback(context)
     for name, value in (baggage_entries(playback, settings) | others).items():
@@ -117,3 +139,13 @@ def with_entry(context: Context, entry: Entry, settings: Settings) -> Context:
     """``context`` in which code is recorded in ``entry``, with its playback in the baggage."""
     context = otel_context.set_value(ENTRY, entry, with_playback(context, entry.playback, settings))
     return otel_context.set_value(RECORDING, entry.recording, context)
+
+
+def with_role(context: Context, role: str) -> Context:
+    """``context`` for starting one span, which is to have that ``coverage.role`` where it is traced."""
+    return otel_context.set_value(ROLE, role, context)
+
+
+def role_of(context: Context) -> str | None:
+    """The ``coverage.role`` that a span started in ``context`` is to have; None where nothing says so."""
+    return cast("str | None", context.get(ROLE))

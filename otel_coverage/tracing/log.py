@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections import Counter
 
+from otel_coverage.tracing.forks import ProcessState
+
 logger = logging.getLogger("otel_coverage")
 
 
-class RateLimitedLog:
-    """Counts warnings by kind, and logs each kind at most once in an interval. Safe to use from any thread.
+class RateLimitedLog(ProcessState):
+    """Counts warnings by kind, and logs each cause of a kind at most once in an interval. Safe to use from any thread.
 
     Args:
-        interval: seconds between two log records of one kind.
+        interval: seconds between two log records of one cause.
 
     Attributes:
         counts: how often each kind was counted, logged or not.
@@ -24,29 +25,37 @@ class RateLimitedLog:
     def __init__(self, interval: float = 60.0) -> None:
         self.counts: Counter[str] = Counter()
         self._interval = interval
-        self._logged_at: dict[str, float] = {}
-        self._lock = threading.Lock()
-        os.register_at_fork(after_in_child=self._after_fork)
+        self._logged_at: dict[tuple[str, str], float] = {}
+        self._check_process()
 
     def warn(
-        self, kind: str, message: str, *arguments: object, count: int = 1, error: BaseException | None = None
+        self,
+        kind: str,
+        message: str,
+        *arguments: object,
+        cause: str = "",
+        count: int = 1,
+        error: BaseException | None = None,
     ) -> None:
-        """Count a warning, and log it unless one of its kind was logged within the interval.
+        """Count a warning, and log it unless one of its kind and cause was logged within the interval.
 
         Args:
             kind: what it counts as.
             message: a format as :mod:`logging` has it; the total of its kind is appended.
             arguments: of the format.
+            cause: one of few, chosen by the caller: nothing that came from outside.
             count: how many it counts for.
             error: the exception whose traceback is logged; None for none.
         """
         now = time.monotonic()
+        self._check_process()
         with self._lock:
             self.counts[kind] += count
             total = self.counts[kind]
-            if kind in self._logged_at and now - self._logged_at[kind] < self._interval:
+            logged_at = self._logged_at.get((kind, cause))
+            if logged_at is not None and now - logged_at < self._interval:
                 return
-            self._logged_at[kind] = now
+            self._logged_at[kind, cause] = now
         logger.warning(message + " (%d so far)", *arguments, total, exc_info=error)
 
     def failed(self, doing: str, error: BaseException) -> None:
@@ -60,11 +69,12 @@ class RateLimitedLog:
 
     def clear(self) -> None:
         """Set all counts to zero, and log the next warning of each kind."""
+        self._check_process()
         with self._lock:
             self.counts.clear()
             self._logged_at.clear()
 
-    def _after_fork(self) -> None:
+    def _begin_process(self) -> None:
         self._lock = threading.Lock()
 
 

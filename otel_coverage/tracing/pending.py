@@ -1,4 +1,4 @@
-"""Work that another thread does for an entry: it belongs to the entry, also where the entry's main work ends first."""
+"""Work that another thread, or a task, does for an entry: it belongs to the entry, also where that ends first."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import functools
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from types import CodeType, FrameType
 from typing import Any
 
+from otel_coverage.loaded import loaded
+
 # threads of these packages are started by the first request that needs them, and serve the whole process
-_SERVING_ALL = ("concurrent.futures", "grpc", "multiprocessing", "opentelemetry", "otel_coverage")
+_SERVING_ALL = ("anyio", "concurrent.futures", "grpc", "multiprocessing", "opentelemetry", "otel_coverage")
 
 
 class PendingWork:
-    """One call of a function in another thread, or one run of a coroutine by another thread's event loop.
+    """One call of a function in another thread, or one run of a coroutine as a task.
 
     Args:
         function: what is called, or run.
@@ -33,8 +35,14 @@ class PendingWork:
     def begin(self) -> None:
         """The current thread, or greenlet, calls it now."""
         self._thread = threading.get_ident()
-        if "greenlet" in sys.modules:
-            self._greenlet = sys.modules["greenlet"].getcurrent()
+        current_greenlet = loaded("greenlet", "getcurrent")
+        if current_greenlet is not None:
+            self._greenlet = current_greenlet()
+
+    @property
+    def kind(self) -> str:
+        """What does it, for people."""
+        return "task" if hasattr(self._function, "cr_code") else "thread"
 
     @property
     def serves_all(self) -> bool:
@@ -46,8 +54,8 @@ class PendingWork:
         """Whether ``should_trace`` accepts the file of what it calls, or of any frame that it runs right now."""
         if self._is_application:
             return True
-        code = getattr(self._function, "cr_code", None) or getattr(_innermost(self._function), "__code__", None)
-        if isinstance(code, CodeType) and should_trace(code.co_filename):
+        codes = list(_codes(self._function)) or [getattr(_innermost(self._function), "__code__", None)]
+        if any(isinstance(code, CodeType) and should_trace(code.co_filename) for code in codes):
             return True
         suspended: FrameType | None = getattr(self._greenlet, "gr_frame", None)
         running = sys._current_frames().get(self._thread) if self._thread is not None else None
@@ -57,6 +65,16 @@ class PendingWork:
                     return True
                 frame = frame.f_back
         return False
+
+
+def _codes(coroutine: object) -> Iterator[object]:
+    """The code of a coroutine, and of what it waits for; nothing where it is something else."""
+    while coroutine is not None:
+        code = getattr(coroutine, "cr_code", None) or getattr(coroutine, "gi_code", None)
+        if code is None:
+            return
+        yield code
+        coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
 
 
 def _innermost(function: object) -> object:

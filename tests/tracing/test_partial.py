@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import time
-from collections.abc import Callable
 
-import pytest
 from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
@@ -15,24 +12,19 @@ from otel_coverage.settings import Settings
 from otel_coverage.tracing import recorder
 from otel_coverage.tracing.context import with_playback
 from otel_coverage.tracing.playback import Playback
+from tests.support.commands import wait_until
 from tests.support.traced import RECORDING, STORE_FRONT, Spans, functions
 
-PATIENCE = 60.0
 
-
-def wait_until(happened: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, "still not"
-        time.sleep(0.01)
-
-
-def test_what_runs_long_is_written_in_parts_that_add_up(
-    spans: Spans, store_front: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(recorder, "PARTIAL_SECONDS", 0.02)
+def test_what_runs_long_is_written_in_parts_that_add_up(spans: Spans, store_front: None) -> None:
     goods = importlib.import_module("store_front.goods")
-    otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT])
+    otel_coverage.instrument(
+        tracer_provider=spans.provider,
+        enabled=True,
+        source=[STORE_FRONT],
+        partial_interval="0.02",
+        granularity="function",  # lines of one function may go on two parts
+    )
     context = with_playback(Context(), Playback("checkout"), Settings())
     with spans.provider.get_tracer("t").start_as_current_span("long", context, SpanKind.CONSUMER) as span:
         goods.price("apple")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from opentelemetry import baggage
 from opentelemetry.context import Context
 
 from otel_coverage.settings import Settings
-from otel_coverage.slug import is_run_id, is_slug
+from otel_coverage.slug import is_slug, shown
 from otel_coverage.tracing.context import baggage_entries, playback_of, with_playback, without_playback
 from otel_coverage.tracing.playback import Playback, is_token, sign, verify
 
@@ -25,16 +27,31 @@ def test_nothing_else_is_a_slug(text: str) -> None:
     assert not is_slug(text)
 
 
-@pytest.mark.parametrize(
-    ("text", "fits"), [("2026-11-22T03:00Z", True), ("", False), ("a b", False), ("x" * 129, False)]
-)
-def test_a_run_id_is_printable_and_short(text: str, fits: bool) -> None:
-    assert is_run_id(text) is fits
+def test_a_name_that_came_from_outside_is_shown_escaped_and_cut() -> None:
+    assert shown("Mañana\x1b[31m") == "'Ma\\xf1ana\\x1b[31m'"
+    assert shown("x" * 100_000) == "'" + "x" * 40 + "'… (100000 characters)"
 
 
-def test_a_signature_is_hmac_sha256_of_profile_and_run() -> None:
-    # python3 -c "import hmac; print(hmac.new(b'secret', b'checkout\\nrun-1', 'sha256').hexdigest())"
-    assert sign("secret", "checkout", "run-1") == "d3d8da0df84475c66a2ea5548128439d4710f886c3dccbe12e99ac78500afce7"
+def test_a_signature_is_its_expiry_and_hmac_sha256_of_profile_run_and_expiry() -> None:
+    # python3 -c "import hmac; print(hmac.new(b'secret', b'checkout\\nrun-1\\n90000', 'sha256').hexdigest())"
+    mac = "63b799fd959afb0efc6a83798e9238908115158d58eb74586d0fe535d2cd851e"
+    assert sign("secret", "checkout", "run-1", now=3599.9) == f"90000.{mac}"
+
+
+@given(st.floats(0, 4e9), st.floats(0, 26))
+def test_a_signature_holds_for_a_day_and_for_an_hour_more_at_most(now: float, hours: float) -> None:
+    holds = verify("secret", "checkout", "run-1", sign("secret", "checkout", "run-1", now), now + hours * 3600)
+    if hours <= 24:
+        assert holds
+    elif hours > 25:
+        assert not holds
+
+
+def test_an_expiry_cannot_be_put_off() -> None:
+    expiry, _, mac = sign("secret", "checkout", "run-1").partition(".")
+    for later in (str(int(expiry) + 3600), "9" * 12, "0" + expiry, f"{expiry}.", f"+{expiry}"):
+        assert not verify("secret", "checkout", "run-1", f"{later}.{mac}")
+    assert not verify("secret", "checkout", "run-1", mac)
 
 
 def test_a_signature_is_valid_for_its_profile_and_run_only() -> None:

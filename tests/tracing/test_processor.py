@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -76,7 +77,10 @@ def test_an_entry_span_holds_what_ran_until_it_ended(spans: Spans, goods: Module
     goods.tag("x")
     (span,) = spans.ended
     assert functions(span) == {"store_front.goods:price"}
-    assert dict(span.attributes or {}) == {
+    attributes = dict(span.attributes or {})
+    assert re.fullmatch("[0-9a-f]{16}", str(attributes.pop("coverage.process")))
+    assert isinstance(attributes.pop("coverage.number"), int)
+    assert attributes == {
         "coverage.functions": ("store_front.goods:price@8",),
         "coverage.lines": ("store_front/goods.py:9-10",),
         "coverage.function_count": 1,
@@ -84,6 +88,8 @@ def test_an_entry_span_holds_what_ran_until_it_ended(spans: Spans, goods: Module
         "coverage.granularity": "line",
         "coverage.engine": "monitoring" if sys.version_info >= (3, 12) else "coverage",
         "coverage.role": "server",
+        "coverage.entry_kind": "request",
+        "coverage.entry_name": "work",
         "coverage.complete": True,
         "playback.profile": "checkout",
         "playback.run_id": "run-1",
@@ -263,6 +269,23 @@ def test_names_that_the_provider_would_cut_are_left_out_and_make_it_incomplete(
     assert attributes["coverage.complete"] is False
     assert attributes["coverage.incomplete_detail"] == "3 names are longer than the provider"[:24]
     assert attributes["playback.profile"] == "checkout"
+
+
+@pytest.mark.parametrize("limit", [4, 6, 9, 11])
+def test_where_a_span_may_have_fewer_attributes_than_are_written_what_is_left_says_so(
+    limit: int, spans: Spans, goods: ModuleType, traced: Context
+) -> None:
+    provider, exporter = provider_with(CoverageSpanProcessor(SETTINGS), span_limits=SpanLimits(max_attributes=limit))
+    with provider.get_tracer("t").start_as_current_span("work", attributes={"own": 1}):
+        goods.names()
+    (span,) = exporter.get_finished_spans()
+    attributes = span.attributes or {}
+    assert attributes["playback.profile"] == "checkout"
+    if "coverage.functions" not in attributes or "coverage.function_count" not in attributes:
+        assert attributes["coverage.complete"] is False
+        assert attributes["coverage.incomplete_reason"] == "attribute_count_limit"
+    else:
+        assert attributes["coverage.complete"] is True
 
 
 def test_a_profile_that_the_provider_would_cut_is_left_out_as_it_would_be_another_name(

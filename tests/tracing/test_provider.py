@@ -80,10 +80,10 @@ def test_a_version_that_is_set_is_kept_beside_the_revision(checkout: Path) -> No
     assert resource["vcs.ref.head.revision"] == git(checkout, "rev-parse", "HEAD")
 
 
-def test_outside_git_there_is_no_revision(tmp_path: Path) -> None:
+def test_outside_git_the_revision_is_unknown_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("")
     resource = run(SHOW_RESOURCE, tmp_path, GIT_CEILING_DIRECTORIES=str(tmp_path.parent))
-    assert "vcs.ref.head.revision" not in resource
+    assert resource["vcs.ref.head.revision"] == resource["service.version"] == "unknown"
 
 
 def test_the_applications_own_provider_is_used_and_equipped_once(tmp_path: Path) -> None:
@@ -143,3 +143,22 @@ def test_a_flush_that_fails_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr("otel_coverage.tracing.provider._ours", [Failing()])
     assert flush(1.0) is False
+
+
+def test_a_span_may_start_before_a_fork_only_where_nobody_but_us_would_look_at_it(tmp_path: Path) -> None:
+    code = """
+from opentelemetry.sdk.trace import SpanProcessor
+from otel_coverage.spool import service
+service.ensure_sender = lambda *_: False
+provider = providers.equip(settings)
+tracer = provider.get_tracer("t")
+answers = [providers.may_start_before_fork(tracer)]
+providers.spool_from_here()
+answers.append(providers.may_start_before_fork(tracer))
+answers.append(providers.may_start_before_fork(TracerProvider().get_tracer("t")))
+provider.add_span_processor(SpanProcessor())
+answers.append(providers.may_start_before_fork(tracer))
+print(json.dumps(answers))
+"""
+    environment = {"OTEL_TRACES_EXPORTER": "otlp", "XDG_STATE_HOME": str(tmp_path / "state")}
+    assert run(code, tmp_path, **environment) == [False, True, False, False]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,7 +14,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind
 
 from otel_coverage.recording import Incomplete, Recording
-from otel_coverage.tracing.context import awaiting_span, with_entry
+from otel_coverage.tracing.context import awaiting_span, entry_of, with_entry
 from otel_coverage.tracing.entry import Entry
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.playback import Playback
@@ -109,3 +112,26 @@ def test_marking_an_entry_never_raises_into_the_application(
     monkeypatch.setattr(entry.writer, "write_parts", fails)
     entry.mark_incomplete("fork", "it forked")
     assert log.counts["failures"] == 1
+
+
+def test_a_recorder_that_was_shut_down_is_kept_by_nothing() -> None:
+    recorder = Recorder(RECORDING)
+    recorder.close(recorder.open(CHECKOUT, SpanKind.SERVER))
+    recorder.shutdown()
+    reference = weakref.ref(recorder)
+    del recorder
+    gc.collect()
+    assert reference() is None
+
+
+def test_in_a_forked_child_the_entries_of_its_parent_are_closed(recorder: Recorder) -> None:
+    """Else a request that the child serves in their context would be taken for a part of them, and not be recorded."""
+    entry = recorder.open(CHECKOUT, SpanKind.SERVER)
+    context = with_entry(Context(), entry, RECORDING)
+    child = os.fork()
+    if child == 0:
+        is_closed = not entry.is_open and entry_of(context) is None and not recorder.is_recording
+        os._exit(0 if is_closed else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert entry_of(context) is entry
+    recorder.close(entry)

@@ -126,7 +126,7 @@ def test_a_server_that_samples_nothing_records_traced_requests(propagators: str,
     with gunicorn("store_front:create_app()", run=RUN, **environment) as client:
         client.get("/goods")
         client.get("/goods", headers={"X-Profile-Trace": "checkout", "traceparent": f"00-{'1' * 32}-{'2' * 16}-00"})
-    (entry,) = [span for span in collector.spans if span.role == "server"]
+    (entry,) = collector.wait_for_roles("server")
     assert entry.trace_id == "1" * 32
     assert "store_front.goods:names" in entry.functions
     assert {span.attributes.get("playback.profile") for span in collector.spans} == {"checkout"}
