@@ -6,7 +6,7 @@ import atexit
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from otel_coverage import __version__
 from otel_coverage.instrumentation.propagation import inject
 from otel_coverage.tracing.context import awaiting_span, playback_of, with_entry
+from otel_coverage.tracing.entry_point import EntryPoint
 from otel_coverage.tracing.log import log
+from otel_coverage.tracing.provider import spool_from_here
 from otel_coverage.tracing.recorder import Recorder
 
 # the names that OpenTelemetry gives its headers in an environment
@@ -59,7 +61,9 @@ def continue_environment(recorder: Recorder, provider: TracerProvider, environ: 
     playback = playback_of(context, recorder.settings)
     if playback is None:
         return
+    spool_from_here()  # it may end as soon as it has begun, and nobody is to wait for its connection
     entry = recorder.open(playback, SpanKind.INTERNAL)
+    entry.found_by(lambda: EntryPoint(name=command_name(sys.orig_argv)))
     otel_context.attach(with_entry(context, entry, recorder.settings))
     with awaiting_span(entry):
         span = provider.get_tracer("otel_coverage", __version__).start_span(
@@ -82,6 +86,25 @@ def continue_environment(recorder: Recorder, provider: TracerProvider, environ: 
     global _end_span
     _end_span = end
     atexit.register(end)  # the provider's shutdown was registered earlier, so it runs later
+
+
+def command_name(argv: Sequence[str]) -> str:
+    """What a command is known by, without its arguments: ``python -m shop.figures``, ``import_stock.py``.
+
+    Args:
+        argv: the interpreter's, which comes first.
+    """
+    arguments = iter(argv[1:])
+    for argument in arguments:
+        if argument in ("-W", "-X"):
+            next(arguments, None)
+        elif argument.startswith("-m"):
+            return f"python -m {argument[2:] or next(arguments, '')}"
+        elif argument.startswith("-c"):
+            return "python -c"
+        elif argument == "-" or not argument.startswith("-"):
+            return os.path.basename(argument)
+    return "python"
 
 
 def end_process_span() -> None:

@@ -23,12 +23,12 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, TracerProvider
 
 from otel_coverage import __version__
 from otel_coverage.instrumentation.patch import Patches
-from otel_coverage.instrumentation.propagation import FLUSH_SECONDS, inject, is_traced, record_error, start_entry_span
+from otel_coverage.instrumentation.propagation import finish_process, inject, is_traced, record_error, start_entry_span
 from otel_coverage.instrumentation.subprocess import followed
 from otel_coverage.instrumentation.threads import ContextCall
 from otel_coverage.settings import Settings
 from otel_coverage.tracing.log import log
-from otel_coverage.tracing.provider import flush
+from otel_coverage.tracing.provider import spool_from_here
 from otel_coverage.tracing.recorder import Recorder
 
 Install = Callable[[Settings], object]
@@ -99,10 +99,11 @@ class SentCall:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function, in a span of its own that is recorded."""
-        if _hooks is None:
+        hooks = _hooks
+        if hooks is None:
             return self._function(*args, **kwargs)
         try:
-            with _hooks.attached(self._context.carrier, self._function):
+            with hooks.attached(self._context.carrier, self._function):
                 try:
                     return self._function(*args, **kwargs)
                 except BaseException as error:
@@ -110,14 +111,14 @@ class SentCall:
                     raise
         finally:
             if self._must_flush:
-                flush(FLUSH_SECONDS)
+                finish_process(hooks.recorder)
 
 
 class _Hooks:
     """The wrappers. A failure in them is logged and counted; the process starts all the same."""
 
     def __init__(self, recorder: Recorder, provider: TracerProvider, install: Install) -> None:
-        self._recorder = recorder
+        self.recorder = recorder
         self._tracer = trace.get_tracer("otel_coverage", __version__, provider)
         self._install = install
         self._preparing: ExitStack | None = None
@@ -127,7 +128,7 @@ class _Hooks:
         return start_entry_span(
             carrier,
             Context(),
-            self._recorder,
+            self.recorder,
             self._tracer,
             f"process {_name(function)}",
             SpanKind.INTERNAL,
@@ -137,7 +138,7 @@ class _Hooks:
     def start(self, start: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """``Process.start``: the process is sent the context; of a pool's worker, only its initializer is."""
         try:
-            if is_traced(self._recorder):
+            if is_traced(self.recorder):
                 if not _is_worker(process):
                     setattr(process, _KEY, self._context())
                 elif process._args[_INITIALIZER] is not None:
@@ -154,7 +155,7 @@ class _Hooks:
         """``spawn.get_preparation_data``: the child imports the main module in the context of its start."""
         data = describe(*args, **kwargs)
         try:
-            if is_traced(self._recorder):
+            if is_traced(self.recorder):
                 data[_KEY] = inject()  # plain text: the child has not imported this package yet
         except Exception as error:
             log.failed("passing a context to a process", error)
@@ -170,6 +171,8 @@ class _Hooks:
 
     def bootstrap(self, run: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """``Process._bootstrap``: all that a child executes; a fork leaves by ``os._exit`` right after it."""
+        self.recorder.end_startup()  # what a process of multiprocessing is for is a job
+        spool_from_here()  # a worker of a pool may be killed at any time
         try:
             with ExitStack() as life:
                 self._begin(process, life)
@@ -180,8 +183,7 @@ class _Hooks:
                     span.set_status(StatusCode.ERROR)
                 return code
         finally:
-            self._recorder.drain()
-            flush(FLUSH_SECONDS)
+            finish_process(self.recorder)
 
     def submit(self, submit: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """``ProcessPoolExecutor.submit``."""
@@ -213,7 +215,7 @@ class _Hooks:
             else:
                 if prepared is not None:
                     prepared.close()
-                if is_traced(self._recorder):  # a forked worker begins in the context that its parent was in
+                if is_traced(self.recorder):  # a forked worker begins in the context that its parent was in
                     life.callback(otel_context.detach, otel_context.attach(Context()))
         except Exception as error:
             log.failed("continuing a context in a process", error)
@@ -225,7 +227,7 @@ class _Hooks:
 
     def _sent(self, args: tuple[Any, ...], *, must_flush: bool) -> tuple[Any, ...]:
         try:
-            if args and is_traced(self._recorder):
+            if args and is_traced(self.recorder):
                 return (self._call(args[0], must_flush=must_flush), *args[1:])
         except Exception as error:
             log.failed("passing a context to a worker", error)
@@ -235,7 +237,7 @@ class _Hooks:
         return SentCall(self._context(), function, must_flush=must_flush)
 
     def _context(self) -> SentContext:
-        return SentContext(self._recorder.settings, inject(), self._install)
+        return SentContext(self.recorder.settings, inject(), self._install)
 
 
 def _received(settings: Settings, carrier: dict[str, str], install: Install) -> SentContext:

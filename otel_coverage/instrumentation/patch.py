@@ -11,6 +11,13 @@ import wrapt
 # called with the wrapped function (bound), its instance or class, positional and keyword arguments
 Wrapper = Callable[[Callable[..., Any], Any, tuple[Any, ...], dict[str, Any]], Any]
 
+_IMMUTABLE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
+
+
+def arguments(args: tuple[Any, ...], kwargs: dict[str, Any], **positions: int) -> tuple[Any, ...]:
+    """The named arguments of a call, by their positions; None for those that were not given."""
+    return tuple(args[at] if at < len(args) else kwargs.get(name) for name, at in positions.items())
+
 
 class Patches:
     """The hooks of one instrumentation: wrapped functions and other things to undo, all undone together."""
@@ -22,12 +29,15 @@ class Patches:
     def wrap(self, owner: type | ModuleType, name: str, wrapper: Wrapper) -> None:
         """Wrap a function or method where it is defined: in ``owner``, or in the nearest of its bases that defines it.
 
-        What these patches wrap already is left as it is.
+        Where that is a class written in C, which cannot be changed, ``owner`` gets the wrapper. What these patches wrap
+        already is left as it is.
         """
         places = (owner,) if isinstance(owner, ModuleType) else owner.__mro__
         definer = next(place for place in places if name in vars(place))
-        if (definer, name) not in self._patches:
-            patch = self._patches[definer, name] = _Patch(definer, name, wrapper)
+        original = vars(definer)[name]
+        place = owner if isinstance(definer, type) and definer.__flags__ & _IMMUTABLE else definer
+        if (place, name) not in self._patches:
+            patch = self._patches[place, name] = _Patch(place, name, original, wrapper)
             self._undo.append(patch.undo)
 
     def on_undo(self, action: Callable[[], object]) -> None:
@@ -50,14 +60,19 @@ class Patches:
 
 
 class _Patch:
-    def __init__(self, owner: type | ModuleType, name: str, wrapper: Wrapper) -> None:
+    def __init__(self, owner: type | ModuleType, name: str, original: Any, wrapper: Wrapper) -> None:
         self._owner, self._name = owner, name
-        self._original = vars(owner)[name]
+        self._original = original
+        self._is_own = name in vars(owner)
         self._is_active = True
         self._wrapped = wrapt.FunctionWrapper(self._original, wrapper, enabled=lambda: self._is_active)
         setattr(owner, name, self._wrapped)
 
     def undo(self) -> None:
         self._is_active = False
-        if vars(self._owner).get(self._name) is self._wrapped:
+        if vars(self._owner).get(self._name) is not self._wrapped:
+            return
+        if self._is_own:
             setattr(self._owner, self._name, self._original)
+        else:
+            delattr(self._owner, self._name)

@@ -7,18 +7,31 @@ import threading
 from collections.abc import Callable
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
 
 import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 from opentelemetry.instrumentation.threading import ThreadingInstrumentor
 from opentelemetry.sdk.trace import TracerProvider
 
+from otel_coverage import __version__
+from otel_coverage.instrumentation.asgi_servers import SERVERS as ASGI_SERVERS
+from otel_coverage.instrumentation.attached_contexts import instrument_attached_contexts
 from otel_coverage.instrumentation.environment import continue_environment
 from otel_coverage.instrumentation.multiprocessing import instrument_multiprocessing
 from otel_coverage.instrumentation.patch import Patches
+from otel_coverage.instrumentation.routes import register
+from otel_coverage.instrumentation.servers import SERVERS, record_server
 from otel_coverage.instrumentation.subprocess import instrument_popen, instrument_subprocess
-from otel_coverage.instrumentation.threads import instrument_event_loops, instrument_greenlets, instrument_threads
+from otel_coverage.instrumentation.tasks import instrument_tasks, instrument_uvloop
+from otel_coverage.instrumentation.termination import Termination
+from otel_coverage.instrumentation.threads import (
+    instrument_greenlets,
+    instrument_threads,
+    instrument_worker_threads,
+)
+from otel_coverage.instrumentation.unfollowed import SERVERS as UNFOLLOWED_SERVERS
+from otel_coverage.instrumentation.unfollowed import tell_when_started
 from otel_coverage.settings import Settings
 from otel_coverage.tracing import provider as providers
 from otel_coverage.tracing import recorder as recorders
@@ -26,25 +39,41 @@ from otel_coverage.tracing.context import current_recording
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.recorder import Recorder
 
-if TYPE_CHECKING:
-    from flask import Flask
+App = TypeVar("App")  # of Flask, Starlette, FastAPI or Quart, or None
+
+TERMINATION_SECONDS = 0.5
+"""That a process which is instrumented in code takes longer at SIGTERM, at most."""
+
+_ROUTES = {  # the classes of what is made when routes are added, by module
+    "werkzeug.routing": ("Map",),
+    "starlette.routing": ("Route", "WebSocketRoute", "Mount", "Host"),
+    "fastapi.routing": ("APIRoute", "APIWebSocketRoute", "_IncludedRouter"),
+}
 
 _patches = Patches()
+_termination = Termination(TERMINATION_SECONDS)
 _on_import: dict[str, Callable[[ModuleType], None]] = {}  # by package; an import hook of wrapt cannot be taken back
 _watched: set[str] = set()
 _continued = False
+_started = False
 
 
 def instrument(
-    app: Flask | None = None, *, tracer_provider: TracerProvider | None = None, **settings: Any
-) -> Flask | None:
-    """Trace and record a Flask application, and the jobs that it enqueues or that a worker in this process performs.
+    app: App = None,  # type: ignore[assignment]
+    *,
+    tracer_provider: TracerProvider | None = None,
+    **settings: Any,
+) -> App:
+    """Trace and record an application, and the jobs that it enqueues or that a worker in this process performs.
 
     Does nothing unless recording is enabled (``OTEL_COVERAGE_ENABLED=1``). Doing it twice changes nothing.
 
+    Where SIGTERM would end the process by its default action, it is handled: the spans that have ended are appended to
+    the spool before the process dies of the signal, half a second later at most.
+
     Args:
-        app: the application; None for all of this process, those to come included, whose spans OpenTelemetry's own
-            auto-instrumentation has to make then.
+        app: an application of Flask, Starlette, FastAPI or Quart; None for all of this process, those to come included,
+            whose spans OpenTelemetry's own auto-instrumentation has to make then.
         tracer_provider: makes the spans; by default OpenTelemetry's global one, or where none is configured one made
             from the standard ``OTEL_*`` variables.
         settings: what overrides environment and pyproject.toml, see :class:`~otel_coverage.settings.Settings`.
@@ -58,11 +87,13 @@ def instrument(
     loaded = Settings.load(**settings)
     if loaded.enabled:
         install_hooks(loaded, app, tracer_provider)
+        if providers.appends_to_spool():
+            _termination.install()  # appending takes milliseconds; without a spool the process would wait for others
     return app
 
 
 def install_hooks(
-    settings: Settings, app: Flask | None = None, tracer_provider: TracerProvider | None = None, *, auto: bool = False
+    settings: Settings, app: object = None, tracer_provider: TracerProvider | None = None, *, auto: bool = False
 ) -> None:
     """Install every hook; what they record, and whether, is up to ``settings``.
 
@@ -80,32 +111,49 @@ def install_hooks(
         current_recording()  # raises where nothing could be recorded
         recorder = recorders.install(settings)
     provider = providers.equip(settings, tracer_provider)
-    _when_imported("rq", partial(_instrument_rq, provider, recorder))
+    when_imported("rq", partial(_instrument_rq, provider, recorder))
+    if providers.is_ours(provider):
+        when_imported("opentelemetry.instrumentation.asgi", _exclude_message_spans)
     if app is not None:
         _instrument_app(app, provider, recorder)
     elif recorder is not None:
-        _when_imported("flask", partial(_record_all_apps, provider, recorder))
+        when_imported("flask", partial(_record_all_apps, provider, recorder))
+        for server in SERVERS:
+            when_imported(server, partial(_record_server, provider, recorder))
+        for framework in ("quart.app", "starlette.applications"):
+            when_imported(framework, partial(_record_all_asgi_apps, provider, recorder))
+        for server in ASGI_SERVERS:
+            when_imported(server, partial(_record_asgi_server, provider, recorder))
+        for server in UNFOLLOWED_SERVERS:
+            when_imported(server, partial(tell_when_started, _patches))
     if not auto:
         _switch_on(ThreadingInstrumentor())  # before our own hooks, so that they are undone before it
     if recorder is not None:
+        _patches.on_undo(register.install(recorder, provider))
+        for module, names in _ROUTES.items():
+            when_imported(module, partial(_watch_routes, names))
         instrument_threads(_patches, recorder)
+        if settings.engine == "coverage" or sys.version_info < (3, 12):
+            instrument_attached_contexts(_patches, recorder)
         instrument_subprocess(_patches, recorder)
         instrument_multiprocessing(_patches, recorder, provider, install_hooks)
-        _when_imported("asyncio", partial(instrument_event_loops, _patches, recorder))
-        _when_imported("gevent", partial(instrument_greenlets, _patches, recorder))
-        _when_imported("gevent.subprocess", lambda module: instrument_popen(_patches, recorder, module.Popen))
+        when_imported("asyncio", partial(instrument_tasks, _patches, recorder))
+        when_imported("uvloop", partial(instrument_uvloop, _patches, recorder))
+        when_imported("anyio._backends._asyncio", partial(instrument_worker_threads, _patches))
+        when_imported("gevent", partial(instrument_greenlets, _patches, recorder))
+        when_imported("gevent.subprocess", lambda module: instrument_popen(_patches, recorder, module.Popen))
         _continue_environment(recorder, provider)
+        _record_startup(recorder, provider)
 
 
-def uninstrument(app: Flask | None = None) -> None:
+def uninstrument(app: object = None) -> None:
     """Undo :func:`instrument`: for ``app`` alone, or for the whole process, the recorder included."""
     if app is not None:
-        from otel_coverage.instrumentation import flask
-
-        flask.release_app(app)
+        _module_of(app).release_app(app)
         return
     _on_import.clear()
     _patches.undo()
+    _termination.remove()
     recorders.uninstall()
     providers.forget()
 
@@ -115,7 +163,7 @@ def follows_threads() -> bool:
     return (threading.Thread, "start") in _patches
 
 
-def _when_imported(package: str, action: Callable[[ModuleType], None]) -> None:
+def when_imported(package: str, action: Callable[[ModuleType], None]) -> None:
     """Call ``action`` with the package now or when it is imported; once, until :func:`uninstrument`."""
     if package in _on_import:
         return
@@ -137,13 +185,23 @@ def _imported(module: ModuleType) -> None:
         log.failed(f"instrumenting {module.__name__}", error)
 
 
-def _instrument_app(app: Flask, provider: TracerProvider, recorder: Recorder | None) -> None:
-    from otel_coverage.instrumentation import flask, wsgi
-
-    flask.make_spans(app, provider)
+def _instrument_app(app: object, provider: TracerProvider, recorder: Recorder | None) -> None:
+    module = _module_of(app)
+    module.make_spans(app, provider)
     if recorder is not None:
-        flask.record_app(app, wsgi.Hook(recorder, provider))
-    _patches.on_undo(flask.release_all_apps)
+        module.record_app(app, module.make_hook(recorder, provider))
+    _patches.on_undo(module.release_all_apps)
+
+
+def _module_of(app: object) -> Any:
+    """The module that instruments an application of its framework."""
+    from otel_coverage.instrumentation import asgi_apps
+
+    if asgi_apps.is_asgi_app(app):
+        return asgi_apps
+    from otel_coverage.instrumentation import flask
+
+    return flask
 
 
 def _record_all_apps(provider: TracerProvider, recorder: Recorder, _: ModuleType) -> None:
@@ -151,6 +209,37 @@ def _record_all_apps(provider: TracerProvider, recorder: Recorder, _: ModuleType
 
     flask.record_all_apps(wsgi.Hook(recorder, provider))
     _patches.on_undo(flask.release_all_apps)
+
+
+def _record_server(provider: TracerProvider, recorder: Recorder, module: ModuleType) -> None:
+    from otel_coverage.instrumentation import wsgi
+
+    record_server(_patches, wsgi.Hook(recorder, provider), module)
+
+
+def _record_all_asgi_apps(provider: TracerProvider, recorder: Recorder, module: ModuleType) -> None:
+    from otel_coverage.instrumentation import asgi, asgi_apps
+
+    asgi_apps.record_all_apps(asgi.AsgiHook(recorder, provider), module)
+    _patches.on_undo(asgi_apps.release_all_apps)
+
+
+def _record_asgi_server(provider: TracerProvider, recorder: Recorder, module: ModuleType) -> None:
+    from otel_coverage.instrumentation import asgi
+
+    ASGI_SERVERS[module.__name__](_patches, asgi.AsgiHook(recorder, provider), module)
+
+
+def _watch_routes(names: tuple[str, ...], module: ModuleType) -> None:
+    for name in names:
+        if hasattr(module, name):
+            register.watch_routes(_patches, getattr(module, name))
+
+
+def _exclude_message_spans(module: ModuleType) -> None:
+    from otel_coverage.instrumentation import asgi_apps
+
+    asgi_apps.exclude_message_spans(_patches, module)
 
 
 def _instrument_rq(provider: TracerProvider, recorder: Recorder | None, module: ModuleType) -> None:
@@ -179,3 +268,11 @@ def _continue_environment(recorder: Recorder, provider: TracerProvider) -> None:
     if not _continued:
         _continued = True
         continue_environment(recorder, provider)
+
+
+def _record_startup(recorder: Recorder, provider: TracerProvider) -> None:
+    """Once a process, and where nothing is recorded from its first line for a playback."""
+    global _started
+    if recorder.settings.startup and not _started and not recorder.is_recording:
+        recorder.begin_startup(provider.get_tracer("otel_coverage", __version__))
+    _started = True

@@ -1,6 +1,7 @@
-"""Threads and greenlets that traced code starts, and what it submits to pools and event loops of other threads.
+"""Threads and greenlets that traced code starts, and what it submits to pools of threads.
 
-Each runs in the context of its start or submission, and its entry waits for it. OpenTelemetry's threading
+Each runs in the context of its start or submission, and its entry waits for it. So does what is called when a future is
+done, which a thread of the pool calls. OpenTelemetry's threading
 instrumentation carries contexts, too, but not into a ``run()`` method, and it does not know when a thread is done.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import _thread
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -17,11 +18,13 @@ from typing import Any
 from opentelemetry import context as otel_context
 
 from otel_coverage.instrumentation.patch import Patches
-from otel_coverage.tracing.context import entry_of
+from otel_coverage.tracing.context import entry_awaiting_span, entry_of
 from otel_coverage.tracing.entry import Entry
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.pending import PendingWork
 from otel_coverage.tracing.recorder import Recorder, installed
+
+_CALLING_BACK_FOR_ALL = frozenset({"asyncio", "concurrent", "otel_coverage"})
 
 
 def instrument_threads(patches: Patches, recorder: Recorder) -> None:
@@ -31,13 +34,13 @@ def instrument_threads(patches: Patches, recorder: Recorder) -> None:
     if "start" in vars(threading.Timer):  # put there by OpenTelemetry's threading instrumentation
         patches.wrap(threading.Timer, "start", hooks.start)
     patches.wrap(ThreadPoolExecutor, "submit", hooks.submit)
+    patches.wrap(Future, "add_done_callback", hooks.add_done_callback)
     patches.wrap(_thread, "start_new_thread", hooks.start_new_thread)  # threading holds a reference of its own
 
 
-def instrument_event_loops(patches: Patches, recorder: Recorder, asyncio: Any) -> None:
-    """Have an entry wait for what it submits to the event loop of another thread."""
-    for module in (asyncio, asyncio.tasks):
-        patches.wrap(module, "run_coroutine_threadsafe", _Hooks(recorder).run_coroutine_threadsafe)
+def instrument_worker_threads(patches: Patches, backend: Any) -> None:
+    """Have functions that anyio calls in its worker threads run in the context that gave them to it."""
+    patches.wrap(backend.AsyncIOBackend, "run_sync_in_worker_thread", _in_worker_thread)
 
 
 def instrument_greenlets(patches: Patches, recorder: Recorder, gevent: Any) -> None:
@@ -59,6 +62,7 @@ class ContextCall:
         self._function = function
         self._context = otel_context.get_current()
         self._entry = entry_of(self._context)
+        self._awaiting = entry_awaiting_span.get()
         self._work = work
         for name in ("__name__", "__qualname__"):  # for whoever displays it
             with suppress(Exception):  # a function may be any object
@@ -67,6 +71,7 @@ class ContextCall:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function, recorded for the entry of the context."""
         token = otel_context.attach(self._context)
+        awaiting = entry_awaiting_span.set(self._awaiting)  # an adapter of Flask's to ASGI calls it in a thread
         recorder, entry = installed(), self._entry
         try:
             if entry is None or recorder is None:
@@ -80,6 +85,7 @@ class ContextCall:
             finally:
                 recorder.pending_done(entry, work)
         finally:
+            entry_awaiting_span.reset(awaiting)
             otel_context.detach(token)
 
 
@@ -123,16 +129,13 @@ class _Hooks:
         self._done_with(future, entry, work)
         return future
 
-    def run_coroutine_threadsafe(
-        self, run: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        """``asyncio.run_coroutine_threadsafe``, which carries the context itself."""
+    def add_done_callback(self, add: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """``Future.add_done_callback``: the function is called in the current context, whoever completes the future."""
         entry = entry_of(otel_context.get_current())
-        future = run(*args, **kwargs)
-        if entry is not None:
-            work = self._add_pending(entry, lambda: PendingWork(args[0] if args else kwargs["coro"]))
-            self._done_with(future, entry, work)
-        return future
+        if entry is None or len(args) != 1 or _module_of(args[0]).partition(".")[0] in _CALLING_BACK_FOR_ALL:
+            return add(*args, **kwargs)
+        _, args = self._in_context(entry, args)
+        return add(*args, **kwargs)
 
     def _add_pending(self, entry: Entry, make: Callable[[], PendingWork | None]) -> PendingWork | None:
         """The work that ``make`` returns, which the entry waits for from now on; None where it need not wait."""
@@ -161,6 +164,16 @@ class _Hooks:
         """End the work with its future at the latest: a future that is cancelled never calls its function."""
         if work is not None:
             future.add_done_callback(lambda _: self._pending_done(entry, work))
+
+
+def _module_of(function: object) -> str:
+    return str(getattr(function, "__module__", None) or "")
+
+
+def _in_worker_thread(run: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if args and entry_of(otel_context.get_current()) is not None:
+        args = ContextCall(args[0]), *args[1:]
+    return run(*args, **kwargs)
 
 
 def _run_in_context(thread: Any) -> PendingWork | None:

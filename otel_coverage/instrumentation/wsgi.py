@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextvars import Token
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
-from opentelemetry import context as otel_context
-from opentelemetry import propagate, trace
-from opentelemetry.context import Context
-from opentelemetry.trace import SpanKind, TracerProvider
+import wrapt
+from opentelemetry.trace import TracerProvider
 
-from otel_coverage import __version__
 from otel_coverage.instrumentation.extraction import extract_playback, may_be_traced
+from otel_coverage.instrumentation.request import RequestHook, RequestLine, TracedRequest
 from otel_coverage.settings import Settings
-from otel_coverage.tracing.context import entry_awaiting_span, entry_of, with_entry
-from otel_coverage.tracing.entry import Entry
-from otel_coverage.tracing.log import log
-from otel_coverage.tracing.recorder import Recorder, install
+from otel_coverage.tracing.recorder import end_startup, install, installed
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -51,131 +46,107 @@ class CoverageMiddleware:
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer the request; one without the headers that name a playback costs two dictionary look-ups."""
+        end_startup()
         if not may_be_traced(environ) or self._hook is None:
             return self._application(environ, start_response)
         return self._hook.serve(self._application, environ, start_response)
 
 
-class Hook:
-    """Records an application's requests that name a playback.
-
-    Args:
-        recorder: the process's recorder.
-        tracer_provider: makes the SERVER spans of requests without one; by default OpenTelemetry's global one.
-    """
-
-    def __init__(self, recorder: Recorder, tracer_provider: TracerProvider | None = None) -> None:
-        self._recorder = recorder
-        self._provider = tracer_provider
+class Hook(RequestHook):
+    """Records an application's requests that name a playback."""
 
     def serve(
         self, application: WSGIApplication, environ: dict[str, Any], start_response: StartResponse
     ) -> Iterable[bytes]:
         """Call ``application``, recorded where the request is traced. Returns the response's body."""
-        try:
-            request = self._traced_request(environ)
-        except Exception as error:
-            log.failed("extracting a request's playback", error)
-            request = None
-        if request is None:
+        body = environ.get("wsgi.input")
+
+        def is_request(value: object) -> bool:
+            # dict's own method: a subclass of the application's may do anything
+            return isinstance(value, dict) and body is not None and dict.get(value, "wsgi.input") is body
+
+        traced = self.open(
+            environ, partial(extract_playback, environ), is_request, "CoverageMiddleware", partial(_line, environ)
+        )
+        if traced is None:
             return application(environ, start_response)
-        if self._recorder.settings.server_timing:
-            start_response = request.with_server_timing(start_response)
-        request.attach()
+        request = _Request(traced, environ)
+        traced.attach()
         try:
-            body = application(environ, start_response)
+            answer = application(environ, request.watched(start_response))
         except BaseException:
-            request.detach()
+            traced.detach()
             request.close()
             raise
-        request.detach()
-        return _Body(body, request)
+        traced.detach()
+        request.returned(answer)
+        return _Body(answer, request)
 
-    def _traced_request(self, environ: dict[str, Any]) -> _Request | None:
-        """None where the request is not traced, and where it is part of one that is recorded already."""
-        playback = extract_playback(environ, self._recorder.settings)
-        if playback is None:
-            return None
-        context = otel_context.get_current()
-        outer = entry_of(context)
-        if outer is not None and outer.playback == playback:
-            return None
-        entry = self._recorder.open(playback, SpanKind.SERVER)
-        return _Request(entry, context, self._recorder, self._provider, environ)
+    def around(self, application: WSGIApplication) -> WSGIApplication:
+        """``application``, recorded while the process's recorder is this one; otherwise it looks and acts as before."""
+        return cast(
+            "WSGIApplication",
+            wrapt.FunctionWrapper(application, self._call, enabled=lambda: installed() is self.recorder),
+        )
+
+    def _call(self, application: Callable[..., Any], _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        end_startup()
+        if len(args) != 2 or not may_be_traced(args[0]):
+            return application(*args, **kwargs)
+        return self.serve(application, *args)
 
 
 class _Request:
-    """A traced request: its context, attached while code of the application runs."""
+    """What WSGI has of a traced request."""
 
-    def __init__(
-        self,
-        entry: Entry,
-        context: Context,
-        recorder: Recorder,
-        provider: TracerProvider | None,
-        environ: dict[str, Any],
-    ) -> None:
-        self._entry = entry
-        self._provider = provider
-        self._outer_context = context
-        self._context = with_entry(context, entry, recorder.settings)
-        self._recorder = recorder
+    def __init__(self, traced: TracedRequest, environ: dict[str, Any]) -> None:
+        self._traced = traced
         self._environ = environ
-        self._tokens: tuple[Token[Context], Token[Entry | None]] | None = None
+        self._is_streamed = True
+        self.attach, self.detach = traced.attach, traced.detach
 
-    def with_server_timing(self, start_response: StartResponse) -> StartResponse:
-        """``start_response`` that adds a ``Server-Timing`` header with the trace and the profile."""
+    def watched(self, start_response: StartResponse) -> StartResponse:
+        """``start_response`` that adds the headers which tell the client that it is traced."""
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
-            metrics = [f'playback;desc="{self._entry.playback.profile}"']
-            span = self._entry.span_context
-            if span is not None:
-                traceparent = f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
-                metrics.insert(0, f'traceparent;desc="{traceparent}"')
-            return start_response(status, [*headers, ("Server-Timing", ", ".join(metrics))], *exc_info)
+            self._is_streamed = _is_streamed(status, headers)
+            return start_response(status, [*headers, *self._traced.response_headers()], *exc_info)
 
         return start
 
-    def attach(self) -> None:
-        self._tokens = otel_context.attach(self._context), entry_awaiting_span.set(self._entry)
+    def returned(self, body: Iterable[bytes]) -> None:
+        """The application has returned the body.
 
-    def detach(self) -> None:
-        """Restore the outer context, and keep the current one, with what the application attached, for next time."""
-        self._context = otel_context.get_current()
-        if self._tokens is not None:
-            context, awaiting = self._tokens
-            self._tokens = None
-            otel_context.detach(context)
-            entry_awaiting_span.reset(awaiting)
+        What is left of one that is made already takes a moment; a streamed one may take as long as the client likes, or
+        never end. So in that case the SERVER span, if it has ended, is sent before it.
+        """
+        if self._is_streamed and type(body) not in (list, tuple):
+            self._traced.release_span()
 
     def close(self) -> None:
         """End the recording. Closing twice is fine."""
-        if self._entry.awaits_span(SpanKind.SERVER):
-            self.attach()
-            try:
-                self._make_span()
-            except Exception as error:
-                log.failed("making a request's span", error)
-            finally:
-                self.detach()
-        self._recorder.close(self._entry)
+        self._traced.close(partial(_line, self._environ))
 
-    def _make_span(self) -> None:
-        """Nobody made a SERVER span: its URL is excluded, or a middleware answered before the span would have begun."""
-        from opentelemetry.instrumentation.wsgi import wsgi_getter  # rarely needed
 
-        parent = self._outer_context
-        if not trace.get_current_span(parent).get_span_context().is_valid:
-            parent = propagate.extract(self._environ, Context(), wsgi_getter)
-        method = str(self._environ.get("REQUEST_METHOD", "HTTP"))
-        span = trace.get_tracer("otel_coverage", __version__, self._provider).start_span(
-            method,
-            with_entry(parent, self._entry, self._recorder.settings),
-            SpanKind.SERVER,
-            {"http.request.method": method, "url.path": str(self._environ.get("PATH_INFO", ""))},
-            start_time=self._entry.opened,
-        )
-        span.end()
+def _line(environ: dict[str, Any]) -> RequestLine:
+    method = str(environ.get("REQUEST_METHOD", "HTTP"))
+    attributes = {"http.request.method": method, "url.path": str(environ.get("PATH_INFO", ""))}
+    headers = {
+        name[len("HTTP_") :].replace("_", "-").lower(): value
+        for name, value in environ.items()
+        if name.startswith("HTTP_") and isinstance(value, str)
+    }
+    return RequestLine(method, attributes, headers)
+
+
+def _is_streamed(status: str, headers: list[tuple[str, str]]) -> bool:
+    """Whether the response has a body of unknown length."""
+    try:
+        if status[:1] == "1" or status[:3] in ("204", "304"):
+            return False
+        return not any(name.lower() == "content-length" for name, _ in headers)
+    except (TypeError, ValueError, AttributeError):  # the server says what is wrong with them
+        return True
 
 
 class _Body:

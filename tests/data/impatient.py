@@ -1,7 +1,7 @@
 import rq
 from otel_coverage.tracing import recorder
 
-recorder.PARTIAL_SECONDS = 0.1
+recorder.DRAIN_SECONDS = 0.1
 
 
 class Worker(rq.Worker):

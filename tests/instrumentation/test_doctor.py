@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.collector import Collector
-from tests.support.commands import BIN, RUN, call
+from tests.support.commands import BIN, RUN, call, wait_until
 from tests.support.traced import DATA, STORE_FRONT
 
 DOCTOR = [str(BIN / "otel-coverage"), "doctor"]
@@ -32,7 +32,8 @@ def test_it_reports_settings_engine_source_packages_and_collector(collector: Col
     assert "settings granularity = 'line' (default)" in lines
     assert "settings token = '***' (OTEL_COVERAGE_TOKEN)" in lines
     assert any(line.startswith(f"engine {engine}, by line: ") for line in lines)
-    assert any(line.startswith("source 5 files: store_front/__init__.py, ") for line in lines)
+    files = len(list(Path(STORE_FRONT).rglob("*.py")))
+    assert any(line.startswith(f"source {files} files: store_front/__init__.py, ") for line in lines)
     assert any(line.startswith("packages flask 3") for line in lines)
     assert "service shop" in lines
     assert f"collector {collector.endpoint} answers (otlp_proto_grpc)" in lines
@@ -47,6 +48,19 @@ def test_a_collector_that_does_not_answer_is_one_line_and_exit_code_1() -> None:
         "otel-coverage: http://127.0.0.1:9 does not answer (otlp_proto_grpc): start a collector there, or set "
         "OTEL_EXPORTER_OTLP_ENDPOINT to the address of one\n"
     )
+
+
+def test_it_reports_what_waits_in_the_spool_and_why(state_home: Path) -> None:
+    refusing = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9", "OTEL_COVERAGE_SOURCE": STORE_FRONT}
+    before = call(DOCTOR, **refusing).stdout
+    assert f"spool      {state_home}/otel-coverage/spool/unknown_service: nothing was ever kept there\n" in before
+    script = "import flask; from opentelemetry import trace; trace.get_tracer('t').start_span('work').end()"
+    call([*RUN, sys.executable, "-c", script], OTEL_COVERAGE_ENABLED="1", **refusing)
+    wait_until(lambda: "the last attempt failed: UNAVAILABLE" in call(DOCTOR, **refusing).stdout)
+    after = call(DOCTOR, **refusing).stdout
+    assert f"spool      {state_home}/otel-coverage/spool/unknown_service: 1 spans (" in after
+    assert "sends them to http://127.0.0.1:9" in after
+    assert "spool      off: " in call(DOCTOR, OTEL_COVERAGE_SPOOL="off", **refusing).stdout
 
 
 @pytest.mark.since(3, 12)
@@ -91,7 +105,7 @@ def test_the_file_that_a_setting_comes_from_is_named(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text("")
     done = call(DOCTOR, tmp_path, OTEL_TRACES_EXPORTER="none")
     assert done.returncode == 0, done.stderr
-    assert "run_id = 'nightly' ([tool.otel_coverage] in pyproject.toml)" in done.stdout
+    assert f"run_id = 'nightly' ({tmp_path / 'pyproject.toml'}: run_id in [tool.otel_coverage])" in done.stdout
     assert "recording is off: OTEL_COVERAGE_ENABLED=1 switches it on" in done.stdout
     assert "no span is exported" in done.stdout
 
@@ -147,7 +161,9 @@ def test_an_application_that_run_starts_is_reported_as_instrumented() -> None:
         "store_front:create_app() is a opentelemetry.instrumentation.flask._InstrumentedFlask",
         "OpenTelemetry's Flask instrumentation makes its SERVER spans",
         "its traced requests are recorded",
-        "spans go to a opentelemetry.sdk.trace.TracerProvider",
+        "spans go to otel-coverage's own tracer provider",
+        "on this provider of ours a process ends 1.5 s later at most, even without a collector",
+        "spans of this process so far: 0 delivered, 0 spooled, 0 lost",
         "traced requests are always sampled, others by AlwaysOffSampler",
         "it has not imported rq; its jobs are instrumented when it does",
         "threads and processes that its requests start are recorded for them",
@@ -186,6 +202,17 @@ def test_an_application_that_is_instrumented_in_code_is_reported_as_such(tmp_pat
     assert code == 0
     assert "its traced requests are recorded" in lines
     assert "jobs that it enqueues with rq carry their trace and playback; start the workers in the same way" in lines
+
+
+def test_what_a_provider_of_ones_own_costs_when_a_process_ends_is_reported(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "import flask\nfrom opentelemetry import trace\nfrom opentelemetry.sdk.trace import TracerProvider\n"
+        "trace.set_tracer_provider(TracerProvider())\napp = flask.Flask(__name__)\n"
+    )
+    _, lines, _ = application_lines("own", folder=tmp_path, OTEL_EXPORTER_OTLP_TIMEOUT="3")
+    (said,) = [line for line in lines if line.startswith("on a provider of your own")]
+    assert "waits up to 30 s" in said
+    assert "OTEL_EXPORTER_OTLP_TIMEOUT is 3 s" in said
 
 
 @pytest.mark.parametrize(

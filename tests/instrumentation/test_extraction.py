@@ -16,6 +16,7 @@ from opentelemetry.context import Context
 
 from otel_coverage.instrumentation.extraction import extract_playback, may_be_traced
 from otel_coverage.settings import Settings
+from otel_coverage.slug import SLUG_RULE
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.playback import Playback, sign
 
@@ -84,9 +85,34 @@ def test_a_flood_of_malformed_slugs_is_logged_once(caplog: pytest.LogCaptureFixt
         for number in range(500):
             extract_playback(environ(x_profile_trace=f"NO SLUG {number}"), OPEN)
     assert caplog.messages == [
-        "coverage: request not traced: X-Profile-Trace is not a slug: [a-z0-9][a-z0-9._-]{0,127} (1 so far)"
+        f"coverage: request not traced: X-Profile-Trace is 'NO SLUG 0', expected {SLUG_RULE} (1 so far)"
     ]
     assert log.counts["refused_requests"] == 500
+
+
+def test_each_cause_of_a_refusal_is_logged_with_what_was_sent_escaped_and_cut(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "otel_coverage"):
+        extract_playback(environ(x_profile_trace="\x1b[2J" + "{x}" * 10_000), OPEN)
+        extract_playback(environ(baggage="playback.profile=Caf%C3%A9"), OPEN)
+        extract_playback(environ(baggage="playback.profile=checkout,playback.run_id=%3Drun"), OPEN)
+        extract_playback(environ(x_profile_trace="checkout"), GUARDED)
+        extract_playback(environ(baggage="playback.profile=checkout"), GUARDED)
+    found = [message.removeprefix("coverage: request not traced: ").partition(", ")[0] for message in caplog.messages]
+    assert found == [
+        "X-Profile-Trace is '\\x1b[2J" + ("{x}" * 12) + "'… (30004 characters)",
+        "baggage playback.profile is 'Caf\\xe9'",
+        "baggage playback.run_id is '=run'",
+        "X-Profile-Trace is only accepted with the right X-Profile-Trace-Token",
+        "baggage playback.profile lacks a playback.sig that holds",
+    ]
+
+
+@pytest.mark.parametrize("run_id", ["Run-1", "=1+1", "-1", "@x", "a b", "x" * 129])
+def test_a_run_id_is_refused_by_the_rules_of_a_slug(run_id: str) -> None:
+    for headers in ({"x_profile_trace": "checkout"}, {}):
+        request = environ(**headers, baggage=f"user=7,playback.profile=checkout,playback.run_id={quote(run_id)}")
+        assert extract_playback(request, OPEN) is None
+        assert left_for_others(request) == {"user": "7"}
 
 
 def test_with_a_token_the_header_needs_it() -> None:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -152,3 +156,85 @@ def test_a_carrier_keeps_its_playback_among_more_baggage_than_fits(spans: Spans)
     finally:
         otel_context.detach(token)
     assert carried.startswith("playback.profile=checkout,playback.run_id=r1,member0=x,")
+
+
+FORKS = """
+import json, os, sys
+from opentelemetry.context import Context
+from opentelemetry.trace import SpanKind
+from otel_coverage.instrumentation import propagation
+from otel_coverage.settings import Settings
+from otel_coverage.spool import service
+from otel_coverage.tracing import provider as providers, recorder as recorders
+
+service.ensure_sender = lambda *_: False
+settings = Settings(enabled=True, source=(sys.argv[1],))
+tracer = providers.equip(settings).get_tracer("t")
+recorder = recorders.install(settings)
+providers.prepare()
+from store_front.goods import price
+carrier = {
+    "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    "baggage": "playback.profile=checkout,playback.run_id=run-1",
+}
+described = ("process", SpanKind.CONSUMER)
+
+
+def perform(carrier):
+    with propagation.start_entry_span(carrier, Context(), recorder, tracer, *described) as span:
+        price("apple")
+    return {"id": f"{span.context.span_id:016x}", "parent": f"{span.parent.span_id:016x}", **span.attributes}
+
+
+def in_child(work):
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.write(writer, json.dumps(work()).encode())
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        text = pipe.read()
+    os.waitpid(pid, 0)
+    return json.loads(text)
+
+
+started = []
+start = tracer.start_span
+tracer.start_span = lambda *args, **kwargs: started.append(os.getpid()) or start(*args, **kwargs)
+with propagation.prepared_entry_span(carrier, recorder, tracer, *described):
+    price("pear")  # of nobody
+    first = in_child(lambda: [perform(carrier), len(started), perform(carrier)])
+    other = in_child(lambda: [perform(dict(carrier)), len(started)])
+after = in_child(lambda: [perform(carrier), len(started)])
+print(json.dumps({"first": first, "other": other, "after": after, "has_traced": recorder.has_traced}))
+"""
+
+
+@pytest.mark.since(3, 12)
+def test_a_forked_child_goes_on_with_the_span_that_was_started_for_it_and_with_no_other(
+    store_front: None, tmp_path: Path
+) -> None:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    done = subprocess.run(
+        [sys.executable, "-c", FORKS, STORE_FRONT],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**clean, "PYTHONPATH": str(Path(STORE_FRONT).parent), "XDG_STATE_HOME": str(tmp_path)},
+    )
+    assert done.returncode == 0, done.stderr
+    answers = json.loads(done.stdout)
+    (entry, started, second), (other, _), (after, after_started) = (
+        answers[name] for name in ("first", "other", "after")
+    )
+    assert started == 1, "the child started no span of its own"
+    assert after_started == 2, "what was prepared is gone with its block"
+    assert len({span["id"] for span in (entry, second, other, after)}) == 4
+    for span in (entry, second, other, after):
+        assert span["parent"] == "b7ad6b7169203331"
+        assert [each.rpartition("@")[0] for each in span["coverage.functions"]] == ["store_front.goods:price"]
+        assert span["coverage.complete"] is True
+        assert span["playback.run_id"] == "run-1"
+    assert [span["coverage.number"] for span in (entry, second)] == [1, 2]
+    assert not answers["has_traced"], "nothing of a playback ended in the worker"

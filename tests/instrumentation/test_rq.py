@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import json
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from types import ModuleType
 from typing import Any
 
@@ -21,7 +22,9 @@ from redis import Redis
 from rq.serializers import JSONSerializer
 
 import otel_coverage
-from otel_coverage.instrumentation.rq import META_KEY
+from otel_coverage.instrumentation import propagation
+from otel_coverage.instrumentation.rq.call import FIELD, Call, loads
+from otel_coverage.instrumentation.setup import install_hooks
 from otel_coverage.settings import Settings
 from otel_coverage.tracing.context import with_playback
 from otel_coverage.tracing.playback import Playback, sign
@@ -30,6 +33,7 @@ from tests.support.traced import STORE_FRONT, Spans, functions
 CHECKOUT = Playback("checkout", "run-1")
 PACKED = {"store_front.jobs:pack", "store_front.jobs:follow_up", "store_front.goods:price"}
 SHIPPED = {"store_front.jobs:ship", "store_front.jobs:label"}
+JOBS = "store_front.jobs:"
 
 
 @pytest.fixture
@@ -124,7 +128,7 @@ def test_spans_follow_the_messaging_conventions(
         "messaging.rq.function": "store_front.jobs.ship",
     }
     assert common.items() <= dict(producer.attributes or {}).items()
-    assert (producer.attributes or {})["messaging.operation.type"] == "create"
+    assert (producer.attributes or {})["messaging.operation.type"] == "send"
     rq.SimpleWorker(["mail"], connection=redis).work(burst=True)
     consumer = consumers(spans)["ship"]
     assert consumer.name == "process mail"
@@ -140,11 +144,18 @@ def test_what_the_application_keeps_in_meta_is_left_alone(
     queue = rq.Queue(connection=redis)
     with traced():
         first, second = queue.enqueue(jobs.ship, 3, meta=mine), queue.enqueue(jobs.ship, 3, meta=mine)
-    assert mine == {"owner": "me"}
-    for job in (first, second):
-        assert set(job.get_meta(refresh=True)) == {"owner", META_KEY}
-        assert job.meta["owner"] == "me"
-    assert first.meta[META_KEY]["traceparent"] != second.meta[META_KEY]["traceparent"]
+    assert [job.get_meta(refresh=True) for job in (first, second)] == [{"owner": "me"}] * 2
+    assert carrier_of(first)["traceparent"] != carrier_of(second)["traceparent"]
+
+
+@pytest.mark.row("RQ job", "job that replaces its meta")
+def test_a_job_that_replaces_its_meta_and_is_retried_is_recorded_each_time(
+    redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    with traced():
+        rq.Queue(connection=redis).enqueue(jobs.replace_meta_and_fail, retry=rq.Retry(max=1), meta={"owner": "me"})
+    work_off(redis)
+    assert [functions(span) for span in spans.with_role("consumer")] == [{JOBS + "replace_meta_and_fail"}] * 2
 
 
 @pytest.mark.row("RQ job", "token")
@@ -157,10 +168,10 @@ def test_the_token_does_not_travel_with_a_job_and_its_signature_does(
     queue = rq.Queue(connection=redis)
     with traced_work(spans, guarded):
         job = queue.enqueue(jobs.ship, 3)
-    assert "secret" not in str(job.meta)
-    assert sign("secret", "checkout", "run-1") in job.meta[META_KEY]["baggage"]
-    forged = queue.enqueue(jobs.label, 3)
-    replace_meta(forged, {META_KEY: {"baggage": "playback.profile=checkout,playback.run_id=run-1"}})
+    assert "secret" not in str(redis.hgetall(job.key))
+    assert sign("secret", "checkout", "run-1") in carrier_of(job)["baggage"]
+    forged = Call({"baggage": "playback.profile=checkout,playback.run_id=run-1"}, "producer")
+    redis.hset(queue.enqueue(jobs.label, 3).key, FIELD, forged.dumps())
     work_off(redis)
     assert functions(consumers(spans)["ship"]) == SHIPPED
     assert "playback.profile" not in (consumers(spans)["label"].attributes or {})
@@ -172,6 +183,38 @@ def test_an_untraced_job_has_its_spans_and_no_coverage(redis: Redis, spans: Span
     assert [span.kind for span in spans.ended] == [SpanKind.PRODUCER, SpanKind.CONSUMER]
     names = {name for span in spans.ended for name in span.attributes or {}}
     assert not {name for name in names if name.startswith(("coverage.", "playback."))}
+
+
+class WorkHorse(rq.SimpleWorker):
+    """Performs jobs in this process, and believes that it leaves it after each."""
+
+    is_horse = True
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_nobody_waits_for_the_spans_of_an_untraced_job(
+    is_recorded: bool,
+    redis: Redis,
+    spans: Spans,
+    jobs: ModuleType,
+    traced: Callable[[], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    flushed: list[float] = []
+    monkeypatch.setattr(propagation, "flush", flushed.append)
+    if not is_recorded:
+        otel_coverage.uninstrument()
+        install_hooks(Settings(enabled=False), tracer_provider=spans.provider)
+    queue = rq.Queue(connection=redis)
+    queue.enqueue(jobs.ship, 3)
+    WorkHorse([queue], connection=redis).work(burst=True)
+    assert flushed == []
+    with traced():
+        queue.enqueue(jobs.ship, 3)
+    WorkHorse([queue], connection=redis).work(burst=True)
+    assert len(flushed) == is_recorded
+    assert len(consumers(spans)) == 1
+    otel_coverage.uninstrument()
 
 
 @pytest.mark.row("RQ job", "exception and failure callback")
@@ -207,7 +250,7 @@ def test_a_retried_job_is_recorded_each_time(
     work_off(redis)
     attempts = spans.with_role("consumer")
     assert [functions(span) for span in attempts] == [{"store_front.jobs:fail"}] * 2
-    assert len({span.parent.span_id for span in attempts if span.parent}) == 1
+    assert_each_answers_a_call_of_its_own(attempts, spans)
 
 
 @pytest.mark.row("RQ job", "requeue")
@@ -221,7 +264,7 @@ def test_a_requeued_job_belongs_to_the_context_that_enqueued_it(
     work_off(redis)
     attempts = spans.with_role("consumer")
     assert [functions(span) for span in attempts] == [{"store_front.jobs:fail"}] * 2
-    assert len({span.parent.span_id for span in attempts if span.parent}) == 1
+    assert_each_answers_a_call_of_its_own(attempts, spans)
 
 
 @pytest.mark.row("RQ job", "depends_on")
@@ -235,7 +278,9 @@ def test_a_job_that_waits_for_another_is_a_child_of_what_enqueued_it(
     work_off(redis)
     ship = consumers(spans)["ship"]
     assert functions(ship) == SHIPPED
-    assert parent_of(parent_of(ship, spans), spans).name == "work"
+    waited = parent_of(parent_of(ship, spans), spans)
+    assert (waited.attributes or {})["coverage.role"] == "pending"
+    assert parent_of(waited, spans).name == "work"
 
 
 WAYS = ["enqueue_call", "enqueue_many", "enqueue_in", "enqueue_at", "create_job"]
@@ -256,7 +301,7 @@ def test_every_way_to_enqueue_carries_it(
             job = queue.enqueue_in(timedelta(seconds=0), jobs.ship, 3)
             queue.enqueue_job(job)  # what the scheduler does when its time has come
         elif enqueue == "enqueue_at":
-            queue.enqueue_job(queue.enqueue_at(datetime.now(UTC), jobs.ship, 3))
+            queue.enqueue_job(queue.enqueue_at(datetime.now(timezone.utc), jobs.ship, 3))
         elif enqueue == "Group":
             group = importlib.import_module("rq.group").Group.create(connection=redis)
             group.enqueue_many(queue, [rq.Queue.prepare_data(jobs.ship, (3,))])
@@ -287,14 +332,27 @@ def test_a_failing_job_of_a_queue_without_workers_has_an_error_on_its_span(
     assert consumers(spans)["fail"].status.status_code is StatusCode.ERROR
 
 
+class LossySerializer:
+    """Keeps no dictionary but an empty one."""
+
+    @staticmethod
+    def dumps(value: Any, *args: Any, **kwargs: Any) -> bytes:
+        return b"mine" + json.dumps({} if isinstance(value, dict) else value).encode()
+
+    @staticmethod
+    def loads(value: bytes, *args: Any, **kwargs: Any) -> Any:
+        return json.loads(value.removeprefix(b"mine"))
+
+
 @pytest.mark.row("RQ job", "another serializer")
+@pytest.mark.parametrize("serializer", [JSONSerializer, LossySerializer], ids=["JSON", "one that loses meta"])
 def test_another_serializer_carries_it_too(
-    redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+    serializer: Any, redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
-    queue = rq.Queue(connection=redis, serializer=JSONSerializer)
+    queue = rq.Queue(connection=redis, serializer=serializer)
     with traced():
-        queue.enqueue(jobs.ship, 3)
-    rq.SimpleWorker([queue], connection=redis, serializer=JSONSerializer).work(burst=True)
+        queue.enqueue(jobs.ship, 3, meta={"mine": True})
+    rq.SimpleWorker([queue], connection=redis, serializer=serializer).work(burst=True)
     assert functions(consumers(spans)["ship"]) == SHIPPED
 
 
@@ -337,12 +395,13 @@ def test_uninstrumenting_puts_back_the_very_same_methods(spans: Spans) -> None:
         assert all(new is old for new, old in zip(hooked(), originals, strict=True))
 
 
-def test_a_job_whose_meta_was_replaced_is_performed_untraced(
-    redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+@pytest.mark.parametrize("broken", ["nonsense", "[]", '{"carrier": 1}', '{"carrier": {"traceparent": 1}}', b"\xff"])
+def test_a_job_whose_context_is_malformed_is_performed_untraced(
+    broken: str | bytes, redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
     with traced():
         job = rq.Queue(connection=redis).enqueue(jobs.ship, 3)
-    replace_meta(job, {META_KEY: "nonsense"})
+    redis.hset(job.key, FIELD, broken)
     work_off(redis)
     span = consumers(spans)["ship"]
     assert span.parent is None
@@ -357,9 +416,16 @@ def test_the_current_span_in_a_job_is_its_consumer_span(redis: Redis, spans: Spa
     assert job.return_value() == span.context.span_id
 
 
-def replace_meta(job: Any, meta: dict[str, object]) -> None:
-    job.meta = meta
-    job.save_meta()
+def assert_each_answers_a_call_of_its_own(attempts: list[ReadableSpan], spans: Spans) -> None:
+    calls = [parent_of(span, spans) for span in attempts]
+    assert [span.context for span in calls] == [span.context for span in spans.with_role("producer")]
+
+
+def carrier_of(job: Any) -> Mapping[str, str]:
+    """The headers that the job carries in Redis."""
+    call = loads(job.connection.hget(job.key, FIELD))
+    assert call is not None
+    return call.carrier
 
 
 def current_span_id() -> int:
@@ -379,3 +445,12 @@ def test_a_cron_job_belongs_to_the_context_of_its_scheduler(
     work_off(redis)
     ship = consumers(spans)["ship"]
     assert ("coverage.functions" in (ship.attributes or {})) is is_traced
+
+
+def test_what_runs_as_a_jobs_arguments_are_deserialized_is_recorded(
+    redis: Redis, spans: Spans, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    with traced():
+        rq.Queue(connection=redis).enqueue(jobs.weigh, jobs.Parcel(7))
+    work_off(redis)
+    assert functions(consumers(spans)["weigh"]) == {JOBS + "weigh", JOBS + "Parcel.__setstate__"}

@@ -15,7 +15,7 @@ from redis import Redis
 
 from otel_coverage.collecting import Collector, Endpoint
 from otel_coverage.store import Store
-from tests.support.commands import clean_environment, gunicorn
+from tests.support.commands import PATIENCE, clean_environment, gunicorn, wait_until_sent
 from tests.support.traced import DATA
 
 PROFILES = {
@@ -79,6 +79,8 @@ def test_what_clickhouse_holds_of_each_profile_equals_what_coverage_finds(
     with Collector(Endpoint.parse("127.0.0.1:0")) as collector:
         collector.start(store)
         play(server, together, redis_with_jobs, f"http://{collector.endpoints['OTLP/gRPC']}")
+        wait_until_sent()
+        assert collector.receiver.wait() == 0
     assert second_opinion.keys() == PROFILES.keys()
     for profile, expected in second_opinion.items():
         assert functions_in(store, profile) == expected["functions"], profile
@@ -120,7 +122,7 @@ def play(server: list[str], together: int, redis_url: str, endpoint: str) -> Non
 
         def play_one(profile: str) -> None:
             for repeated in range(max(map(len, PROFILES.values()))):
-                all_here.wait(30)
+                all_here.wait(PATIENCE)
                 client.get(PROFILES[profile][repeated % len(PROFILES[profile])], headers={"X-Profile-Trace": profile})
 
         list(players.map(play_one, PROFILES))

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import types
+from collections import deque
 from collections.abc import Callable
 from multiprocessing import spawn
 from typing import Any
@@ -50,6 +51,7 @@ HOOKED: list[tuple[Any, str]] = [
     (rq.queue.Queue, "run_sync"),
     (rq.worker.Worker, "perform_job"),
     (rq.worker.Worker, "fork_work_horse"),
+    (rq.worker.Worker, "work"),
 ]
 if hasattr(rq.worker, "SpawnWorker"):
     HOOKED.append((rq.worker.SpawnWorker, "fork_work_horse"))
@@ -97,7 +99,7 @@ def test_instrumenting_and_uninstrumenting_by_turns_leaves_nothing_behind(spans:
         instrument(spans)
         otel_coverage.uninstrument()
     assert all(new is old for new, old in zip(hooked(), before, strict=True))
-    assert len(setup._watched) <= 5
+    assert len(setup._watched) <= 30
     assert setup._patches._undo == []
 
 
@@ -155,6 +157,22 @@ def test_a_wrapper_that_cannot_be_taken_out_does_nothing_any_more() -> None:
     patches.undo()
     assert vars(Somebodys)["made"] is originals["made"]
     assert (Somebodys.made(), Somebodys().method("x"), calls) == ("Somebodys", "x!", ["made", "method"])
+
+
+def test_a_method_that_a_class_in_c_defines_is_wrapped_in_the_subclass() -> None:
+    class Own(deque[str]):
+        pass
+
+    calls: list[str] = []
+    patches = Patches()
+    patches.wrap(Own, "append", counting(calls))
+    own = Own()
+    own.append("x")
+    assert (list(own), calls) == (["x"], ["append"])
+    patches.undo()
+    assert "append" not in vars(Own)
+    own.append("y")
+    assert (list(own), calls) == (["x", "y"], ["append"])
 
 
 def test_what_is_put_on_last_is_undone_first() -> None:

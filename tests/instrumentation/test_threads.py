@@ -8,9 +8,8 @@ import functools
 import importlib
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from multiprocessing.pool import ThreadPool
 from types import ModuleType
 from typing import Any
@@ -22,10 +21,11 @@ from opentelemetry import context as otel_context
 import otel_coverage
 from otel_coverage.tracing import recorder
 from otel_coverage.tracing.log import log
+from tests.support.commands import wait_until
 from tests.support.traced import STORE_FRONT, Spans, functions
 
 GOODS = "store_front.goods:"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -58,13 +58,6 @@ def answer(app: flask.Flask, view: Callable[[], object], profile: str = "checkou
     assert response.status_code == 200
 
 
-def wait_until(happened: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, "still not"
-        time.sleep(0.01)
-
-
 def reasons(spans: Spans) -> list[str]:
     """The details of incompleteness on all spans."""
     attributes = [span.attributes or {} for span in spans.ended]
@@ -89,6 +82,30 @@ def test_a_thread_with_a_run_of_its_own_belongs_to_its_request(
 
     answer(app, view)
     assert functions(spans.only("server")) == {GOODS + "in_a_thread"}
+
+
+@pytest.mark.row("thread", "callback of a future")
+@pytest.mark.parametrize("is_done", [True, False], ids=["done", "not done"])
+def test_what_a_future_calls_when_it_is_done_belongs_to_the_request_that_asked_for_it(
+    is_done: bool, app: flask.Flask, spans: Spans, goods: ModuleType
+) -> None:
+    future: Future[None] = Future()  # the pool's thread, or whoever else completes it, calls back
+    completer = threading.Thread(target=lambda: future.set_result(None))
+
+    def view() -> None:
+        if is_done:
+            future.set_result(None)
+        future.add_done_callback(lambda _: goods.tag("done"))
+
+    answer(app, view)
+    if not is_done:
+        assert functions(spans.only("server")) == set()
+        completer.start()
+        completer.join()
+        wait_until(lambda: len(spans.ended) == 2)
+    executed = frozenset().union(*(functions(span) for span in spans.ended))
+    assert executed == {GOODS + "tag"}
+    assert reasons(spans) == []
 
 
 def wait_and_tag(hold: threading.Event, goods: ModuleType) -> None:
@@ -123,7 +140,6 @@ def as_thread_of_a_thread(work: Callable[[], None]) -> None:
 
 
 @pytest.mark.row("thread that outlives its request")
-@pytest.mark.since(3, 12)
 @pytest.mark.parametrize(
     "start",
     [
@@ -162,7 +178,6 @@ def test_what_outlives_its_request_is_written_to_parts_when_it_is_done(
     wait_until(lambda: not installed().is_recording)
 
 
-@pytest.mark.since(3, 12)
 def test_what_the_event_loop_of_another_thread_executes_for_a_request_is_written_to_parts_when_it_is_done(
     app: flask.Flask, spans: Spans, goods: ModuleType
 ) -> None:
@@ -188,24 +203,22 @@ def test_what_the_event_loop_of_another_thread_executes_for_a_request_is_written
     loop.close()
 
 
-@pytest.mark.row("thread that outlives its request", "engine coverage")
-@pytest.mark.until(3, 11)
-def test_what_outlives_its_request_makes_it_incomplete_where_the_engine_cannot_follow(
-    app: flask.Flask, spans: Spans, goods: ModuleType, hold: threading.Event
-) -> None:
-    answer(app, lambda: as_thread(functools.partial(goods.taste, hold)))
-    assert not installed().is_recording
-    (reason,) = reasons(spans)
-    assert reason == "a thread that it started was still running as it ended, and its engine cannot follow both"
-
-
-@pytest.mark.since(3, 12)
 def test_a_thread_that_goes_on_is_followed_for_a_while_and_then_makes_its_request_incomplete(
     app: flask.Flask, spans: Spans, goods: ModuleType, hold: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "PARTIAL_SECONDS", 0.05)
+    monkeypatch.setattr(recorder, "DRAIN_SECONDS", 0.05)
+    waiting = threading.Event()
 
-    answer(app, lambda: as_daemon(functools.partial(goods.taste, hold)))
+    class Hold:
+        def wait(self, seconds: float) -> None:
+            waiting.set()
+            hold.wait(seconds)
+
+    def view() -> None:
+        as_daemon(functools.partial(goods.taste, Hold()))
+        assert waiting.wait(PATIENCE)
+
+    answer(app, view)
     wait_until(lambda: reasons(spans))
     assert not installed().is_recording
     assert spans.functions() == {GOODS + "taste", GOODS + "tag"}
@@ -213,11 +226,10 @@ def test_a_thread_that_goes_on_is_followed_for_a_while_and_then_makes_its_reques
     assert reason.startswith("a thread that it started was still running more than")
 
 
-@pytest.mark.since(3, 12)
 def test_a_thread_that_runs_library_code_only_makes_no_request_incomplete(
     app: flask.Flask, spans: Spans, hold: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "PARTIAL_SECONDS", 0.05)
+    monkeypatch.setattr(recorder, "DRAIN_SECONDS", 0.05)
     answer(app, lambda: as_daemon(hold.wait))  # type: ignore[arg-type]
     wait_until(lambda: not installed().is_recording)
     assert reasons(spans) == []

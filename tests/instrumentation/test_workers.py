@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -28,8 +27,8 @@ from otel_coverage.store import Store
 from otel_coverage.tracing.context import with_playback
 from otel_coverage.tracing.playback import Playback
 from tests.support.collector import Collector, ReceivedSpan
-from tests.support.commands import PATIENCE, PLAIN, RUN, call, running
-from tests.support.traced import STORE_FRONT, Spans
+from tests.support.commands import PATIENCE, PLAIN, RUN, call, running, wait_until, wait_until_sent
+from tests.support.traced import STORE_FRONT, Spans, functions
 
 JOBS, MEETING, GOODS = "store_front.jobs:", "store_front.meeting:", "store_front.goods:"
 MET = {MEETING + "meet", MEETING + "arrive", MEETING + "await_all"}
@@ -37,6 +36,7 @@ EXPECTED = {
     "looking": MET | {JOBS + "look", MEETING + "look", GOODS + "names"},
     "asking": MET | {JOBS + "ask", MEETING + "ask", GOODS + "price"},
 }
+CALLS = ("producer", "pending")
 SHIPPED = {JOBS + "ship", JOBS + "label"}
 
 # before RQ 3 a SpawnWorker writes its connection into a program in a way that current clients of Redis break
@@ -82,13 +82,6 @@ def consumers(spans: list[ReceivedSpan]) -> list[ReceivedSpan]:
     return [span for span in spans if span.role == "consumer"]
 
 
-def wait_until(happened: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not happened():
-        assert time.monotonic() < deadline, "still not"
-        time.sleep(0.02)
-
-
 @pytest.mark.row("RQ worker")
 @pytest.mark.parametrize(("workers", "run"), TEAMS)
 def test_jobs_of_two_profiles_inside_one_function_at_once_are_recorded_apart(
@@ -129,10 +122,10 @@ def test_a_worker_that_is_traced_itself_is_not_incomplete_for_its_work_horses(
         rq.Queue(connection=redis).enqueue("store_front.jobs.ship", 3)
     environment = recording(collector, BAGGAGE="playback.profile=nightly")
     call(work(redis_url, "--burst", "--worker-class", f"rq.{worker}"), **environment)
-    (job,) = consumers(collector.spans)
+    (job,) = consumers(collector.wait_for(consumers))
     assert job.functions == SHIPPED
     assert job.attributes["playback.profile"] == "checkout"
-    processes = [span for span in collector.spans if span.role == "process"]
+    processes = collector.wait_for_roles("process")
     assert processes
     assert {span.attributes["coverage.complete"] for span in processes} == {True}
 
@@ -162,7 +155,8 @@ def test_a_job_whose_thread_dies_with_its_process_is_incomplete(
     with traced(spans):
         rq.Queue(connection=redis).enqueue("store_front.jobs.leave_behind")
     call(work(redis_url, "--burst"), **recording(collector, STARTED=str(tmp_path / "started")))
-    arrived = [span for span in collector.spans if span.role in ("consumer", "part")]
+    arrived = collector.wait_for(lambda spans: any("coverage.incomplete_detail" in span.attributes for span in spans))
+    arrived = [span for span in arrived if span.role in ("consumer", "part")]
     assert {name for span in arrived for name in span.functions} >= {JOBS + "leave_behind", JOBS + "last"}
     (reason,) = {str(span.attributes.get("coverage.incomplete_detail")) for span in arrived} - {"None"}
     assert "a thread that it started was still running" in reason
@@ -174,10 +168,10 @@ def test_a_job_that_times_out_is_recorded_until_then(
 ) -> None:
     with traced(spans):
         rq.Queue(connection=redis).enqueue(
-            "store_front.jobs.last", job_timeout=1, on_failure=rq.Callback("store_front.jobs.failed")
+            "store_front.jobs.last", job_timeout=3, on_failure=rq.Callback("store_front.jobs.failed")
         )
     call(work(redis_url, "--burst"), **recording(collector, STARTED=str(tmp_path / "started")))
-    (span,) = consumers(collector.spans)
+    (span,) = consumers(collector.wait_for(consumers))
     assert span.functions == {JOBS + "last", JOBS + "endless", JOBS + "failed"}
     assert (span.status, span.events) == ("ERROR", ("exception",))
     assert span.attributes["coverage.complete"] is True
@@ -196,10 +190,15 @@ def test_jobs_that_a_scheduler_enqueues_belong_to_the_context_that_scheduled_the
     expected = [SHIPPED, {JOBS + "fail"}, {JOBS + "fail"}] + [{JOBS + "label"}] * 2 * hasattr(rq, "Repeat")
     with running(work(redis_url, "--with-scheduler"), **recording(collector)):
         arrived = consumers(collector.wait_for(lambda spans: len(consumers(spans)) >= len(expected)))
+    wait_until_sent()  # what its scheduler did
     assert sorted((span.functions for span in arrived), key=sorted) == sorted(expected, key=sorted)
     assert {span.attributes["playback.profile"] for span in arrived} == {"checkout"}
-    producers = {f"{span.context.span_id:016x}" for span in spans.with_role("producer") if span.context}
-    assert {span.parent_id for span in arrived} == producers
+    here = {role: {f"{span.context.span_id:016x}" for span in spans.with_role(role) if span.context} for role in CALLS}
+    there = {role: {span.span_id: span.parent_id for span in collector.spans if span.role == role} for role in CALLS}
+    assert sorted(span.parent_id for span in arrived) == sorted([*here["producer"], *there["producer"]])
+    released = set(there["producer"].values())
+    assert released == here["pending"] | set(there["pending"])
+    assert set(there["pending"].values()) <= here["producer"]
 
 
 @pytest.mark.row("RQ worker", "decorator, callbacks and dependencies")
@@ -217,7 +216,7 @@ def test_the_decorator_and_callbacks_and_jobs_that_wait_belong_to_their_profile(
         queue.enqueue_many([rq.Queue.prepare_data(jobs.label, (4,)), rq.Queue.prepare_data(jobs.ship, (5,))])
     queue.enqueue(jobs.ship, 6)
     call(work(redis_url, "--burst"), **recording(collector))
-    arrived = consumers(collector.spans)
+    arrived = consumers(collector.wait_for(lambda spans: len(consumers(spans)) >= 4))
     by_profile = {
         profile: sorted((s.functions for s in arrived if s.attributes["playback.profile"] == profile), key=sorted)
         for profile in ("looking", "asking")
@@ -239,9 +238,14 @@ def test_jobs_of_rq_scheduler_belong_to_the_context_that_scheduled_them(
         scheduler.enqueue_in(timedelta(seconds=0), "store_front.jobs.ship", 3)
     scheduler.enqueue_jobs()  # as its own process does, again and again
     call(work(redis_url, "--burst"), **recording(collector))
-    (span,) = consumers(collector.spans)
+    (span,) = consumers(collector.wait_for(consumers))
     assert span.functions == SHIPPED
     assert span.attributes["playback.profile"] == "checkout"
+    (released,) = spans.with_role("producer")
+    assert released.context is not None
+    assert released.parent is not None
+    assert f"{released.context.span_id:016x}" == span.parent_id
+    assert [waits.context.span_id for waits in spans.with_role("pending") if waits.context] == [released.parent.span_id]
 
 
 ENQUEUE = """
@@ -315,3 +319,39 @@ def test_a_work_horse_finds_all_that_it_needs_for_one_job_loaded() -> None:
         OTEL_EXPORTER_OTLP_TIMEOUT="1",
     )
     assert done.stdout.strip() == "[]", done.stderr
+
+
+@pytest.mark.row("RQ worker", "subclass with a perform_job of its own")
+def test_a_subclass_with_a_perform_job_of_its_own_is_recorded_from_that(
+    collector: Collector, redis: Redis, redis_url: str, spans: Spans
+) -> None:
+    queue = rq.Queue(connection=redis)
+    with traced(spans):
+        queue.enqueue("store_front.jobs.ship", 3)
+    with running(
+        work(redis_url, "--burst", "--worker-class", "store_front.jobs.OwnWorker"), **recording(collector)
+    ) as worker:
+        worker.wait(PATIENCE)
+    (consumer,) = consumers(collector.wait_for(consumers))
+    assert consumer.functions == {*SHIPPED, JOBS + "OwnWorker.perform_job", JOBS + "announce", GOODS + "put_back"}
+    assert consumer.attributes["coverage.complete"] is True
+
+
+@pytest.mark.row("RQ worker", "subclass with a perform_job of its own, made before instrument()")
+def test_a_subclass_whose_worker_was_made_before_it_was_instrumented_is_incomplete(redis: Redis, spans: Spans) -> None:
+    class OwnWorker(rq.SimpleWorker):
+        def perform_job(self, *arguments: Any) -> bool:
+            return super().perform_job(*arguments)
+
+    otel_coverage.uninstrument()
+    queue = rq.Queue(connection=redis)
+    worker = OwnWorker([queue], connection=redis)
+    otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT])
+    with traced(spans):
+        queue.enqueue("store_front.jobs.ship", 3)
+    worker.work(burst=True)
+    attributes = spans.only("consumer").attributes or {}
+    assert functions(spans.only("consumer")) == SHIPPED
+    assert attributes["coverage.complete"] is False
+    assert attributes["coverage.incomplete_reason"] == "worker_outside"
+    assert str(attributes["coverage.incomplete_detail"]).endswith("before the worker is made")

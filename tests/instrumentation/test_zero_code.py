@@ -11,8 +11,11 @@ import pytest
 import rq
 from redis import Redis
 
+from otel_coverage.spool.folder import default_base
+from otel_coverage.spool.launch import read_status
+from otel_coverage.spool.spool_file import unsent_bytes
 from tests.support.collector import Collector, ReceivedSpan
-from tests.support.commands import BIN, RUN, call, gunicorn, running
+from tests.support.commands import BIN, RUN, call, gunicorn, running, wait_until, wait_until_sent
 from tests.support.traced import STORE_FRONT
 
 APP = "store_front:create_app()"
@@ -33,7 +36,8 @@ def recording(collector: Collector, **environment: str) -> dict[str, str]:
 
 
 def of_profile(spans: list[ReceivedSpan], profile: str) -> list[ReceivedSpan]:
-    return [span for span in spans if span.attributes.get("playback.profile") == profile]
+    """The spans of a profile but for those that tell how many there are."""
+    return [span for span in spans if span.attributes.get("playback.profile") == profile and span.role != "counts"]
 
 
 def roles(spans: list[ReceivedSpan]) -> list[str]:
@@ -44,12 +48,10 @@ def roles(spans: list[ReceivedSpan]) -> list[str]:
 def test_gunicorn_serves_a_recorded_application(worker: list[str], collector: Collector) -> None:
     with gunicorn(APP, *worker, **recording(collector)) as client:
         assert client.get("/goods", headers=CHECKOUT).text == "apple, pear"
-        spans = of_profile(collector.wait_for(lambda spans: len(of_profile(spans, "checkout")) == 2), "checkout")
-    assert roles(spans) == ["part", "server"]
-    entry, part = sorted(spans, key=lambda span: span.role == "part")
-    assert entry.functions == ALWAYS | {WEB + "list_goods", "store_front.goods:names"}
-    assert part.functions == TEARDOWN
-    assert part.parent_id == entry.span_id
+        spans = of_profile(collector.wait_for(lambda spans: of_profile(spans, "checkout")), "checkout")
+    (entry,) = spans
+    assert entry.role == "server"
+    assert entry.functions == ALWAYS | TEARDOWN | {WEB + "list_goods", "store_front.goods:names"}
     assert entry.resource["service.name"] == "store-front"
     assert len(entry.resource["vcs.ref.head.revision"]) >= 40
 
@@ -58,14 +60,15 @@ def test_plain_opentelemetry_instrument_records_as_well(collector: Collector) ->
     run = [str(BIN / "opentelemetry-instrument")]
     with gunicorn(APP, run=run, **recording(collector)) as client:
         client.get("/price", headers=CHECKOUT)
-        spans = of_profile(collector.wait_for(lambda spans: len(of_profile(spans, "checkout")) == 2), "checkout")
-    assert roles(spans) == ["part", "server"]
+        spans = of_profile(collector.wait_for(lambda spans: of_profile(spans, "checkout")), "checkout")
+    assert roles(spans) == ["server"]
     assert {WEB + "price", "store_front.goods:price"} <= {name for span in spans for name in span.functions}
 
 
 def test_one_request_makes_one_server_span(collector: Collector) -> None:
     with gunicorn(APP, **recording(collector)) as client:
         client.get("/goods", headers=CHECKOUT)
+    wait_until_sent()
     spans = of_profile(collector.spans, "checkout")
     assert [span.kind for span in spans].count("SERVER") == 1
 
@@ -82,18 +85,20 @@ def test_two_profiles_at_once_are_recorded_apart(collector: Collector) -> None:
             thread.start()
         for thread in threads:
             thread.join()
+    wait_until_sent()
     for profile, own in (
         ("looking", {WEB + "list_goods", "store_front.goods:names"}),
         ("asking", {WEB + "price", "store_front.goods:price"}),
     ):
         entries = [span for span in of_profile(collector.spans, profile) if span.role == "server"]
-        assert [span.functions for span in entries] == [ALWAYS | own] * 20
+        assert [span.functions for span in entries] == [ALWAYS | TEARDOWN | own] * 20
 
 
 def test_without_the_variable_there_are_spans_and_no_coverage(collector: Collector, redis_url: str) -> None:
     environment = {**recording(collector), "REDIS_URL": redis_url, "OTEL_COVERAGE_ENABLED": "0"}
     with gunicorn(APP, **environment) as client:
         client.get("/order", headers=CHECKOUT)
+    wait_until_sent()
     names = [span.name for span in collector.spans]
     assert names.count("GET /order") == 1
     assert names.count("enqueue default") == 1
@@ -131,6 +136,7 @@ def test_a_forking_worker_records_its_jobs_and_theirs(collector: Collector, redi
         client.get("/order", headers={**CHECKOUT, "traceparent": f"00-{trace_id}-{'2' * 16}-01"})
     done = call([*RUN, "rq", "worker", "--burst", "--url", redis_url], **environment)
     assert done.returncode == 0, done.stderr
+    wait_until_sent()
     spans = of_profile(collector.spans, "checkout")
     consumers = {span.attributes["messaging.rq.function"]: span for span in spans if span.role == "consumer"}
     assert {name: span.functions for name, span in consumers.items()} == {
@@ -152,7 +158,7 @@ def test_a_failing_job_of_a_forking_worker_arrives(collector: Collector, redis: 
     with gunicorn(APP, **environment) as client:
         client.get("/order?what=stone", headers=CHECKOUT)
     call([*RUN, "rq", "worker", "--burst", "--url", redis_url], **environment)
-    (job,) = [span for span in collector.spans if span.role == "consumer"]
+    (job,) = collector.wait_for_roles("consumer")
     assert job.status == "ERROR"
     assert job.events == ("exception",)
     assert job.functions == {"store_front.jobs:pack", "store_front.goods:price", "store_front.goods:unknown"}
@@ -164,10 +170,12 @@ def test_a_simple_worker_records_too(collector: Collector, redis: Redis, redis_u
         client.get("/order", headers=CHECKOUT)
     worker = ["rq", "worker", "--burst", "--worker-class", "rq.SimpleWorker", "--url", redis_url]
     call([*RUN, *worker], **environment)
-    assert len([span for span in collector.spans if span.role == "consumer"]) == 2
+    assert len(collector.wait_for_roles("consumer", 2)) == 2
 
 
-def test_with_the_collector_down_everything_works_and_the_loss_is_logged(redis: Redis, redis_url: str) -> None:
+def test_with_the_collector_down_everything_works_and_spans_of_jobs_wait_in_the_spool(
+    redis: Redis, redis_url: str
+) -> None:
     environment = {
         "OTEL_COVERAGE_ENABLED": "1",
         "OTEL_COVERAGE_SOURCE": STORE_FRONT,
@@ -180,7 +188,9 @@ def test_with_the_collector_down_everything_works_and_the_loss_is_logged(redis: 
     done = call([*RUN, "rq", "worker", "--burst", "--url", redis_url], **environment)
     assert done.returncode == 0
     assert "Job OK" in done.stderr + done.stdout
-    assert "coverage: 1 spans were not delivered (http://127.0.0.1:9)" in done.stderr
+    (folder,) = default_base().iterdir()
+    assert unsent_bytes(folder) > 0
+    wait_until(lambda: read_status(folder).get("is_failing"))
 
 
 def test_a_token_is_required_from_the_request_to_its_jobs(collector: Collector, redis: Redis, redis_url: str) -> None:
@@ -190,6 +200,8 @@ def test_a_token_is_required_from_the_request_to_its_jobs(collector: Collector, 
         client.get("/order", headers={"baggage": "playback.profile=forged"})
         client.get("/order", headers={**CHECKOUT, "X-Profile-Trace-Token": "secret"})
     call([*RUN, "rq", "worker", "--burst", "--url", redis_url], **environment)
+    collector.wait_for_roles("consumer", 2)
+    wait_until_sent()
     assert {span.attributes.get("playback.profile") for span in collector.spans} == {None, "checkout"}
     jobs = [span for span in of_profile(collector.spans, "checkout") if span.role == "consumer"]
     assert len(jobs) == 2
@@ -204,6 +216,7 @@ def test_a_process_continues_the_trace_of_its_environment(collector: Collector) 
     )
     done = call([*RUN, "python", "-c", "from store_front import goods; goods.price('apple')"], **environment)
     assert done.returncode == 0, done.stderr
+    wait_until_sent()
     (span,) = of_profile(collector.spans, "nightly")
     assert (span.role, span.trace_id, span.parent_id) == ("process", "1" * 32, "2" * 16)
     assert span.functions == {"store_front.goods:price"}
@@ -221,6 +234,7 @@ def test_a_process_without_flask_and_rq_is_recorded_all_the_same(collector: Coll
     )
     done = call([*RUN, "python", "-c", "import work; work.work()"], **environment)
     assert (done.stdout, done.stderr) == ("worked\n", "")
+    wait_until_sent()
     (span,) = of_profile(collector.spans, "nightly")
     assert span.functions == {"work:work"}
 
@@ -275,16 +289,16 @@ print(client.get("/goods", headers={"baggage": "playback.profile=checkout"}).tex
     )
     done = call([*RUN, sys.executable, str(program)], **recording(collector))
     assert done.stdout == "apple, pear\n", done.stderr
-    entry, part = sorted(of_profile(collector.spans, "checkout"), key=lambda span: span.role == "part")
-    assert (entry.role, part.role, part.parent_id) == ("server", "part", entry.span_id)
-    assert entry.functions == ALWAYS | {WEB + "list_goods", "store_front.goods:names"}
-    assert part.functions == TEARDOWN
+    wait_until_sent()
+    (entry,) = of_profile(collector.spans, "checkout")
+    assert entry.role == "server"
+    assert entry.functions == ALWAYS | TEARDOWN | {WEB + "list_goods", "store_front.goods:names"}
     assert "their own span" in {span.name for span in collector.spans}
 
 
 def test_a_worker_stops_on_a_signal(collector: Collector, redis: Redis, redis_url: str) -> None:
     job = rq.Queue(connection=redis).enqueue("store_front.jobs.ship", 3)
     with running([*RUN, "rq", "worker", "--url", redis_url], **recording(collector)) as worker:
-        while not job.is_finished:
-            assert worker.poll() is None
+        wait_until(lambda: job.is_finished or worker.poll() is not None)
+        assert worker.poll() is None
     assert worker.returncode == 0

@@ -1,9 +1,9 @@
 """What ``otel-coverage run`` starts in every Python below the command: OpenTelemetry, once something needs it.
 
-To instrument a process takes a third of a second and 20 MB, which many children of an application need not spend. So it
-waits for the first import of something that is instrumented; ``run`` knows which these are, and says it in
-:data:`AWAITED`. A process whose environment names a playback is recorded from its first line. Nothing is imported here
-that the interpreter has not imported already.
+To instrument a process takes a tenth of a second and 15 MB, which many children of an application need not spend. So it
+waits for the first import of something that is instrumented, and each of OpenTelemetry's instrumentors for that of what
+it instruments. ``run`` knows what these are, and says it in :data:`AWAITED`. A process whose environment names a
+playback is recorded from its first line. Nothing is imported here that the interpreter has not imported already.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-AWAITED = "OTEL_COVERAGE_START_AT"  # prefix of run's interpreter, and the modules whose import starts OpenTelemetry
+# prefix of run's interpreter, and what each instrumentor waits for: /usr:flask=flask:sqlalchemy=sqlalchemy
+AWAITED = "OTEL_COVERAGE_START_AT"
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 
 # what OpenTelemetry does in processes that import nothing in particular
@@ -30,18 +31,44 @@ _FROM_THE_FIRST_LINE = (
 
 def begin() -> None:
     """Instrument this process: now, where something begins now, else once it imports what is instrumented."""
-    prefix, _, names = os.environ.get(AWAITED, "").partition(os.pathsep)
-    if prefix != sys.prefix or not names or _begins_now():
-        _instrument()
+    prefix, _, awaited = os.environ.get(AWAITED, "").partition(os.pathsep)
+    modules_of: dict[str, frozenset[str]] = {}
+    for instrumentor in awaited.split(os.pathsep) if prefix == sys.prefix and awaited else ():
+        name, _, modules = instrumentor.partition("=")
+        modules_of[name] = frozenset(filter(None, modules.split(",")))
+    if os.getpid() == 1:
+        _wait_at_exit()
+    if not modules_of or _begins_now():
+        _instrument(modules_of)
     elif not _serves_multiprocessing():
-        sys.meta_path.insert(0, _Awaited(frozenset(names.split(","))))
+        sys.meta_path.insert(0, _Awaited(modules_of))
+
+
+def _wait_at_exit() -> None:
+    """The container ends with this process, and the sender of the spool with the container."""
+    import atexit
+
+    def wait() -> None:
+        if os.getpid() != 1 or "otel_coverage.tracing.provider" in sys.modules:
+            return  # a forked child; a process that waits for its own spool
+        # nothing begins any more: threads, which OpenTelemetry makes, cannot be started at exit
+        sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Awaited)]
+        try:
+            from otel_coverage.spool.wait import wait_as_first_process
+
+            wait_as_first_process()
+        except Exception as error:
+            sys.stderr.write("otel-coverage: waiting for spans to be sent failed: " + str(error) + "\n")
+
+    atexit.register(wait)
 
 
 class _Awaited:
     """A finder that finds nothing, and begins in time."""
 
-    def __init__(self, names: frozenset[str]) -> None:
-        self._names = names
+    def __init__(self, modules_of: dict[str, frozenset[str]]) -> None:
+        self._modules_of = modules_of
+        self._names = frozenset().union(*modules_of.values())
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -53,7 +80,7 @@ class _Awaited:
             sys.meta_path.remove(self)
         except ValueError:
             return None  # another thread was faster
-        _instrument()
+        _instrument(self._modules_of)
         module = sys.modules.get(name)
         if module is not None:
             return _spec_of(module)
@@ -89,12 +116,16 @@ def _spec_of(module: ModuleType) -> ModuleSpec:
     return spec
 
 
-def _instrument() -> None:
+def _instrument(modules_of: dict[str, frozenset[str]]) -> None:
     try:
-        # its own way in: for its children, while it works, and for errors
-        import opentelemetry.instrumentation.auto_instrumentation.sitecustomize  # noqa: F401
+        from otel_coverage.instrumentation.deferred import deferred
+
+        # our own instrumentor waits for nothing: it has hooks of its own for what is imported later
+        with deferred({name: modules for name, modules in modules_of.items() if name != "otel_coverage"}):
+            # its own way in: for its children, while it works, and for errors
+            import opentelemetry.instrumentation.auto_instrumentation.sitecustomize  # noqa: F401
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "opentelemetry":
+        if (error.name or "").partition(".")[0] not in ("opentelemetry", "wrapt"):
             raise
 
 
@@ -102,14 +133,20 @@ def _begins_now() -> bool:
     environ = os.environ
     if any(environ.get(name) for name in _FROM_THE_FIRST_LINE):
         return True
-    if environ.get("OTEL_COVERAGE_ENABLED", "0").strip().lower() in ("", "0", "false", "no", "off"):
+    if not _is_on("OTEL_COVERAGE_ENABLED"):
         return False
+    if _is_on("OTEL_COVERAGE_STARTUP") and not _serves_multiprocessing():
+        return True  # what runs before the first import of anything instrumented is a part of it
     command = " ".join(sys.orig_argv[1:4])
     return (
         "from multiprocessing.spawn " in command
         or "from multiprocessing.forkserver " in command
         or ("playback." in environ.get("BAGGAGE", "") and not _serves_multiprocessing())
     )
+
+
+def _is_on(variable: str) -> bool:
+    return os.environ.get(variable, "0").strip().lower() not in ("", "0", "false", "no", "off")
 
 
 def _serves_multiprocessing() -> bool:

@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import functools
-import signal
-import threading
 
 
 def plain(n):
@@ -267,17 +265,6 @@ def uncaught(n):
     return 1 / (n % 2)
 
 
-def chained(n):
-    try:
-        try:
-            raises(1)
-        except ValueError as error:
-            raise LookupError(n) from error
-    except* LookupError:
-        n = short(n)
-    return n
-
-
 @contextlib.contextmanager
 def managed(n):
     short(n)
@@ -405,22 +392,6 @@ def finalizers(n):
     del dying
     Finalized(n + 1)
     return n
-
-
-def signals(n):
-    if threading.current_thread() is not threading.main_thread():
-        return on_signal(n, None)
-    before = signal.signal(signal.SIGUSR1, on_signal)
-    try:
-        if n % 2:
-            signal.raise_signal(signal.SIGUSR1)
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-    return None
-
-
-def on_signal(number, frame):
-    short(number)
 
 
 def loops(n):

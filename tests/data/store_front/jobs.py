@@ -1,6 +1,21 @@
 import os
 
+from rq import Worker
+
 from store_front import goods
+
+
+class OwnWorker(Worker):
+    def perform_job(self, *arguments):
+        announce()
+        try:
+            return super().perform_job(*arguments)
+        finally:
+            goods.put_back()
+
+
+def announce():
+    pass
 
 
 def pack(what):
@@ -29,6 +44,39 @@ def fail():
     raise ValueError(os.environ.get("WHY", "no reason"))
 
 
+def replace_meta_and_fail():
+    from rq import get_current_job
+
+    job = get_current_job()
+    job.meta = {"mine": True}
+    job.save_meta()
+    raise ValueError("after replacing meta")
+
+
+def die_once():
+    import signal
+    from pathlib import Path
+
+    died = Path(os.environ["STARTED"])
+    if not died.exists():
+        died.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    label(3)
+
+
+def die_once_with_its_worker():
+    import os
+    import signal
+    from pathlib import Path
+
+    died = Path(os.environ["STARTED"])
+    if not died.exists():
+        died.touch()
+        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+    label(3)
+
+
 def succeeded(job, connection, result):
     pass
 
@@ -48,6 +96,7 @@ def mark():
 def last():
     from pathlib import Path
 
+    endless()
     Path(os.environ["STARTED"]).write_text(str(os.getpid()))
     while True:
         endless()
@@ -78,3 +127,15 @@ def ask():
     from store_front import meeting
 
     return meeting.ask("ask")
+
+
+class Parcel:
+    def __init__(self, weight):
+        self.weight = weight
+
+    def __setstate__(self, state):
+        self.weight = state["weight"]
+
+
+def weigh(parcel):
+    return parcel.weight

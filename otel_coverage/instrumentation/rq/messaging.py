@@ -1,0 +1,63 @@
+"""The attributes of OpenTelemetry's messaging conventions, on all spans about jobs."""
+
+from __future__ import annotations
+
+import sys
+from types import ModuleType
+from typing import Any
+
+from opentelemetry.util.types import AttributeValue
+
+
+def attributes(job_id: str, queue: str, function: str, name: str, kind: str) -> dict[str, AttributeValue]:
+    """The attributes of OpenTelemetry's messaging conventions, which have no value of their own for RQ."""
+    return {
+        "messaging.system": "rq",
+        "messaging.operation.name": name,
+        "messaging.operation.type": kind,
+        "messaging.destination.name": queue,
+        "messaging.message.id": job_id,
+        "messaging.rq.function": function,
+    }
+
+
+def entry_name(job: Any, function: str) -> tuple[str, Any]:
+    """What a job's entry point is called, and its function, of what is imported in this process.
+
+    Args:
+        job: a job.
+        function: its function's name, as RQ has it.
+
+    Returns:
+        ``module:qualname`` and the function; the dotted name and None where its module is not imported.
+    """
+    instance = getattr(job, "_instance", None)
+    if instance is not None and type(instance) is not object:  # RQ's mark of a job that is not deserialized
+        owner = instance if isinstance(instance, type) else type(instance)
+        return f"{owner.__module__}:{owner.__qualname__}.{function}", _member(owner, function)
+    parts = function.split(".")
+    for end in range(len(parts) - 1, 0, -1):
+        found: Any = sys.modules.get(".".join(parts[:end]))
+        if found is None:
+            continue
+        for name in parts[end:]:
+            found = _member(found, name)
+        return f"{'.'.join(parts[:end])}:{'.'.join(parts[end:])}", found
+    return function, None
+
+
+def _member(owner: Any, name: str) -> Any:
+    """What ``owner``, a module or class, has of that name, without calling anything of it."""
+    if isinstance(owner, ModuleType):
+        return vars(owner).get(name)
+    if isinstance(owner, type):
+        return next((vars(base)[name] for base in owner.__mro__ if name in vars(base)), None)
+    return None
+
+
+def function_of(job: Any) -> str:
+    """The dotted name of the job's function; empty where nobody can tell."""
+    try:
+        return job.func_name or ""
+    except Exception:  # its data cannot be deserialized, which RQ reports when it fails the job
+        return ""
