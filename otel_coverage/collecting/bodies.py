@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import sys
 import time
@@ -21,9 +22,10 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-MAX_BODY_BYTES = 256 * 1024 * 1024  # of an insert, which is streamed into ClickHouse
+MAX_BODY_BYTES = 128 * 1024 * 1024  # of an insert, decompressed
 
 _CHUNK = 256 * 1024
+_PIECE = 16 * 1024  # that a client has to send in a second, be it the only one or not
 _PATIENCE = 10.0  # seconds that a client may be behind
 _MAX_BLOCK = 64 * 1024 * 1024  # of ClickHouse's compressed format; clients send blocks of 1 MiB
 
@@ -62,20 +64,50 @@ def read_body(request: Request, limit: int, *, in_blocks: bool = False) -> Itera
     return _bounded(chunks, limit)
 
 
+def joined(chunks: Iterable[bytes]) -> bytes:
+    """A body as a whole, which is in memory once: ``b"".join`` would hold all chunks beside it."""
+    whole = io.BytesIO()
+    for chunk in chunks:
+        whole.write(chunk)
+    return whole.getvalue()  # not a copy
+
+
+def decompressed(body: bytes, encoding: str, limit: int) -> Iterator[bytes]:
+    """A whole body, decompressed, in chunks.
+
+    Args:
+        body: compressed.
+        encoding: ``gzip``, ``deflate``, ``lz4`` or ``zstd``.
+        limit: bytes, decompressed.
+
+    Raises:
+        BodyError: the body cannot be decompressed.
+        BodyTooLargeError: the body is larger than ``limit``.
+    """
+    return _bounded(_decompressed([body], _DECOMPRESSORS[encoding]), limit)
+
+
 def _read(stream: Any, exchange: Exchange) -> Iterator[bytes]:
-    """The body as it comes; a client that sends more slowly than 256 KiB a second loses its connection."""
+    """The body as it comes; a client that sends more slowly than 16 KiB a second loses its connection.
+
+    One on a slow line is served: what is asked of each piece is that of a second, also while others wait.
+    """
     allowed = _PATIENCE
+    chunk = bytearray()
     while True:
         started = time.monotonic()
         with exchange.receiving(allowed):
             try:
-                chunk = stream.read(_CHUNK)
+                piece = stream.read(_PIECE)
             except (OSError, ValueError, ClientDisconnected) as error:
                 raise BodyError(f"the body did not arrive whole: {error}") from error
-        if not chunk:
+        chunk += piece
+        if chunk and (not piece or len(chunk) >= _CHUNK):
+            yield bytes(chunk)
+            chunk.clear()
+        if not piece:
             return
         allowed = min(allowed + 1.0 - (time.monotonic() - started), _PATIENCE)
-        yield chunk
 
 
 def _bounded(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING
 
 from otel_coverage.collecting.bodies import MAX_BODY_BYTES
 from otel_coverage.collecting.clickhouse.request import Access
-from otel_coverage.collecting.otlp import MAX_MESSAGE_BYTES, GrpcServer, OtlpApplication
+from otel_coverage.collecting.log import Log
+from otel_coverage.collecting.otlp import MAX_MESSAGE_BYTES, OtlpApplication
+from otel_coverage.collecting.otlp_grpc import GrpcServer
+from otel_coverage.collecting.receiver import Receiver
 from otel_coverage.collecting.servers import Endpoint, HttpServer
-from otel_coverage.collecting.writer import SpanWriter
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Dsn, Store
 from otel_coverage.store.endpoint_file import EndpointFile
+from otel_coverage.store.log_folder import log_folder
 from otel_coverage.store.secret import secret_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 # chDB's own databases: in `default` the names of tables are paths of files
 _ENGINES_DATABASES = frozenset({"default", "system", "information_schema"})
@@ -41,8 +47,8 @@ def check_can_serve(store: Dsn) -> None:
 class Collector:
     """Binds its endpoints when it is constructed; serves between :meth:`start` and :meth:`stop`.
 
-    An export is acknowledged after the store has its spans. Where the insert failed, or the write queue is full, the
-    response is UNAVAILABLE (503 over HTTP), which clients retry.
+    An export is acknowledged when it is on disk, in the log. Where there is no room for it, the response is UNAVAILABLE
+    (503 over HTTP), which clients retry. The store gets it from the log, within seconds; queries wait for that.
 
     Args:
         grpc: where to listen for OTLP over gRPC; None to disable, as for the other two.
@@ -63,7 +69,7 @@ class Collector:
     ) -> None:
         self._access = access or Access()
         self._running = ExitStack()
-        self._spans: SpanWriter | None = None
+        self._receiver: Receiver | None = None
         self._grpc = self._http = self._clickhouse = None
         with ExitStack() as bound:  # closed again when a later endpoint cannot be bound
             if grpc is not None:
@@ -84,30 +90,45 @@ class Collector:
         return {protocol: server.endpoint for protocol, server in servers.items() if server is not None}
 
     @property
-    def counts(self) -> tuple[int, int]:
-        """The numbers of spans that came by OTLP: stored, and not stored, each time they were sent."""
-        return (0, 0) if self._spans is None else (self._spans.stored, self._spans.failed)
-
-    def start(self, store: Store) -> None:
-        """Accept spans for a store that has the schema; answer queries where it is embedded.
+    def receiver(self) -> Receiver:
+        """What it accepted, and what became of that.
 
         Raises:
-            ConfigurationError: the ClickHouse endpoint is enabled and the store is not embedded.
+            RuntimeError: it was not started.
         """
-        spans = self._spans = SpanWriter(store)
-        stopping = ExitStack()  # in reverse order: first the servers, then the writer, which stores what is queued
-        stopping.callback(spans.close)
+        if self._receiver is None:
+            raise RuntimeError("the collector was not started")
+        return self._receiver
+
+    def start(self, store: Store, log: Log | None = None) -> None:
+        """Accept spans for a store that has the schema; answer queries where it is embedded.
+
+        Args:
+            store: the store.
+            log: where exports are kept until the store has them, released with the collector; by default the store's.
+
+        Raises:
+            ConfigurationError: the ClickHouse endpoint is enabled and the store is not embedded, or the log cannot be
+                used.
+            StoreError: the store refuses.
+        """
+        if self._clickhouse is not None:
+            check_can_serve(store.dsn)
+        receiver = self._receiver = Receiver(log or Log(log_folder(store.dsn)), store)
+        stopping = ExitStack()  # in reverse order: first the servers, then the receiver, which inserts what it has
+        stopping.callback(receiver.close)
         stopping.push(self._running)
         self._running = stopping
+        receiver.start()
         if self._clickhouse is not None:
-            self._serve_queries(store, self._clickhouse)
+            self._serve_queries(store, self._clickhouse, receiver)
         if self._http is not None:
-            self._http.start(OtlpApplication(spans))
+            self._http.start(OtlpApplication(receiver))
         if self._grpc is not None:
-            self._grpc.start(spans)
+            self._grpc.start(receiver)
 
     def stop(self) -> None:
-        """Refuse new requests, answer those in progress, store what is queued."""
+        """Refuse new requests, answer those in progress, insert what was accepted."""
         self._running.close()
 
     def __enter__(self) -> Self:
@@ -118,14 +139,22 @@ class Collector:
     ) -> None:
         self.stop()
 
-    def _serve_queries(self, store: Store, server: HttpServer) -> None:
-        check_can_serve(store.dsn)
+    def _serve_queries(self, store: Store, server: HttpServer, receiver: Receiver) -> None:
         from otel_coverage.collecting.clickhouse.application import ClickHouseApplication  # they import chDB
         from otel_coverage.collecting.clickhouse.sessions import SessionFactory
 
         user, password = self._access.user, self._access.password
         if password is None:
             password = secret_of(store.dsn.path)
-        server.start(ClickHouseApplication(SessionFactory(store), Access(user, password)))
+        access = Access(user, password)
+        server.start(
+            ClickHouseApplication(
+                SessionFactory(store, receiver.insert_turn),
+                access,
+                receiver.wait,
+                receiver.note_insert,
+                memory=receiver.memory,
+            )
+        )
         file = EndpointFile(server.endpoint.host, server.endpoint.port, user, password)
         self._running.enter_context(file.written(store.dsn.path))

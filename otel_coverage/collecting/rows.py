@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, InstrumentationScope, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 Row = tuple[Any, ...]
@@ -44,9 +44,8 @@ COLUMNS = (
     "Links.Attributes",
 )
 
-_ESCAPED = str.maketrans(
-    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"},
-)
+_ESCAPED = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _KINDS = ("Unspecified", "Internal", "Server", "Client", "Producer", "Consumer")
 _STATUSES = ("Unset", "Ok", "Error")
 _MAX_TIME = 2**63 - 1  # nanoseconds since 1970; the largest DateTime64(9), in 2262
@@ -60,10 +59,18 @@ def rows_of(request: ExportTraceServiceRequest) -> Iterator[Row]:
         for scope_spans in resource_spans.scope_spans:
             scope = scope_spans.scope
             for span in scope_spans.spans:
-                yield _row(span, service, resource, scope.name, scope.version)
+                yield row_of(span, service, resource, scope)
 
 
-def _row(span: Span, service: str, resource: dict[str, str], scope_name: str, scope_version: str) -> Row:
+def row_of(span: Span, service: str, resource: dict[str, str], scope: InstrumentationScope) -> Row:
+    """The row of one span.
+
+    Args:
+        span: the span.
+        service: its resource's ``service.name``.
+        resource: its resource's attributes as text.
+        scope: its scope.
+    """
     events, links = span.events, span.links
     return (
         _time(span.start_time_unix_nano),
@@ -75,8 +82,8 @@ def _row(span: Span, service: str, resource: dict[str, str], scope_name: str, sc
         _enum_name(_KINDS, span.kind),
         service,
         resource,
-        scope_name,
-        scope_version,
+        scope.name,
+        scope.version,
         attributes_as_text(span.attributes),
         max(span.end_time_unix_nano - span.start_time_unix_nano, 0),
         _enum_name(_STATUSES, span.status.code),
@@ -135,7 +142,11 @@ def _as_json(value: AnyValue) -> str:
         case "bytes_value":
             return f'"{b64encode(value.bytes_value).decode()}"'
         case "array_value":
-            return f"[{','.join(_as_json(item) for item in value.array_value.values)}]"
+            values = value.array_value.values
+            texts = [item.string_value for item in values]
+            if all(texts):  # strings, as in all that we write ourselves, encoded at once; other kinds read as ""
+                return _quoted(texts)
+            return f"[{','.join(map(_as_json, values))}]"
         case "kvlist_value":
             members = {member.key: member.value for member in value.kvlist_value.values}
             return f"{{{','.join(f'{_quoted(key)}:{_as_json(members[key])}' for key in sorted(members))}}}"
@@ -177,8 +188,11 @@ def _decimal_places(shortest: str) -> int:
     return len(mantissa.partition(".")[2]) - int(exponent)
 
 
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False).translate(_ESCAPED)
+def _quoted(text: str | list[str]) -> str:
+    encoded = _encode(text)
+    for character, escaped in _ESCAPED.items():  # str.translate would look at each character in turn
+        encoded = encoded.replace(character, escaped)
+    return encoded
 
 
 def _unsupported(value: float) -> str:

@@ -93,18 +93,19 @@ class HttpServer:
         endpoint: where to listen.
         option: the command-line option of this endpoint, for messages.
         max_body_bytes: largest request body, as sent.
+        threads: requests in progress at once; others are queued.
 
     Raises:
         ConfigurationError: the endpoint cannot be bound.
     """
 
-    def __init__(self, endpoint: Endpoint, option: str, max_body_bytes: int) -> None:
+    def __init__(self, endpoint: Endpoint, option: str, max_body_bytes: int, threads: int = MAX_THREADS) -> None:
         endpoint.check(option)
         self._server = _Server(
             (endpoint.host, endpoint.port),
             None,
-            numthreads=MAX_THREADS,  # cheroot starts these, and never more
-            max=MAX_THREADS,
+            numthreads=threads,  # cheroot starts these, and never more
+            max=threads,
             request_queue_size=MAX_QUEUED,
             accepted_queue_size=MAX_QUEUED,
             accepted_queue_timeout=0.01,

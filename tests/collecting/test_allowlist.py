@@ -623,7 +623,7 @@ def test_text_is_data_whatever_is_in_it(query: Query, judged: Statement, text: s
 
 @pytest.mark.parametrize("named", named_queries(), ids=lambda named: named.name)
 def test_named_queries_are_allowed(query: Query, judged: Statement, named: NamedQuery) -> None:
-    parameters = {parameter.name: "" for parameter in named.parameters}
+    parameters = {each.name: "[]" if each.type.startswith("Array") else "" for each in named.parameters}
     statement = judged(named.sql, **parameters)
     assert statement.is_select
     query(statement.sql, "Native", parameters)

@@ -147,7 +147,12 @@ def test_dataframes_can_be_inserted_and_queried(store: Store, client: Client) ->
 def test_inserts_arrive_whatever_compression_the_client_chose(
     endpoint: Endpoint, store: Store, compress: bool | str
 ) -> None:
-    attributes = {"playback.profile": "checkout", "coverage.role": "server", "text": "x" * 100_000}
+    attributes = {
+        "playback.profile": "checkout",
+        "playback.run_id": "r1",
+        "coverage.role": "server",
+        "text": "x" * 100_000,
+    }
     with connected(endpoint, store, compress=compress) as client:
         done = client.insert("otel_traces", [[f"t{n}", "s", attributes] for n in range(50)], column_names=SPANS)
     assert done.written_rows >= 50
@@ -435,6 +440,33 @@ def test_a_store_in_a_database_of_the_engines_own_is_not_served(store_folder: Pa
         collector.start(opened)
 
 
+def test_spans_are_inserted_into_the_table_that_the_schema_was_applied_with(empty_store_dsn: str) -> None:
+    insert = "INSERT INTO {} (TraceId, SpanId) FORMAT RowBinary"
+    with open_store(empty_store_dsn) as opened:
+        schema.apply(opened, traces="their_spans")
+        with serving(opened) as endpoint, httpx.Client(base_url=f"http://{endpoint}", timeout=PATIENCE) as http:
+            known = {"database": opened.database}
+            done = http.post("/", params={**known, "query": insert.format("their_spans")}, content=b"\x01t\x01s")
+            refused = http.post("/", params={**known, "query": insert.format("otel_traces")}, content=b"\x01t\x01s")
+        assert (done.status_code, opened.query("SELECT TraceId FROM their_spans").rows) == (200, [("t",)])
+    assert refused.status_code == 500
+    assert "only their_spans, code_symbols and coverage_run_windows accept inserts here" in refused.text
+
+
+def test_inserts_share_the_memory_of_all_requests(store: Store) -> None:
+    insert = {"database": store.database, "query": "INSERT INTO otel_traces (TraceId, SpanId) FORMAT RowBinary"}
+    with Collector(clickhouse=FREE_PORT, access=Access(password="")) as collector:
+        collector.start(store)
+        url = f"http://{collector.endpoints['ClickHouse HTTP']}/"
+        with collector.receiver.memory.request() as others:
+            others.add(collector.receiver.memory._max_bytes)
+            refused = httpx.post(url, params=insert, content=b"\x01t\x01s", timeout=PATIENCE)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert refused.headers["X-ClickHouse-Exception-Code"] == "202"
+        assert httpx.post(url, params=insert, content=b"\x01t\x01s", timeout=PATIENCE).status_code == 200
+    assert stored(store) == [("t", "s")]
+
+
 def test_a_request_needs_the_password_where_there_is_one(store: Store) -> None:
     with serving(store, Access("ann", "sécret")) as endpoint:
         with connected(endpoint, store, username="ann", password="sécret") as client:
@@ -518,7 +550,12 @@ def test_other_paths_methods_and_empty_queries_are_errors(reading: httpx.Client)
     assert reading.get("/").status_code == 400
 
 
-def test_clients_may_query_and_insert_concurrently(endpoint: Endpoint, store: Store) -> None:
+def test_clients_may_query_and_insert_concurrently(
+    endpoint: Endpoint, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        connections, "BUSY_TIMEOUT", PATIENCE
+    )  # they share a process with the server, and its processor
     failures: list[Exception] = []
 
     def work(number: int) -> None:
@@ -602,9 +639,10 @@ def test_slow_queries_do_not_block_others_and_end_when_their_clients_leave(endpo
 def test_more_queries_than_are_run_at_once_are_refused_and_inserts_are_not(
     endpoint: Endpoint, store: Store, http: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "_QUEUE_TIMEOUT", 0.1)
     with running_queries(endpoint, store, sessions.MAX_QUERIES):
-        refused = http.get("/", params={"query": "SELECT 1"})
+        with monkeypatch.context() as impatient:
+            impatient.setattr(sessions, "_QUEUE_TIMEOUT", 0.1)
+            refused = http.get("/", params={"query": "SELECT 1"})
         assert (refused.status_code, refused.headers["X-ClickHouse-Exception-Code"]) == (503, "202")
         insert = {"query": "INSERT INTO otel_traces (TraceId, SpanId) FORMAT RowBinary"}
         assert http.post("/", params=insert, content=b"\x01t\x01s").status_code == 200

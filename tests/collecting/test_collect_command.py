@@ -143,6 +143,23 @@ def test_a_port_in_use_is_an_error_before_the_store_is_created(tmp_path: Path) -
     assert not (tmp_path / "second").exists()
 
 
+def test_a_full_disk_is_an_error_of_one_line_before_the_store_is_created(tmp_path: Path) -> None:
+    dsn = f"chdb://{tmp_path}/store"
+    refused = run("collect", "--store", dsn, *ON_A_FREE_PORT, "--reserve-bytes", str(1 << 60))
+    assert (refused.returncode, refused.stdout, list(tmp_path.iterdir())) == (2, "", [])
+    assert re.fullmatch(
+        rf"otel-coverage: {tmp_path}/store: \d+ bytes are free on its disk, fewer than the {1 << 60} kept free;"
+        r" make room, or set --reserve-bytes\n",
+        refused.stderr,
+    )
+
+
+def test_the_log_of_an_embedded_store_is_in_its_own_folder(tmp_path: Path) -> None:
+    refused = run("collect", "--store", f"chdb://{tmp_path}/store", "--log", f"{tmp_path}/log", *ON_A_FREE_PORT)
+    assert (refused.returncode, refused.stdout, list(tmp_path.iterdir())) == (2, "", [])
+    assert "leave out --log" in refused.stderr
+
+
 def test_an_address_that_other_machines_can_reach_needs_allow_remote(tmp_path: Path) -> None:
     refused = run("collect", "--store", f"chdb://{tmp_path}/store", "--grpc-endpoint", "0.0.0.0:0")
     assert refused.returncode == 2

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import grpc
 import pytest
@@ -20,11 +19,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from otel_coverage.collecting import Collector, Endpoint
-from otel_coverage.collecting.otlp import MAX_REQUESTS
+from otel_coverage.collecting.log.segment import SegmentWriter
+from otel_coverage.collecting.otlp_grpc import MAX_REQUESTS
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Store
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 @contextmanager
@@ -79,10 +79,11 @@ def test_what_opentelemetrys_exporter_sends_is_in_the_views(store: Store) -> Non
     assert store.query("SELECT service, complete, incomplete_reason FROM coverage_spans").rows == [("web", True, "")]
 
 
-def test_an_export_is_acknowledged_after_its_spans_are_stored(store: Store) -> None:
+def test_what_was_acknowledged_gets_into_the_store(store: Store) -> None:
     with collecting(store) as collector, stub_of(collector) as stub:
         for number in range(5):
             stub.Export(request(f"s{number}"), timeout=PATIENCE)
+            assert collector.receiver.wait(PATIENCE) == 0
             assert names(store) == [f"s{earlier}" for earlier in range(number + 1)]
 
 
@@ -92,28 +93,35 @@ def test_an_export_without_spans_is_acknowledged(store: Store) -> None:
     assert names(store) == []
 
 
-def test_while_the_store_fails_the_status_is_retryable(store: Store) -> None:
+def test_while_the_store_fails_exports_are_acknowledged_and_wait_in_the_log(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
     with collecting(store) as collector, stub_of(collector) as stub:
         store.command("RENAME TABLE otel_traces TO gone")
-        with pytest.raises(grpc.RpcError) as refused:
-            stub.Export(request("s1"), timeout=PATIENCE)
-        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
-        assert "otel_traces" in str(refused.value.details())
-        store.command("RENAME TABLE gone TO otel_traces")
         stub.Export(request("s1"), timeout=PATIENCE)
-        assert collector.counts == (1, 1)  # stored, and not
+        collector.receiver.drain()
+        assert "otel_traces" in collector.receiver.error
+        assert collector.receiver.behind == 1
+        store.command("RENAME TABLE gone TO otel_traces")
+        assert collector.receiver.wait(PATIENCE) == 0
+        assert (collector.receiver.counts.inserted, collector.receiver.error) == (1, "")
     assert names(store) == ["s1"]
+    assert [record.message.partition(": ")[2][:30] for record in caplog.records] == [
+        "spans stay in the log, and are",
+        "spans are inserted again",
+    ]
 
 
-def test_a_failing_materialized_view_of_the_user_does_not_fail_the_insert(store: Store) -> None:
+def test_a_failing_materialized_view_of_the_user_does_not_keep_spans_out_of_ours(store: Store) -> None:
     store.command("CREATE TABLE theirs (name String) ENGINE = MergeTree ORDER BY name")
     store.command(
         "CREATE MATERIALIZED VIEW theirs_mv TO theirs AS SELECT throwIf(1, 'no') || '' AS name FROM otel_traces"
     )
     with collecting(store) as collector, stub_of(collector) as stub:
         stub.Export(request("s1", **{"playback.profile": "checkout"}), timeout=PATIENCE)
+        assert collector.receiver.wait(PATIENCE) == 0
     assert names(store) == ["s1"]
-    assert store.query("SELECT profile FROM coverage_spans").rows == [("checkout",)]
+    assert store.query("SELECT profile FROM coverage_spans FINAL").rows == [("checkout",)]
 
 
 def test_messages_far_over_grpcs_default_limit_are_accepted(store: Store) -> None:
@@ -144,24 +152,24 @@ def test_a_message_with_too_many_spans_is_refused_for_good(store: Store) -> None
 def test_an_overloaded_collector_answers_unavailable_which_all_clients_retry(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    inserting, may_insert = threading.Event(), threading.Event()
-    insert = store.insert
+    syncing, may_sync = threading.Event(), threading.Event()
+    append = SegmentWriter.append
 
-    def slow_insert(*arguments: Any) -> None:
-        inserting.set()
-        assert may_insert.wait(PATIENCE)
-        insert(*arguments)
+    def slow_append(writer: SegmentWriter, payloads: list[bytes]) -> None:
+        syncing.set()
+        assert may_sync.wait(PATIENCE)
+        append(writer, payloads)
 
-    monkeypatch.setattr(store, "insert", slow_insert)
+    monkeypatch.setattr(SegmentWriter, "append", slow_append)
     with collecting(store) as collector, ExitStack() as clients:
         stubs = [clients.enter_context(stub_of(collector)) for _ in range(4)]
-        exports = [stubs[n % 4].Export.future(request(f"s{n:03}"), timeout=PATIENCE) for n in range(200)]
-        assert inserting.wait(PATIENCE)
+        exports = [stubs[n % len(stubs)].Export.future(request(f"s{n:03}"), timeout=PATIENCE) for n in range(200)]
+        assert syncing.wait(PATIENCE)
         until = time.monotonic() + PATIENCE
         while sum(export.done() for export in exports) < 200 - MAX_REQUESTS:
             assert time.monotonic() < until
             time.sleep(0.01)
-        may_insert.set()
+        may_sync.set()
         errors = [export.exception(PATIENCE) for export in exports]
     assert {error.code() for error in errors if error is not None} == {grpc.StatusCode.UNAVAILABLE}
     assert names(store) == [f"s{n:03}" for n, error in enumerate(errors) if error is None]
@@ -169,8 +177,9 @@ def test_an_overloaded_collector_answers_unavailable_which_all_clients_retry(
 
 
 def test_concurrent_exports_are_all_stored(store: Store) -> None:
-    with collecting(store) as collector, stub_of(collector) as stub:
-        answers = [stub.Export.future(request(f"s{number:02}"), timeout=PATIENCE) for number in range(MAX_REQUESTS)]
+    with collecting(store) as collector, ExitStack() as clients:
+        stubs = [clients.enter_context(stub_of(collector)) for _ in range(4)]
+        answers = [stubs[n % 4].Export.future(request(f"s{n:02}"), timeout=PATIENCE) for n in range(MAX_REQUESTS)]
         for answer in answers:
             answer.result()
     assert names(store) == [f"s{number:02}" for number in range(MAX_REQUESTS)]

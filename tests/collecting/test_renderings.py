@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import time
@@ -48,11 +49,13 @@ def attribute(key: str, value: str | int | bool | Sequence[str]) -> KeyValue:
 def span(number: int, *, trace: int, kind: int, parent: int = 0, **values: str | int | bool | Sequence[str]) -> Span:
     role = str(values["coverage_role"])
     common = {"playback.profile": ("checkout", "it's <b>", "month-end")[trace % 3], "playback.run_id": f"r{trace % 2}"}
+    if role in ("startup", "routes"):
+        common = {"playback.profile": "_startup"}
     attributes = {**common, **{name.replace("_", ".", 1): value for name, value in values.items()}}
     return Span(
-        trace_id=trace.to_bytes(16),
-        span_id=number.to_bytes(8),
-        parent_span_id=parent.to_bytes(8) if parent else b"",
+        trace_id=trace.to_bytes(16, "big"),
+        span_id=number.to_bytes(8, "big"),
+        parent_span_id=parent.to_bytes(8, "big") if parent else b"",
         name=f"{role} {number}",
         kind=kind,  # type: ignore[arg-type]
         start_time_unix_nano=START + number * 10**9,
@@ -75,6 +78,9 @@ def covered(draw: random.Random) -> dict[str, str | int | bool | Sequence[str]]:
         "coverage_granularity": "line",
         "coverage_engine": "monitoring",
         "coverage_complete": draw.random() < 0.9,
+        "coverage_entry_kind": draw.choice(["request", "job"]),
+        "coverage_entry_name": draw.choice(["GET /orders/<int:number>", 'shop.jobs:"ship"']),
+        "coverage_entry_point": draw.choice(FUNCTIONS),
     }
 
 
@@ -114,6 +120,19 @@ def requests() -> list[ExportTraceServiceRequest]:
                 **covered(draw),
             )
             spans.append(consumer)
+        else:
+            startup = span(
+                first + 5, trace=trace, kind=Span.SPAN_KIND_INTERNAL, parent=0, coverage_role="startup", **covered(draw)
+            )
+            told = ["request", "GET", "/é/<path:name>", "shop.<locals>", FUNCTIONS[batch % 13]]
+            routes = span(
+                first + 6,
+                trace=trace,
+                kind=Span.SPAN_KIND_INTERNAL,
+                coverage_role="routes",
+                coverage_routes=[json.dumps(told)],
+            )
+            spans += [startup, routes]
         resource = {
             "service.name": ("web", "worker")[batch % 2],
             "vcs.ref.head.revision": ("abc", "def")[batch % 7 == 0],
@@ -187,7 +206,8 @@ def everything(store: Store) -> dict[str, list[tuple[object, ...]]]:
 def view_names() -> set[str]:
     text = "\n".join(file.text for file in sql_files("views"))
     found = set(re.findall(r"^CREATE OR REPLACE VIEW (\w+)", text, re.MULTILINE))
-    as_stored = {"counted_functions", "counted_lines", "counted_arcs"}  # the tables' rows, merged or not
+    # the tables' rows, merged or not
+    as_stored = {"counted_functions", "counted_lines", "counted_arcs", "counted_under_entry_points"}
     return found - as_stored
 
 

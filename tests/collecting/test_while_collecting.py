@@ -19,6 +19,15 @@ import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span
 
+from otel_coverage.errors import ConfigurationError
+from otel_coverage.reporting.artifacts import ARTIFACTS
+from otel_coverage.reporting.queries import select_revision
+from otel_coverage.reporting.selection import select
+from otel_coverage.store import Store, open_store, schema
+from otel_coverage.store.known_names import checked
+from otel_coverage.store.named_queries import named_queries
+from tests.reporting.project import fill, make_project
+
 PATIENCE = 60.0
 COMMAND = [sys.executable, "-m", "otel_coverage"]
 ENDPOINTS = ("OTLP/gRPC", "OTLP/HTTP", "ClickHouse HTTP")
@@ -91,13 +100,60 @@ def test_query_and_report_read_through_the_collector_that_holds_the_store(tmp_pa
         collector.export("c")
         assert names(dsn) == ["a", "b", "c"]
         listed = run("query", "gaps", "--store", dsn, "--format", "csv")
-        assert (listed.returncode, listed.stderr) == (0, "")
+        assert listed.returncode == 0
+        assert listed.stderr.startswith("otel-coverage: no rows: nothing that an application recorded")
+        assert listed.stdout.startswith("symbol,kind,module,")
         reported = run("report", "--store", dsn, "--out", f"{tmp_path}/out", "--source", str(tmp_path / "shop.py"))
         collector.end()
         stopped = run("report", "--store", dsn, "--out", f"{tmp_path}/out", "--source", str(tmp_path / "shop.py"))
     assert (reported.returncode, reported.stdout) == (stopped.returncode, stopped.stdout)
     assert reported.stderr == stopped.stderr
     assert names(dsn) == ["a", "b", "c"]
+
+
+def write_artifacts(store: Store, folder: Path) -> None:
+    folder.mkdir()
+    queries = select_revision(store, services=["web"], profiles=["b*"])
+    for write in ARTIFACTS.values():
+        write(queries, folder)
+
+
+def fill_and_write(folder: str) -> None:
+    """In a process of its own: the engine opens one folder a process, and has that of other tests here."""
+    with open_store(f"chdb://{folder}/store", create=True) as store:
+        schema.apply(store)
+        fill(store, make_project(Path(folder, "project")))
+        write_artifacts(store, Path(folder, "direct"))
+
+
+def test_the_files_of_a_report_have_the_same_bytes_through_the_collector(tmp_path: Path) -> None:
+    dsn = f"chdb://{tmp_path}/store"
+    program = f"from {__name__} import fill_and_write; fill_and_write({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=PATIENCE)
+    with collecting(dsn), open_store(dsn, read_only=True) as store:
+        write_artifacts(store, tmp_path / "through")
+    direct, through = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("direct", "through")
+    )
+    assert through == direct
+    assert b"shop.orders:place@27" in direct["matrix.csv"]
+
+
+def test_every_named_query_can_be_asked_through_the_collector_about_some_runs_profiles_and_services(
+    tmp_path: Path,
+) -> None:
+    """With names that have to be quoted; and names are checked before."""
+    dsn = f"chdb://{tmp_path}/store"
+    with collecting(dsn), open_store(dsn, read_only=True) as store:
+        for query in named_queries():
+            known = {parameter.name for parameter in query.parameters}
+            needed = {parameter.name: "" for parameter in query.parameters if parameter.default is None}
+            chosen = {"runs": ["it's", "\\"], "profiles": ["a,b", ""], "services": ["\t"]}
+            query.ask(store, {**needed, **{name: names for name, names in chosen.items() if name in known}})
+        assert select(store, profiles=()).parameters == {}
+        for name in ("revision", "profile", "runs", "services", "module"):
+            with pytest.raises(ConfigurationError, match="it has none"):
+                checked(store, {"namespace": "", name: "x"})
 
 
 def test_the_endpoint_file_is_readable_by_its_owner_only_and_removed_at_the_end(tmp_path: Path) -> None:
@@ -243,6 +299,22 @@ def test_a_catalog_can_be_pushed_while_the_collector_holds_the_store(tmp_path: P
     assert symbols(dsn) == ["a f", "a g", "b f", "b h"]
     assert run(*push, "a").returncode == 0
     assert symbols(dsn) == ["a f", "a h", "b f", "b h"]
+
+
+def test_a_store_is_exported_through_the_collector_that_holds_it_and_imported_into_another(tmp_path: Path) -> None:
+    dsn, copy = f"chdb://{tmp_path}/store", f"chdb://{tmp_path}/copy"
+    file, module = tmp_path / "night.store", tmp_path / "shop.py"
+    module.write_text("def f():\n    return 1\n")
+    with collecting(dsn):
+        assert run("catalog", "push", "--store", dsn, "--source", str(module), "--revision", "a").returncode == 0
+        exported = run("store", "export", str(file), "--store", dsn)
+        refused = run("store", "import", str(file), "--store", dsn)
+    assert (exported.returncode, exported.stderr) == (0, "")
+    assert refused.returncode == 2
+    assert "held by process" in refused.stderr
+    imported = run("store", "import", str(file), "--store", copy)
+    assert (imported.returncode, imported.stderr) == (0, "")
+    assert symbols(copy) == ["a f"]
 
 
 def test_a_command_that_writes_names_the_process_that_holds_the_store(tmp_path: Path) -> None:

@@ -310,6 +310,10 @@ SYSTEM_TABLES = {
         "databases": """
             name engine data_path metadata_path uuid engine_full comment is_external database
         """,
+        "detached_parts": """
+            database table partition_id name bytes_on_disk modification_time disk path reason min_block_number
+            max_block_number level
+        """,
         "functions": """
             name is_aggregate case_insensitive alias_to create_query origin description syntax arguments parameters
             returned_value examples introduced_in categories deterministic higher_order
@@ -477,7 +481,13 @@ def session_settings(database: str) -> dict[str, str]:
     Returns:
         Settings by name; ``readonly`` comes last, since nothing can be set after it.
     """
-    own = {"columns": "database", "databases": "name", "parts": "database", "tables": "database"}
+    own = {
+        "columns": "database",
+        "databases": "name",
+        "detached_parts": "database",
+        "parts": "database",
+        "tables": "database",
+    }
     filters = ", ".join(f"'system.{table}': '{column} = \\'{database}\\''" for table, column in own.items())
     return {
         "additional_table_filters": f"{{{filters}}}",

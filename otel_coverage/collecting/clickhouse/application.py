@@ -7,7 +7,8 @@ import json
 import re
 import secrets
 import uuid
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 
 from cheroot.errors import MaxSizeExceeded
 from werkzeug import Request, Response
@@ -18,6 +19,7 @@ from otel_coverage.collecting.clickhouse.exceptions import (
     authentication_failed,
     bad_arguments,
     not_implemented,
+    too_busy,
     too_large,
 )
 from otel_coverage.collecting.clickhouse.judge import check_format
@@ -32,10 +34,20 @@ from otel_coverage.collecting.clickhouse.request import (
 from otel_coverage.collecting.clickhouse.sessions import QueryStats, SessionFactory
 from otel_coverage.collecting.clickhouse.statements import Insert, is_catalog_deletion
 from otel_coverage.collecting.connections import EXCHANGE
-from otel_coverage.collecting.writer import INSERT_SETTINGS
+from otel_coverage.collecting.memory import MemoryFullError, RequestMemory
+from otel_coverage.store.store import BEHIND
+from otel_coverage.store.table_state import STATEMENT
+
+BLOCK_BYTES = 16 * 1024 * 1024  # of an insert, which feed all views together: memory is about seven times that
+INSERT_SETTINGS = {
+    # a failing materialized view would fail the insert after the spans are stored, and other collectors would retry it
+    "materialized_views_ignore_errors": "1",
+    "max_insert_block_size_bytes": str(BLOCK_BYTES),
+    "min_insert_block_size_bytes": str(BLOCK_BYTES),
+    "max_memory_usage": str(512 * 1024 * 1024),
+}
 
 MAX_QUERY_BYTES = 4 * 1024 * 1024
-MAX_INSERT_MEMORY_BYTES = 4 * 1024 * 1024 * 1024  # a body of `MAX_BODY_BYTES` is one block, and feeds all views
 MAX_BUFFERED_BYTES = 4 * 1024 * 1024  # of a result, with wait_end_of_query
 
 _FORM = "multipart/form-data"
@@ -44,6 +56,16 @@ _DEFAULT_FORMAT = "TabSeparated"
 # without header or footer around all blocks: the concatenated chunks are the whole result
 _STREAMED_FORMATS = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow"})
 _QUERY_ID = re.compile(r"[\w.:-]{1,128}")
+_DESCRIBE = re.compile(r"\s*DESC(RIBE)?\s+TABLE\s+[\w.`]+\s*(FORMAT\s+\w+\s*)?$", re.IGNORECASE)
+_STATE = re.compile(re.escape(STATEMENT) + r"(?:\s+FORMAT\s+\w+)?\s*", re.IGNORECASE)
+_SELECT = re.compile(r"\s*SELECT\b", re.IGNORECASE)
+_SOURCE_WORD = re.compile(r"\bFROM\b", re.IGNORECASE)
+_SOURCE = re.compile(r"\bFROM\s+([\w.]+)(?:\s+(?:WHERE|GROUP|ORDER|LIMIT|FORMAT)\b|\s*(?:\)|$))", re.IGNORECASE)
+# what may name a table otherwise, or in a form that these expressions do not see
+_OTHER_SOURCES = re.compile(r"\b(?:JOIN|IN)\b|--|/\*|[\"`#]|:\s*Identifier\b", re.IGNORECASE)
+_INDEPENDENT = frozenset(
+    {"run_windows", "coverage_run_windows", "coverage_schema", "system.databases", "system.settings"}
+)
 
 
 class ClickHouseApplication:
@@ -52,11 +74,24 @@ class ClickHouseApplication:
     Args:
         sessions: on the store that this process has open.
         access: the credentials that requests need.
+        wait: waits, not for ever, until the store has what was accepted before; returns how many exports it lacks then.
+        note_insert: called when spans or windows may have been inserted, before that is answered.
+        memory: that what is inserted shares with requests to other endpoints; by default its own.
     """
 
-    def __init__(self, sessions: SessionFactory, access: Access) -> None:
+    def __init__(
+        self,
+        sessions: SessionFactory,
+        access: Access,
+        wait: Callable[[], int] = lambda: 0,
+        note_insert: Callable[[], None] = lambda: None,
+        memory: RequestMemory | None = None,
+    ) -> None:
         self._sessions = sessions
         self._access = access
+        self._wait = wait
+        self._note_insert = note_insert
+        self._memory = memory or RequestMemory()
 
     def __call__(self, request: Request) -> Response:
         """Handle one request."""
@@ -72,6 +107,8 @@ class ClickHouseApplication:
             response = self._handle(request)
         except QueryError as error:
             response = self._error(error)
+        except MemoryFullError as error:
+            response = self._error(too_busy(str(error)))
         except (BodyTooLargeError, MaxSizeExceeded) as error:
             response = self._error(too_large(str(error) or f"the body is larger than {MAX_BODY_BYTES} bytes"))
         except BodyError as error:
@@ -97,10 +134,10 @@ class ClickHouseApplication:
         options = parse_options(arguments)
         query = arguments.get("query", "")
         database = request.headers.get("X-ClickHouse-Database") or arguments.get("database", "")
-        insert = Insert.parse(query)
+        insert = Insert.parse(query, self._sessions.traces)
         if insert is None:
             head, body = _statement_head(query, body)
-            insert = Insert.parse(head)
+            insert = Insert.parse(head, self._sessions.traces)
             if insert is not None:
                 rest = head.encode("utf-8", "surrogateescape")
                 data_start = len(head[: insert.length].encode("utf-8", "surrogateescape"))
@@ -118,9 +155,14 @@ class ClickHouseApplication:
 
     def _insert(self, insert: Insert, data: Iterable[bytes], database: str, options: RequestOptions) -> Response:
         self._sessions.check_database(insert.database or "")
-        with self._sessions.open(database) as session:
-            session.set({**options.settings, **INSERT_SETTINGS, "max_memory_usage": str(MAX_INSERT_MEMORY_BYTES)})
-            stats = session.insert(insert, data)
+        with self._memory.request() as share:
+            chunks = deque(share.holding(data))  # before its turn, which a slow client would keep from others
+            with self._sessions.open_inserting(database) as session:
+                session.set({**options.settings, **INSERT_SETTINGS})
+                try:
+                    stats = session.insert(insert, _taken(chunks))
+                finally:
+                    self._note_insert()  # also where only a part was inserted
         response = Response("")
         response.headers["X-ClickHouse-Summary"] = _summary("written", stats)
         return response
@@ -137,6 +179,7 @@ class ClickHouseApplication:
             raise bad_arguments("Empty query")
         default = request.headers.get("X-ClickHouse-Format") or arguments.get("default_format", _DEFAULT_FORMAT)
         check_format(default)
+        behind = 0 if _is_independent_of_spans(sql) else self._wait()
         session = self._sessions.open_reading(database)
         request.environ[EXCHANGE].on_disconnect(session.cancel)
         streaming = False
@@ -145,10 +188,10 @@ class ClickHouseApplication:
             session.read_only({**options.settings, **statement.settings})
             sql = mark_changeable_settings(statement.sql)
             output = statement.format or default
-            headers = {"X-ClickHouse-Format": output}
+            headers = {"X-ClickHouse-Format": output, "X-ClickHouse-Summary": _summary("read", None, behind)}
             if not (statement.is_select and output in _STREAMED_FORMATS):
                 result, stats = session.execute(sql, default, options.parameters)
-                return Response(result, headers={**headers, "X-ClickHouse-Summary": _summary("read", stats)})
+                return Response(result, headers={**headers, "X-ClickHouse-Summary": _summary("read", stats, behind)})
             chunks = session.stream(sql, default, options.parameters)
             head = _head(chunks, MAX_BUFFERED_BYTES if options.wait_end_of_query else 1)
             # clients find an exception after the first byte of the result by this tag
@@ -166,7 +209,15 @@ class ClickHouseApplication:
     def _error(self, error: QueryError) -> Response:
         response = Response(f"{error.text} (version {self._sessions.version})\n", error.status)
         response.headers["X-ClickHouse-Exception-Code"] = str(error.code)
+        if error.status == 503:
+            response.headers["Retry-After"] = "1"
         return response
+
+
+def _taken(chunks: deque[bytes]) -> Iterator[bytes]:
+    """The chunks, each forgotten when the next one is asked for."""
+    while chunks:
+        yield chunks.popleft()
 
 
 def _form_of(request: Request) -> dict[str, str]:
@@ -230,7 +281,25 @@ def _with_exception(chunks: Iterable[bytes], tag: str) -> Iterator[bytes]:
         yield b"\r\n__exception__\r\n%b\r\n%b\n%d %b\r\n__exception__\r\n" % (tag_bytes, text, len(text) + 1, tag_bytes)
 
 
-def _summary(verb: str, stats: QueryStats) -> str:
+def _is_independent_of_spans(sql: str) -> bool:
+    """Whether the answer is the same before and after spans are inserted, and put into their runs.
+
+    What a client asks that connects, what it asks to say when a playback begins or ends, and what a served page asks
+    every few seconds, to learn whether anything came: none is to wait for what was recorded. Each table has to be
+    known as one that has nothing of it; where that is not plain, it waits.
+    """
+    if _DESCRIBE.match(sql) or _STATE.fullmatch(sql):
+        return True
+    if not _SELECT.match(sql) or _OTHER_SOURCES.search(sql):
+        return False
+    sources = _SOURCE.findall(sql)
+    return len(sources) == len(_SOURCE_WORD.findall(sql)) and _INDEPENDENT.issuperset(sources)
+
+
+def _summary(verb: str, stats: QueryStats | None, behind: int = 0) -> str:
     counts = {"read_rows": 0, "read_bytes": 0, "written_rows": 0, "written_bytes": 0}
-    counts |= {f"{verb}_rows": stats.rows, f"{verb}_bytes": stats.bytes, "elapsed_ns": stats.nanoseconds}
+    if stats is not None:
+        counts |= {f"{verb}_rows": stats.rows, f"{verb}_bytes": stats.bytes, "elapsed_ns": stats.nanoseconds}
+    if behind:
+        counts[BEHIND] = behind
     return json.dumps({name: str(count) for name, count in counts.items()})

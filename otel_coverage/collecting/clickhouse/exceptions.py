@@ -66,9 +66,14 @@ def too_large(message: str) -> QueryError:
     return _query_error(229, "QUERY_IS_TOO_LARGE", message)
 
 
-def too_many_queries(count: int) -> QueryError:
+def too_busy(message: str) -> QueryError:
     """TOO_MANY_SIMULTANEOUS_QUERIES: clients retry it."""
-    return _query_error(202, "TOO_MANY_SIMULTANEOUS_QUERIES", f"{count} queries are running already; retry later")
+    return _query_error(202, "TOO_MANY_SIMULTANEOUS_QUERIES", message)
+
+
+def too_many_queries(count: int) -> QueryError:
+    """As :func:`too_busy`, for queries."""
+    return too_busy(f"{count} queries are running already; retry later")
 
 
 def read_only(message: str) -> QueryError:

@@ -8,19 +8,24 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any
 
 import chdb
 
 from otel_coverage.collecting.clickhouse.allowlist import session_settings
-from otel_coverage.collecting.clickhouse.exceptions import QueryError, too_many_queries, unknown_database
+from otel_coverage.collecting.clickhouse.exceptions import QueryError, too_busy, too_many_queries, unknown_database
 from otel_coverage.collecting.clickhouse.judge import AllowedStatement, Judge
 from otel_coverage.collecting.clickhouse.statements import Insert
 from otel_coverage.store import Store
+from otel_coverage.store.schema import layout_of
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 MAX_QUERIES = 8  # at once, each with the memory of `allowlist.MAX_MEMORY_BYTES`
 
 _QUEUE_TIMEOUT = 10.0  # seconds that one more waits
+_INSERT_TIMEOUT = 60.0  # seconds that an insert waits for others
 _KILL_INTERVAL = 0.5  # seconds; a statement between two of a session's is not there to be killed
 _LAST = ("allow_ddl", "readonly")  # settings that cannot be taken back, and that no session that writes has
 _DEFAULT_DATABASE = "default"  # sent by clients without a configured database; in chDB it maps table names to files
@@ -40,17 +45,21 @@ class SessionFactory:
 
     Args:
         store: open in this process; its database is that of all sessions.
+        insert_turn: shared with who else inserts; one insert at a time has it.
 
     Attributes:
+        traces: the table that takes spans.
         timezone: ClickHouse's time zone.
         version: ClickHouse's version.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, insert_turn: threading.BoundedSemaphore | None = None) -> None:
         self._path = store.dsn.path
         self._database = store.database
         self._judge = Judge(store.database)
         self._queries = threading.BoundedSemaphore(MAX_QUERIES)
+        self._inserts = insert_turn or threading.BoundedSemaphore(1)
+        self.traces = layout_of(store).spans
         self.timezone = str(store.query("SELECT timezone()").rows[0][0])
         self.version = str(store.query("SELECT version()").rows[0][0])
 
@@ -66,6 +75,20 @@ class SessionFactory:
             return self.open(database, self._queries.release)
         except BaseException:
             self._queries.release()
+            raise
+
+    def open_inserting(self, database: str) -> Session:
+        """As `open`, for an insert: one at a time.
+
+        Raises:
+            QueryError: it is another database, or others take too long.
+        """
+        if not self._inserts.acquire(timeout=_INSERT_TIMEOUT):
+            raise too_busy("other inserts are in progress; retry later")
+        try:
+            return self.open(database, self._inserts.release)
+        except BaseException:
+            self._inserts.release()
             raise
 
     def open(self, database: str, on_close: Callable[[], None] = lambda: None) -> Session:

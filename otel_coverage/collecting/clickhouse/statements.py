@@ -1,4 +1,4 @@
-"""The writes that the endpoint allows: inserts of spans and catalogs, and deletions of catalogs that were replaced.
+"""The writes that the endpoint allows: inserts of spans, catalogs and windows, and deletions of replaced catalogs.
 
 Everything else is judged as a read (`judge.py`).
 """
@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 from otel_coverage.catalog import code_symbols
 from otel_coverage.collecting.clickhouse.exceptions import not_implemented, read_only
-from otel_coverage.collecting.rows import TABLE
-from otel_coverage.store.layout import ONE_SERVER
+from otel_coverage.store import windows
+from otel_coverage.store.layout import ONE_SERVER, TRACES
 
-_TABLES = (TABLE, code_symbols.TABLE)
 _DELETIONS = frozenset(code_symbols.replacement_deletions(ONE_SERVER))
 _INSERT_FORMATS = frozenset({"Native", "RowBinary", "RowBinaryWithNames", "RowBinaryWithNamesAndTypes", "JSONEachRow"})
 
@@ -29,10 +28,10 @@ _IS_INSERT = re.compile(r"\s*INSERT\b", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """An insert of spans or symbols.
+    """An insert of spans, symbols or windows.
 
     Attributes:
-        table: one of the two that accept inserts.
+        table: one of those that accept inserts.
         database: None where the statement names none.
         columns: their names; empty for all, in the table's order.
         format: of the data.
@@ -55,8 +54,12 @@ class Insert:
         return f"INSERT INTO `{self.table}`{columns}"
 
     @classmethod
-    def parse(cls, text: str) -> Insert | None:
+    def parse(cls, text: str, traces: str = TRACES) -> Insert | None:
         """Parse the INSERT that a text begins with; None for any other text.
+
+        Args:
+            text: a statement, perhaps with data behind it.
+            traces: the table that takes spans.
 
         Raises:
             QueryError: the insert is not one that the endpoint accepts.
@@ -67,8 +70,11 @@ class Insert:
         if found is None:
             raise not_implemented("only INSERT INTO table (columns) FORMAT name, followed by the data, is supported")
         table, name = found["table"].strip('`"'), found["format"]
-        if table not in _TABLES:
-            raise read_only(f"Cannot insert into {table}: only {' and '.join(_TABLES)} accept inserts here")
+        tables = (traces, code_symbols.TABLE, windows.TABLE)
+        if table not in tables:
+            raise read_only(
+                f"Cannot insert into {table}: only {', '.join(tables[:-1])} and {tables[-1]} accept inserts here"
+            )
         if name not in _INSERT_FORMATS:
             raise not_implemented(
                 f"FORMAT {name} is not supported for inserts; use one of {', '.join(sorted(_INSERT_FORMATS))}"
