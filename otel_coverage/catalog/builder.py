@@ -1,16 +1,25 @@
-"""Builds a catalog from a source tree, file by file."""
+"""Builds a catalog from a source tree."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
+from otel_coverage.catalog.analysis import Analyzed, Analyzer, FileAnalysis, content_digest
+from otel_coverage.catalog.cache import AnalysisCache
 from otel_coverage.catalog.catalog import Catalog, CatalogError, CatalogFile, CatalogSymbol
-from otel_coverage.catalog.definitions import ParsedFile, StatementReader
-from otel_coverage.source import SourceFile, SourceTree
+from otel_coverage.catalog.workers import analyze_in_processes, processes_for
+from otel_coverage.source import SourceFile, SourceTree, encodable
 
 
-def build(tree: SourceTree, *, on_file: Callable[[SourceFile], object] | None = None) -> Catalog:
+def build(
+    tree: SourceTree,
+    *,
+    on_file: Callable[[SourceFile], object] | None = None,
+    in_parallel: bool = False,
+    cached: bool = False,
+) -> Catalog:
     """All symbols of a source tree, without importing or running any of it.
 
     A file that cannot be read or compiled, or whose module name another file already has, is skipped and listed in the
@@ -18,44 +27,92 @@ def build(tree: SourceTree, *, on_file: Callable[[SourceFile], object] | None = 
 
     Args:
         tree: the files; its ``rcfile`` says which lines count.
-        on_file: called with each file before it is read.
+        on_file: called for each file once it is done.
+        in_parallel: use all processors where there is enough to do. The catalog is the same.
+        cached: use the user's cache of analyses. The catalog is the same.
 
     Raises:
         ConfigurationError: the tree has no file, or coverage.py cannot use its configuration.
     """
-    symbols: dict[str, CatalogSymbol] = {}
+    symbols: list[CatalogSymbol] = []
     files: dict[str, CatalogFile] = {}
     errors: list[CatalogError] = []
     paths: dict[str, str] = {}  # by module
-    with warnings.catch_warnings(), StatementReader(tree.rcfile) as reader:
-        warnings.simplefilter("ignore")  # of the compiler about the source
-        for file in tree.files():
-            if on_file is not None:
-                on_file(file)
-            first = paths.setdefault(file.module, file.filename)
-            if first != file.filename:
-                message = f"{first} already defines module {file.module}; put the two under different import roots"
-                errors.append(CatalogError(file.path, 1, message))
-                continue
-            try:
-                parsed = ParsedFile.parse(file)
-                statements = reader.read(file.filename)
-                symbols.update({symbol.id: symbol for symbol in parsed.symbols(statements)})
-            except (SyntaxError, ValueError, RecursionError, MemoryError, OSError) as error:
-                errors.append(_error_in(file, error))
-                continue
-            lines = sorted(statements.executable), sorted(statements.excluded)
-            files[file.path] = CatalogFile(file.path, file.module, tuple(lines[0]), tuple(lines[1]))
+    chosen: list[SourceFile] = []
+    for file in tree.files():
+        first = paths.setdefault(file.module, file.filename)
+        if first == file.filename:
+            chosen.append(file)
+            continue
+        message = f"{encodable(first)} already defines module {file.module}; put the two under different import roots"
+        errors.append(CatalogError(file.path, 1, message))
+        if on_file is not None:
+            on_file(file)
+    outcomes: dict[str, FileAnalysis | CatalogError] = {}
+    for file, outcome in analyze_files(chosen, tree.rcfile, in_parallel=in_parallel, cached=cached):
+        outcomes[file.filename] = outcome
+        if on_file is not None:
+            on_file(file)
+    for file in sorted(chosen, key=lambda file: file.module):  # which no two have
+        found = outcomes[file.filename]
+        if isinstance(found, CatalogError):
+            errors.append(found)
+        else:
+            symbols += found.symbols(file)
+            files[file.path] = found.entry(file)
     return Catalog(
-        symbols=tuple(
-            sorted(symbols.values(), key=lambda symbol: (symbol.symbol.module, symbol.symbol.line, symbol.id))
-        ),
+        symbols=tuple(symbols),
         files=tuple(files[path] for path in sorted(files)),
         errors=tuple(sorted(errors, key=lambda error: (error.file, error.line))),
     )
 
 
-def _error_in(file: SourceFile, error: Exception) -> CatalogError:
-    if isinstance(error, SyntaxError):
-        return CatalogError(file.path, error.lineno or 1, str(error.msg))
-    return CatalogError(file.path, 1, " ".join(f"{type(error).__name__}: {error}".split()))
+def analyze_files(
+    files: Sequence[SourceFile], rcfile: str | None, *, in_parallel: bool = False, cached: bool = False
+) -> Iterator[tuple[SourceFile, FileAnalysis | CatalogError]]:
+    """Each file with what it says: from the cache, from processes that analyze it, and what these leave, from here.
+
+    Args:
+        files: in any order, as their outcomes are.
+        rcfile: the coverage.py configuration that says which lines count; None for coverage.py's defaults.
+        in_parallel, cached: as for :func:`build`.
+
+    Raises:
+        ConfigurationError: coverage.py cannot use its configuration.
+    """
+    with warnings.catch_warnings(), Analyzer(rcfile) as analyzer:
+        warnings.simplefilter("ignore")  # of the compiler about the source
+        remaining = {file.filename: file for file in files}
+        cache = AnalysisCache.of_user(analyzer.exclude_lines) if cached else None
+        if cache is not None:
+            for file in files:
+                known = _cached(cache, file)
+                if known is not None:
+                    del remaining[file.filename]
+                    yield file, known
+        for file, found in _analyses(analyzer, remaining, rcfile, in_parallel):
+            if cache is not None and isinstance(found.outcome, FileAnalysis) and found.content:
+                cache.put(found.content, found.outcome)
+            yield file, found.outcome
+        if cache is not None:
+            cache.prune()
+
+
+def _analyses(
+    analyzer: Analyzer, remaining: dict[str, SourceFile], rcfile: str | None, in_parallel: bool
+) -> Iterator[tuple[SourceFile, Analyzed]]:
+    processes = processes_for(list(remaining.values())) if in_parallel else 1
+    if processes > 1:
+        for file, found in analyze_in_processes(list(remaining.values()), rcfile, processes):
+            del remaining[file.filename]
+            yield file, found
+    for file in remaining.values():
+        yield file, analyzer.analyze(file)
+
+
+def _cached(cache: AnalysisCache, file: SourceFile) -> FileAnalysis | None:
+    try:
+        content = Path(file.filename).read_bytes()
+    except OSError:
+        return None
+    return cache.get(content_digest(content))

@@ -26,6 +26,8 @@ class CatalogSymbol:
             the enclosing scope, unless the body is on the same line.
         parent: qualname of the class that directly contains it; empty without one.
         digest: of the definition's text; independent of its position in the file.
+        decorators: the text of each, without its ``@``, the outermost first; cut after 200 characters.
+        summary: the first line of its docstring; empty without one, cut after 200 characters.
         excluded: whether coverage.py's configuration excludes it (``# pragma: no cover``, ``exclude_lines``).
     """
 
@@ -37,6 +39,8 @@ class CatalogSymbol:
     parent: str = ""
     digest: str = ""
     excluded: bool = False
+    decorators: tuple[str, ...] = ()
+    summary: str = ""
 
     @property
     def id(self) -> str:
@@ -88,10 +92,14 @@ class Catalog:
     errors: tuple[CatalogError, ...]
 
     def document(self, revision: str | None) -> dict[str, Any]:
-        """The content of ``symbols.json``, ready for JSON."""
+        """The content of ``symbols.json``, ready for JSON, as ``catalog.schema.json`` describes it.
+
+        Args:
+            revision: whose catalog it is; None for an inventory, which leaves that out.
+        """
         return {
             "schema_version": SCHEMA_VERSION,
-            "revision": revision,
+            **({} if revision is None else {"revision": revision}),
             "symbols": [
                 {
                     "id": entry.id,
@@ -102,6 +110,8 @@ class Catalog:
                     "file": entry.file,
                     "end_line": entry.end_line,
                     "parent": entry.parent,
+                    "decorators": list(entry.decorators),
+                    "summary": entry.summary,
                     "excluded": entry.excluded,
                     "executable_lines": list(entry.executable_lines),
                 }

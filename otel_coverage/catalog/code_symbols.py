@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from otel_coverage.catalog.catalog import Catalog
-from otel_coverage.errors import OtelCoverageError
+from otel_coverage.catalog.catalog import Catalog, CatalogSymbol
+from otel_coverage.catalog.drift import Executed
+from otel_coverage.errors import ConfigurationError, OtelCoverageError
+from otel_coverage.symbols import Symbol
 
 if TYPE_CHECKING:
     from otel_coverage.store import Store
@@ -50,7 +52,7 @@ def push(store: Store, catalog: Catalog, revision: str, namespace: str = "") -> 
         key,
     ).rows[0][0]
     # the newest push wins, also when the clock of another machine was ahead
-    pushed_at = max(datetime.now(UTC), newest + timedelta(microseconds=1))
+    pushed_at = max(datetime.now(timezone.utc), newest + timedelta(microseconds=1))
     rows = [
         (
             namespace,
@@ -78,6 +80,62 @@ def push(store: Store, catalog: Catalog, revision: str, namespace: str = "") -> 
         raise
     store.command(delete_older, stamp)
     return len(rows)
+
+
+def revision_in(store: Store, name: str, namespace: str = "") -> str:
+    """The store's revision that a name means.
+
+    Raises:
+        ConfigurationError: the store has nothing of it, neither a catalog nor a run.
+    """
+    from otel_coverage.store.known_names import checked
+
+    return str(checked(store, {"namespace": namespace, "revision": name})["revision"])
+
+
+def stored(store: Store, revision: str, namespace: str = "") -> Catalog:
+    """The catalog of a revision, as it was pushed last: without files, errors, decorators and excluded symbols.
+
+    Raises:
+        ConfigurationError: none was pushed.
+        StoreError: the engine refuses.
+    """
+    rows = store.query(
+        "SELECT toString(module), qualname, line, toString(kind), toString(file), end_line, parent, executable_lines,"
+        " digest FROM symbol_catalog WHERE namespace = {namespace:String} AND revision = {revision:String}"
+        " ORDER BY module, line, qualname",
+        {"namespace": namespace, "revision": revision},
+    ).rows
+    if not rows:
+        raise ConfigurationError(
+            f"{store.dsn}: no catalog of revision {revision!r}; "
+            f"`otel-coverage catalog push --revision {revision}` stores one"
+        )
+    return Catalog(
+        symbols=tuple(
+            CatalogSymbol(Symbol(module, qualname, line), kind, file, end_line, tuple(lines), parent, digest)
+            for module, qualname, line, kind, file, end_line, parent, lines, digest in rows
+        ),
+        files=(),
+        errors=(),
+    )
+
+
+def executed(store: Store, revision: str, namespace: str = "") -> list[Executed]:
+    """The functions that profiles have executed at a revision.
+
+    Raises:
+        StoreError: the engine refuses.
+    """
+    rows = store.query(
+        "SELECT toString(module), qualname, line, profiles, exemplar_trace_id FROM symbol_profiles"
+        " WHERE namespace = {namespace:String} AND revision = {revision:String} ORDER BY module, line, qualname",
+        {"namespace": namespace, "revision": revision},
+    ).rows
+    return [
+        Executed(Symbol(module, qualname, line), tuple(profiles), trace)
+        for module, qualname, line, profiles, trace in rows
+    ]
 
 
 def replacement_deletions(layout: Layout) -> tuple[str, str]:

@@ -12,8 +12,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from otel_coverage.cli.main import cli
-from otel_coverage.errors import ConfigurationError
+from otel_coverage.errors import ConfigurationError, OtelCoverageError
+from otel_coverage.reporting.queries import select_revision
+from otel_coverage.source import SourceTree
 from otel_coverage.store import Store
+from otel_coverage.symbols import Symbol
+from tests.support.spans import TracedSpan, insert_spans
 
 
 @pytest.fixture
@@ -46,6 +50,8 @@ def test_build_prints_json_to_a_pipe(source: Path) -> None:
         "file": "shop.py",
         "end_line": 3,
         "parent": "Order",
+        "decorators": [],
+        "summary": "",
         "excluded": False,
         "executable_lines": [3],
     }
@@ -144,14 +150,16 @@ def test_push_takes_the_revision_from_git(source: Path, store: Store, store_dsn:
     assert store.query("SELECT DISTINCT revision FROM code_symbols").rows == [(head.stdout.strip(),)]
 
 
-def test_push_without_a_revision_is_an_error(
+def test_push_without_a_revision_is_of_the_one_that_an_application_without_any_has(
     source: Path, store: Store, store_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(source.parent))
     done = catalog("push", "--store", store_dsn)
-    assert isinstance(done.exception, ConfigurationError)
-    assert "--revision" in str(done.exception)
-    assert store.query("SELECT count() FROM code_symbols").rows == [(0,)]
+    assert done.exit_code == 0
+    assert "its revision is 'unknown'; --revision names another" in done.stderr
+    insert_spans(store, TracedSpan(revision="", functions=["shop:f@1"]))
+    queries = select_revision(store)
+    assert (queries.revision, queries.has_catalog) == ("unknown", True)
 
 
 @pytest.mark.parametrize(("strict", "code", "count"), [([], 0, 2), (["--strict"], 1, 0)])
@@ -173,3 +181,38 @@ def test_push_to_a_locked_store_is_an_error_of_one_line(source: Path, store_dsn:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert f"held by process {os.getpid()}" in done.stderr
+
+
+def test_push_to_a_store_that_is_not_there_is_an_error_before_any_source_is_read(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("otel_coverage.catalog.build", lambda *_, **__: pytest.fail("the sources were read"))
+    done = catalog("push", "--store", f"chdb://{tmp_path / 'none'}", "--revision", "abc")
+    assert isinstance(done.exception, OtelCoverageError)
+    assert str(tmp_path / "none") in str(done.exception)
+
+
+def test_push_to_a_store_without_the_schema_is_an_error_before_any_source_is_read(
+    source: Path, empty_store_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("otel_coverage.catalog.build", lambda *_, **__: pytest.fail("the sources were read"))
+    done = catalog("push", "--store", empty_store_dsn, "--revision", "abc")
+    assert isinstance(done.exception, OtelCoverageError)
+    assert "schema apply" in str(done.exception)
+
+
+def test_push_stores_a_file_whose_name_is_not_utf_8_and_one_in_a_folder_with_a_colon(
+    source: Path, store: Store, store_dsn: str
+) -> None:
+    (source / "v2:new").mkdir()
+    (source / "v2:new" / "tax.py").write_text("def tax(): return 1\n")
+    (source / os.fsdecode(b"caf\xe9.py")).write_text("def coffee(): return 1\n")
+    (source / os.fsdecode(b"th\xe9.py")).write_text("def tea(:\n")
+    done = catalog("push", "--store", store_dsn, "--revision", "abc")
+    assert done.stdout == "pushed 4 symbols of revision abc\n"
+    assert done.stderr == "th\\udce9.py:1: invalid syntax (skipped)\n"
+    rows = store.query("SELECT module, file, qualname FROM code_symbols WHERE file != 'shop.py' ORDER BY ALL").rows
+    assert rows == [("caf\\udce9", "caf\\udce9.py", "coffee"), ("v2:new.tax", "v2:new/tax.py", "tax")]
+    for file in SourceTree([str(source)]).files():  # as the recorder names them
+        assert Symbol.parse(Symbol(file.module, "f", 1)).module == file.module
+        assert file.path.encode()
