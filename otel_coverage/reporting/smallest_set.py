@@ -9,6 +9,8 @@ from operator import or_
 from typing import TYPE_CHECKING, Any
 
 from otel_coverage.errors import StoreError
+from otel_coverage.reporting.integers import bits
+from otel_coverage.store.known_names import checked
 from otel_coverage.store.named_queries import named_query, newest_revision
 
 if TYPE_CHECKING:
@@ -43,11 +45,18 @@ def smallest_set(executed: Mapping[str, Iterable[str]], keep: float = 100.0) -> 
         keep: how much of what all of them execute has to be kept, in percent.
     """
     numbers: dict[str, int] = {}
-    sets = {
-        profile: _bits(numbers.setdefault(name, len(numbers)) for name in set(functions))
-        for profile, functions in sorted(executed.items())
+    found = {
+        profile: [numbers.setdefault(name, len(numbers)) for name in set(functions)]
+        for profile, functions in executed.items()
     }
-    enough = len(numbers) * keep / 100
+    return smallest_of({profile: bits(members, len(numbers)) for profile, members in found.items()}, keep)
+
+
+def smallest_of(executed: Mapping[str, int], keep: float = 100.0) -> list[Step]:
+    """The same, where each profile's functions are an integer with a bit for each."""
+    sets = dict(sorted(executed.items()))
+    total = _union(sets.values()).bit_count()
+    enough = total * keep / 100
     chosen: list[str] = []
     covered = 0
     while covered.bit_count() < enough:
@@ -64,7 +73,7 @@ def smallest_set(executed: Mapping[str, Iterable[str]], keep: float = 100.0) -> 
         adds = (sets[profile] & ~covered).bit_count()
         covered |= sets[profile]
         functions = covered.bit_count()
-        steps.append(Step(profile, adds, functions, round(100 * functions / len(numbers), 2)))
+        steps.append(Step(profile, adds, functions, round(100 * functions / total, 2)))
     return steps
 
 
@@ -87,21 +96,20 @@ def find(store: Store, *, namespace: str = "", revision: str = "", keep: float =
         keep: how much of what all profiles execute has to be kept, in percent.
 
     Raises:
+        ConfigurationError: the store has nothing of that revision.
         StoreError: spans were inserted meanwhile and changed the answer, or the engine refuses.
     """
-    chosen = {"namespace": namespace, "revision": revision or newest_revision(store, namespace)}
+    chosen = checked(store, {"namespace": namespace, "revision": revision})
+    if not revision:
+        chosen["revision"] = newest_revision(store, namespace)
     executed = functions_by_profile(named_query("reverse-index").ask(store, chosen).records())
     steps = smallest_set(executed, keep)
     if steps:
         names = ",".join(step.profile for step in steps)
-        (row,) = named_query("kept").ask(store, {**chosen, "profiles": names}).records()
+        (row,) = named_query("kept").ask(store, {**chosen, "chosen": names}).records()
         if row["kept"] != steps[-1].functions:
             raise StoreError(f"{store.dsn}: spans were inserted while the set was computed: run the command again")
     return steps
-
-
-def _bits(numbers: Iterable[int]) -> int:
-    return _union(1 << number for number in numbers)
 
 
 def _union(sets: Iterable[int]) -> int:

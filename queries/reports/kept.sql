@@ -1,8 +1,8 @@
 -- How much of all that profiles execute a choice of them still executes.
 --
--- {profiles:String} = ''  the choice: names with commas between them
+-- {chosen:String} = ''  the choice: names with commas between them
 SELECT
-    countIf(hasAny(profiles, splitByChar(',', {profiles:String}))) AS kept,
+    countIf(hasAny(profiles, splitByChar(',', {chosen:String}))) AS kept,
     count() AS functions,
     round(100 * kept / functions, 2) AS percent
 FROM symbol_profiles

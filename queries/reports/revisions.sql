@@ -4,4 +4,4 @@ SELECT revision, min(r.first_seen) AS first_seen, max(r.last_seen) AS last_seen,
 FROM coverage_runs AS r
 WHERE namespace = {namespace:String} AND (recorded OR covered)
 GROUP BY revision
-ORDER BY revision = '', last_seen DESC, revision;
+ORDER BY last_seen DESC, revision;

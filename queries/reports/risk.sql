@@ -1,6 +1,7 @@
--- Functions that were added or changed since a revision, and that no profile reaches.
+-- Functions that were added or changed since a revision, and that no profile reaches; at_startup: they run at start.
 --
 -- {base:String}  the revision to compare with; without its catalog every change is 'unknown'
+-- table: change > symbol, end_line
 WITH
     base AS (
         SELECT module, qualname, groupArray(digest) AS digests
@@ -10,7 +11,7 @@ WITH
     )
 SELECT
     multiIf((SELECT count() FROM base) = 0, 'unknown', empty(digests), 'added', 'changed') AS change,
-    symbol, module, qualname, line, end_line, file
+    symbol, module, qualname, line, end_line, file, toBool(functions_at_startup > 0) AS at_startup
 FROM symbol_coverage
 LEFT JOIN base USING (module, qualname)
 WHERE namespace = {namespace:String} AND revision = {revision:String}

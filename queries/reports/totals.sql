@@ -6,6 +6,8 @@ SELECT
     sum(m.lines_covered) AS lines_covered,
     sum(m.lines_total) AS lines_total,
     if(lines_total = 0, NULL, round(100 * lines_covered / lines_total, 2)) AS lines_percent,
-    (SELECT count() FROM symbol_profiles WHERE namespace = {namespace:String} AND revision = {revision:String}) AS functions
+    (SELECT count() FROM symbol_profiles WHERE namespace = {namespace:String} AND revision = {revision:String}) AS functions,
+    sum(m.functions_at_startup) AS functions_at_startup,
+    toBool((SELECT count() FROM coverage_startup WHERE namespace = {namespace:String} AND revision = {revision:String}) > 0) AS startup_recorded
 FROM module_gaps AS m
 WHERE namespace = {namespace:String} AND revision = {revision:String};

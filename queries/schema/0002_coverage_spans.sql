@@ -1,16 +1,22 @@
 -- A row for each span of a traced context; it outlives the raw span. A span that is delivered again replaces its row, so
--- numbers of spans are counted distinct (or with FINAL), never summed.
+-- numbers of spans are counted distinct (or with FINAL), never summed. Two different spans under one id are kept: they
+-- differ in what the key has after it.
 CREATE TABLE IF NOT EXISTS coverage_spans (
     namespace LowCardinality(String) COMMENT 'service.namespace: the services that share one source tree',
-    revision LowCardinality(String) COMMENT 'vcs.ref.head.revision; empty on the playback client''s spans',
+    revision LowCardinality(String) COMMENT 'vcs.ref.head.revision, or unknown; empty on the playback client''s spans',
     profile LowCardinality(String) COMMENT 'playback.profile',
-    run String COMMENT 'playback.run_id',
+    run String COMMENT 'playback.run_id, or the run that a trace without one was put into',
+    evidence LowCardinality(String) COMMENT 'what tells the run: client, window or gap',
     trace String,
     span String,
     parent String COMMENT 'parent span in the same trace',
     name LowCardinality(String),
-    role LowCardinality(String) COMMENT 'coverage.role: server, consumer, process, part, producer, client; else empty',
+    role LowCardinality(String) COMMENT 'coverage.role: server, consumer, process, part, client, producer, pending, cancelled, begun, counts, plan, played; else empty',
     service LowCardinality(String) COMMENT 'service.name',
+    kind LowCardinality(String) COMMENT 'of its entry point: request, job or command; empty where the span belongs to none',
+    entry_point LowCardinality(String) COMMENT 'a route with its method, a job''s function, a command; on producer and pending spans the function that is queued',
+    entry_symbol LowCardinality(String) COMMENT 'coverage.entry_point: the symbol of the view or job function; empty where it is not known',
+    process LowCardinality(String) COMMENT 'coverage.process: 16 hexadecimal digits, other ones after a fork',
     started DateTime64(9, 'UTC'),
     duration UInt64 COMMENT 'nanoseconds',
     status LowCardinality(String) COMMENT 'ok, error or unset, however the collector spells it',
@@ -24,8 +30,21 @@ CREATE TABLE IF NOT EXISTS coverage_spans (
     complete Bool COMMENT 'whether all coverage that belongs on this span arrived on it',
     incomplete_reason LowCardinality(String) COMMENT 'a code: the recorder''s, or no_reason, no_coverage, counts_differ',
     incomplete_detail String COMMENT 'what happened, for people',
-    session String MATERIALIZED if(run = '', trace, run) COMMENT 'the run, or the trace of a span without run id',
-    call UInt64 MATERIALIZED sipHash64(trace, if(role IN ('client', 'producer'), span, parent))
-        COMMENT 'a client or producer span and its children share one: what joins a call with its answer'
+    number UInt32 COMMENT 'coverage.number: of an entry, among those of its process, profile and run; from 1',
+    open Bool COMMENT 'coverage.open: its recording went on after the span ended, so a closing part has to follow',
+    closing Bool COMMENT 'coverage.closing: the last part of its entry',
+    partial Bool COMMENT 'coverage.partial: a part that was sent before its entry ended',
+    total_functions UInt32 COMMENT 'coverage.total_functions: of the entry span and all of its parts',
+    total_lines UInt32,
+    total_arcs UInt32,
+    total_parts UInt32 COMMENT 'coverage.total_parts: how many parts the entry has, this one included; 0 where none is said',
+    begun_role LowCardinality(String) COMMENT 'coverage.begun_role: what a span of role begun would have been',
+    recorded UInt32 COMMENT 'coverage.recorded: entries that the process has numbered so far; on spans of role counts',
+    dropped UInt32 COMMENT 'coverage.dropped: spans that the process has given up so far; on spans of role counts',
+    session UInt64 MATERIALIZED sipHash64(if(run = '', trace, run)) COMMENT 'the run, or the trace of a span without run id',
+    id UInt64 MATERIALIZED sipHash64(trace, span) COMMENT 'what spans are counted by',
+    call UInt64 MATERIALIZED if(role IN ('client', 'producer', 'pending'), id, sipHash64(trace, parent))
+        COMMENT 'a client, producer or pending span shares one with its children: what joins a call with its answer'
 ) ENGINE = ReplacingMergeTree
-ORDER BY (namespace, revision, profile, run, trace, span);
+PRIMARY KEY (namespace, revision, profile, run, trace, span)
+ORDER BY (namespace, revision, profile, run, trace, span, started, duration, role, function_count, line_count);

@@ -11,6 +11,12 @@ FROM (
 GROUP BY namespace, revision, profile
 HAVING NOT min(r.has_failed);
 
+-- Profiles of which a run that did not fail was recorded: of these, no run that failed counts, recorded or not.
+CREATE OR REPLACE VIEW succeeded_profiles AS
+SELECT DISTINCT namespace, revision, profile
+FROM coverage_runs
+WHERE recorded AND (profile, run) GLOBAL NOT IN (SELECT profile, run FROM coverage_runs WHERE failed);
+
 -- The lines of the runs that count, in the rows that the table holds, merged or not.
 CREATE OR REPLACE VIEW counted_lines AS
 SELECT *, lines

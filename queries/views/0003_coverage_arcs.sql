@@ -17,6 +17,7 @@ SELECT
 FROM (
     SELECT namespace, revision, profile, run, service, started, trace, arrayJoin(arc_chains) AS text
     FROM coverage_intake
+    WHERE profile != '_startup' AND run != ''
 )
 GROUP BY namespace, revision, profile, run, service, file;
 

@@ -11,7 +11,8 @@ WHERE (namespace, revision, pushed_at) GLOBAL IN (
 GROUP BY namespace, revision, module, qualname, line;
 
 -- The catalog with what was executed of it: for a function itself, for a class the functions that it holds. A class that
--- holds none has `functions` 0: neither covered nor a gap.
+-- holds none has `functions` 0: neither covered nor a gap. `functions_at_startup` counts those that no profile executed,
+-- and that ran when a process started.
 CREATE OR REPLACE VIEW symbol_coverage AS
 WITH
     executed AS (
@@ -25,7 +26,10 @@ WITH
             SELECT namespace, revision, toString(u.profile), run FROM uncounted_runs AS u
         )
     ),
-    groupArrayIf((parent, line, executed), kind = 'function' AND parent != '')
+    started AS (
+        SELECT DISTINCT namespace, revision, module, qualname, line, true AS at_startup FROM coverage_startup
+    ),
+    groupArrayIf((parent, line, executed, at_startup AND NOT executed), kind = 'function' AND parent != '')
         OVER (PARTITION BY namespace, revision, module) AS methods,
     -- conditional definitions give two classes one name: the lines tell which one a method belongs to
     arrayFilter(m -> m.1 = qualname AND m.2 BETWEEN line AND end_line, methods) AS own
@@ -34,13 +38,16 @@ SELECT
     concat(module, ':', qualname, '@', toString(line)) AS symbol,
     kind, file, end_line, parent, executable_lines, digest,
     toUInt32(if(kind = 'class', length(own), 1)) AS functions,
-    toUInt32(if(kind = 'class', arrayCount(m -> m.3, own), executed)) AS functions_covered
+    toUInt32(if(kind = 'class', arrayCount(m -> m.3, own), executed)) AS functions_covered,
+    toUInt32(if(kind = 'class', arrayCount(m -> m.4, own), at_startup AND NOT executed)) AS functions_at_startup
 FROM symbol_catalog
-GLOBAL LEFT ANY JOIN executed USING (namespace, revision, module, qualname, line);
+GLOBAL LEFT ANY JOIN executed USING (namespace, revision, module, qualname, line)
+GLOBAL LEFT ANY JOIN started USING (namespace, revision, module, qualname, line);
 
--- What no profile executed: functions, and classes none of whose functions ran.
+-- What no profile executed: functions, and classes none of whose functions ran. `at_startup`: it ran when a process
+-- started, and only then; false where starts were not recorded.
 CREATE OR REPLACE VIEW coverage_gaps AS
 SELECT namespace, revision, module, qualname, line, symbol, kind, file, end_line, parent,
-    toUInt32(length(executable_lines)) AS executable_lines
+    toUInt32(length(executable_lines)) AS executable_lines, toBool(functions_at_startup > 0) AS at_startup
 FROM symbol_coverage
 WHERE functions > 0 AND functions_covered = 0;

@@ -74,7 +74,7 @@ SPANS = (
     TracedSpan(
         id="s2",
         trace="t1",
-        parent="p1",
+        parent="s1",
         profile="checkout",
         role="consumer",
         service="worker",
@@ -83,6 +83,16 @@ SPANS = (
         second=2,
     ),
     TracedSpan(id="s3", trace="t2", profile="browse", functions=PLACE, lines=["shop/orders.py:8,28-30"], second=3),
+    TracedSpan(
+        id="s4",
+        trace="t3",
+        profile="_startup",
+        run="",
+        role="startup",
+        service="worker",
+        functions=["shop.jobs:nightly@5", "shop.jobs:mail@1"],
+        second=-60,
+    ),
 )
 
 

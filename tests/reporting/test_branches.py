@@ -14,6 +14,7 @@ import coverage
 import pytest
 
 from otel_coverage.recording import CurrentRecording, open_engine
+from otel_coverage.reporting.profiles.sources import Sources
 from otel_coverage.reporting.queries import select_revision
 from otel_coverage.reporting.report import Report, write_report
 from otel_coverage.settings import EngineChoice
@@ -83,9 +84,10 @@ import coverage
 sys.path.insert(0, sys.argv[1])
 import ways
 measured = coverage.Coverage(
-    data_file=sys.argv[2], config_file=False, branch=True, include=[sys.argv[1] + "/*"], context="alone"
+    data_file=sys.argv[2], config_file=False, branch=True, include=["program/*"], context="alone"
 )
 measured.set_option("run:core", sys.argv[3])
+measured.set_option("run:relative_files", True)
 measured.start()
 with contextlib.suppress(TypeError):
     ways.ask(*eval(sys.argv[4]))
@@ -138,7 +140,9 @@ def alone(folder: Path, engine: str, request: tuple[Sequence[object], int]) -> P
 
 
 def report_of(folder: Path, data_file: Path) -> str:
-    return coverage_command(folder, "report", f"--data-file={data_file}", "--show-missing", "--precision=2")
+    return coverage_command(
+        folder, folder / "out", "report", f"--data-file={data_file}", "--show-missing", "--precision=2"
+    )
 
 
 @pytest.mark.parametrize("request_", REQUESTS, ids=str)
@@ -148,7 +152,7 @@ def test_a_data_file_reports_what_coverage_finds_of_the_same_request(
 ) -> None:
     span = recorded(tree, engine, request_)
     insert_spans(store, span)
-    report = write_report(select_revision(store), tree, tmp_path / "out")
+    report = write_report(select_revision(store), Sources.of_tree(tree, tmp_path), tmp_path / "out")
     assert report_of(tmp_path, report.out / "checkout.coverage") == report_of(
         tmp_path, alone(tmp_path, engine, request_)
     )
@@ -160,13 +164,14 @@ def test_a_data_file_is_combined_with_one_of_coverage_run_in_branch_mode(
     store: Store, tree: SourceTree, tmp_path: Path, engine: EngineChoice
 ) -> None:
     insert_spans(store, recorded(tree, engine, REQUESTS[4]))
-    ours = write_report(select_revision(store), tree, tmp_path / "out").out / "checkout.coverage"
+    out = tmp_path / "out"
+    ours = write_report(select_revision(store), Sources.of_tree(tree, tmp_path), out).out / "checkout.coverage"
     (tmp_path / "program" / "main.py").write_text("import ways\nways.ask([0, 5, 6], 0)\n")
     run = ("run", "--branch", "--data-file=run.coverage", f"--include={tmp_path}/program/ways.py", "program/main.py")
-    coverage_command(tmp_path, *run)
+    coverage_command(tmp_path, out, *run)
     files = {"theirs": alone(tmp_path, engine, REQUESTS[4]), "both": ours}
     for combined, first in files.items():
-        coverage_command(tmp_path, "combine", "--keep", f"--data-file={combined}", str(first), "run.coverage")
+        coverage_command(tmp_path, out, "combine", "--keep", f"--data-file={combined}", str(first), "run.coverage")
     assert report_of(tmp_path, tmp_path / "both") == report_of(tmp_path, tmp_path / "theirs")
     data = coverage.CoverageData(str(tmp_path / "both"))
     data.read()
@@ -191,7 +196,9 @@ def test_a_profile_of_which_a_part_was_recorded_without_branches_has_lines_alone
     assert not has_arcs(report, "checkout")
     assert has_arcs(report, "browse")
     assert "Recorded in part without branches, so with lines alone: 'checkout'." in report.notes
-    assert "TOTAL" in coverage_command(tmp_path, "report", f"--data-file={report.out / 'checkout.coverage'}")
+    assert "TOTAL" in coverage_command(
+        tmp_path / "program", report.out, "report", f"--data-file={report.out / 'checkout.coverage'}"
+    )
     of_web = write_report(select_revision(store, services=["web"]), tree, tmp_path / "web")
     assert has_arcs(of_web, "checkout")
     assert of_web.notes == report.notes[:-1]
@@ -204,7 +211,7 @@ def test_a_profile_recorded_with_branches_that_reached_none_of_the_source_can_be
     report = write_report(select_revision(store), tree, tmp_path / "out")
     assert has_arcs(report, "idle")
     files = [str(report.out / f"{name}.coverage") for name in ("checkout", "idle")]
-    coverage_command(tmp_path, "combine", "--keep", "--data-file=both", *files)
+    coverage_command(tmp_path, report.out, "combine", "--keep", "--data-file=both", *files)
 
 
 def test_a_line_that_no_arc_names_is_in_the_data_file_too(store: Store, tree: SourceTree, tmp_path: Path) -> None:

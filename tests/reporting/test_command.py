@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from coverage import CoverageData
 from rich.console import Console
 
 from otel_coverage.cli.main import cli
@@ -21,6 +22,8 @@ from otel_coverage.reporting.terminal import show
 from otel_coverage.source import SourceTree
 from otel_coverage.store import Store
 from tests.reporting.project import SPANS, fill
+from tests.support.matrix import matrix
+from tests.support.spans import TracedSpan
 
 
 @pytest.fixture(autouse=True)
@@ -35,13 +38,10 @@ def report(*arguments: str) -> Result:
     return CliRunner().invoke(cli, ["report", *arguments])
 
 
-def test_it_writes_the_files_and_prints_one_line_of_json_to_a_pipe(
-    store: Store, store_dsn: str, tree: SourceTree
-) -> None:
+def test_it_writes_the_files_and_prints_json_to_a_pipe(store: Store, store_dsn: str, tree: SourceTree) -> None:
     fill(store, tree)
     done = report("--store", store_dsn, "--out", "artifacts", "--source", "project")
     assert done.exit_code == 0, done.output
-    assert done.stdout.count("\n") == 1
     printed = json.loads(done.stdout)
     assert (printed["out"], printed["revision"], printed["complete"], printed["notes"]) == (
         "artifacts",
@@ -50,7 +50,9 @@ def test_it_writes_the_files_and_prints_one_line_of_json_to_a_pipe(
         [],
     )
     assert [(row["profile"], row["functions"]) for row in printed["profiles"]] == [("checkout", 5), ("browse", 3)]
-    assert sorted(printed["files"]) == sorted(path.name for path in Path("artifacts").iterdir())
+    top = {name.partition("/")[0] for name in printed["files"]}
+    assert top == {path.name for path in Path("artifacts").iterdir()} > {"html", "checkout", "browse", "index.html"}
+    assert printed["left_out"] == {}
     assert done.stderr == "newest revision with coverage: abc\n"
 
 
@@ -64,9 +66,7 @@ def test_it_takes_its_settings_from_the_environment(
     monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.namespace=acme")
     done = report("--out", "artifacts", "--revision", "abc", "--service", "worker")
     assert done.exit_code == 0, done.output
-    assert json.loads(Path("artifacts/matrix.json").read_text())["matrix"] == [
-        {"profile": "checkout", "symbols": ["shop.jobs:mail@1"]}
-    ]
+    assert matrix() == {"checkout": ["shop.jobs:mail@1"]}
     assert done.stderr == ""
 
 
@@ -76,8 +76,25 @@ def test_it_says_when_the_source_is_at_another_commit(store: Store, store_dsn: s
         subprocess.run(["git", *identity, *command], cwd="project", check=True)
     fill(store, tree, [span.but(revision="0" * 40) for span in SPANS])
     done = report("--store", store_dsn, "--out", "artifacts", "--source", "project")
-    assert "line numbers in the data files may be wrong" in done.stderr
+    assert "files may differ from those that ran" in done.stderr
     assert done.exit_code == 0
+
+
+def test_it_includes_files_whose_names_are_not_utf_8_where_their_formats_can(
+    store: Store, store_dsn: str, tree: SourceTree
+) -> None:
+    """A data file of coverage.py cannot."""
+    Path("project", os.fsdecode(b"caf\xe9.py")).write_text("def coffee(): return 1\n")
+    coffee = TracedSpan(
+        id="s4", profile="browse", functions=["caf\\udce9:coffee@1"], lines=["caf\\udce9.py:1"], second=4
+    )
+    fill(store, tree, [*SPANS, coffee])
+    done = report("--store", store_dsn, "--out", "artifacts", "--source", "project")
+    assert done.exit_code == 0, done.output
+    assert "coffee@1" in Path("artifacts/matrix.json").read_text()
+    assert json.loads(done.stdout)["notes"] == [
+        "Not in the source tree, or with a name that is not UTF-8, so in no data file: 'caf\\\\udce9.py'."
+    ]
 
 
 def test_an_empty_store_is_an_error_and_leaves_nothing(store_dsn: str, tree: SourceTree) -> None:
@@ -120,5 +137,28 @@ def test_a_terminal_gets_a_summary(store: Store, tree: SourceTree, tmp_path: Pat
     assert lines[1] == "incomplete: lost: [red]greenlets\\x1b[2J"
     assert "checkout 5 62.5 % 7 58.33 % 1 1 yes" in lines
     assert "lost 3 37.5 % 4 33.33 % 1 0 no" in lines
-    assert "shop.jobs 2 3 25.0 %" in lines
-    assert lines[-1] == f"14 files in {tmp_path / 'out'}; start with {tmp_path / 'out' / 'summary.md'}"
+    assert "shop.jobs 2 1 3 25.0 %" in lines
+    out = tmp_path / "out"
+    assert lines[-1] == f"{len(written.files)} files in {out}; start with {out / 'summary.md'}"
+
+
+def test_the_source_may_lie_in_a_checkout_elsewhere(
+    store: Store, store_dsn: str, tree: SourceTree, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    fill(store, tree)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    only = ("--only", "browse.coverage", "--only", "all.xml")
+    done = report("--store", store_dsn, "--out", "out", "--source", "shop", "--source-root", "../project", *only)
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["files"] == ["all.xml", "browse.coverage"]
+    data = CoverageData("out/browse.coverage")
+    data.read()
+    assert data.measured_files() == {"shop/__init__.py", "shop/jobs.py", "shop/orders.py"}
+    assert 'filename="shop/orders.py"' in Path("out/all.xml").read_text(encoding="utf-8")
+
+
+def test_a_size_that_is_none_is_an_error_before_anything_is_read(tree: SourceTree) -> None:
+    done = report("--store", "chdb:///nowhere", "--out", "artifacts", "--source", "project", "--max-size", "much")
+    assert isinstance(done.exception, ConfigurationError)
+    assert "--max-size 'much': not a size; write 250M, 1.5G or 64MiB" in str(done.exception)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from otel_coverage.errors import ConfigurationError
 from otel_coverage.reporting.smallest_set import Step, find, smallest_set
 from otel_coverage.store import Store
 from otel_coverage.store.named_queries import named_query
@@ -51,6 +53,7 @@ def test_a_stores_set_keeps_what_the_store_itself_says(store: Store) -> None:
     steps = find(store)
     assert steps == [Step("it's", 2, 2, 66.67), Step("order", 1, 3, 100.0)]
     kept = named_query("kept")
-    assert kept.ask(store, {"profiles": "it's"}).rows == [(2, 3, 66.67)]
+    assert kept.ask(store, {"chosen": "it's"}).rows == [(2, 3, 66.67)]
     assert find(store, revision="old", keep=50) == [Step("old", 1, 1, 100.0)]
-    assert find(store, revision="none") == []
+    with pytest.raises(ConfigurationError, match="no coverage of revision 'none'; it has abc, old"):
+        find(store, revision="none")

@@ -1,5 +1,6 @@
 -- Profiles, those that execute the most functions first. Shares are of the catalog: the functions, and the lines in
--- functions, that the profile executes; NULL where no catalog was pushed for the revision.
+-- functions, that the profile executes; NULL where no catalog was pushed for the revision. All but `runs` and
+-- `failed_runs` is of the runs that count.
 CREATE OR REPLACE VIEW profile_leaderboard AS
 WITH
     runs AS (
@@ -7,23 +8,27 @@ WITH
             namespace, revision, profile,
             count() AS runs,
             countIf(r.outcome = 'failed') AS failed_runs,
-            sum(r.requests) AS requests,
-            sum(r.jobs) AS jobs,
-            sumIf(r.incomplete, r.counts) AS incomplete,
-            min(r.complete OR NOT r.counts) AS complete,
-            minMapIf(mapFromArrays(r.incomplete_reasons, r.incomplete_details), r.counts) AS reasons,
-            min(r.first_seen) AS first_seen,
-            max(r.last_seen) AS last_seen,
-            min(r.exemplar_trace_id) AS exemplar_trace_id
+            countIf(r.counted) AS counted_runs,
+            sumIf(r.requests, r.counted) AS requests,
+            sumIf(r.jobs, r.counted) AS jobs,
+            sumIf(r.pending, r.counted) AS pending,
+            sumIf(r.incomplete_requests, r.counted) AS incomplete_requests,
+            min(r.complete OR NOT r.counted) AS complete,
+            minMapIf(mapFromArrays(r.incomplete_reasons, r.incomplete_details), r.counted) AS reasons,
+            minIf(r.first_seen, r.counted) AS first_seen,
+            maxIf(r.last_seen, r.counted) AS last_seen,
+            minIf(r.exemplar_trace_id, r.counted) AS exemplar_trace_id
         FROM profile_runs AS r
         GROUP BY namespace, revision, profile
     ),
     executed AS (
-        SELECT namespace, revision, profile, count() AS functions, countIf(kind = 'function') AS functions_covered
+        -- by number, which is faster than by name
+        SELECT namespace, revision, cityHash64(profile) AS number, count() AS functions,
+            countIf(kind = 'function') AS functions_covered
         FROM executed_functions
         GLOBAL LEFT ANY JOIN symbol_catalog USING (namespace, revision, module, qualname, line)
         ARRAY JOIN profiles AS profile
-        GROUP BY namespace, revision, profile
+        GROUP BY namespace, revision, number
     ),
     catalog AS (
         SELECT namespace, revision, file, count() AS functions, groupBitmapStateArray(executable_lines) AS executable
@@ -56,11 +61,12 @@ SELECT
     if(functions_total = 0, NULL, round(100 * functions_covered / functions_total, 2)) AS percent,
     lines, lines_total, lines_covered,
     if(lines_total = 0, NULL, round(100 * lines_covered / lines_total, 2)) AS lines_percent,
-    runs, failed_runs, requests, jobs, incomplete, complete,
+    runs, failed_runs, counted_runs, requests, jobs, pending, incomplete_requests, complete,
     mapKeys(reasons) AS incomplete_reasons,
     mapValues(reasons) AS incomplete_details,
     first_seen, last_seen, exemplar_trace_id
 FROM runs AS r
-GLOBAL LEFT JOIN executed AS e ON e.namespace = r.namespace AND e.revision = r.revision AND e.profile = r.profile
+GLOBAL LEFT JOIN executed AS e
+    ON e.namespace = r.namespace AND e.revision = r.revision AND e.number = cityHash64(toString(r.profile))
 GLOBAL LEFT JOIN lines AS l ON l.namespace = r.namespace AND l.revision = r.revision AND l.profile = r.profile
 GLOBAL LEFT JOIN totals AS t ON t.namespace = r.namespace AND t.revision = r.revision;

@@ -6,7 +6,7 @@ WITH
             namespace, revision, module,
             count() AS functions,
             countIf(kind = 'function') AS functions_covered,
-            uniqExactArray(profiles) AS profiles,
+            uniqExactArray(arrayMap(profile -> cityHash64(profile), f.profiles)) AS profiles,
             min(f.first_seen) AS first_seen,
             max(f.last_seen) AS last_seen,
             min(f.exemplar_trace_id) AS exemplar_trace_id

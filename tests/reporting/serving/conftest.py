@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.reporting.page.conftest import browser, built
+
+__all__ = ["browser", "built"]

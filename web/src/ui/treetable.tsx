@@ -1,0 +1,141 @@
+/** The tree of code as a table: opened and closed by click, Enter, → and ←. */
+import { useMemo, useState } from "preact/hooks";
+import { functionsShare, linesShare, type TreeNode } from "../data/tree";
+import { href, route } from "../state/route";
+import { useModel } from "./context";
+import { Bar, Figure } from "./parts";
+import { type Column, sorted, Table } from "./table";
+
+const NODE_COLUMNS: Column<TreeNode>[] = [
+  { key: "name", title: "Name", value: (node) => node.name, width: "minmax(12rem, 4fr)", narrow: "minmax(0, 1fr)" },
+  {
+    key: "functions_not_run",
+    title: "Not run",
+    value: (node) => node.functions - node.functionsRun,
+    width: "6rem",
+    narrow: "4rem",
+    align: "end",
+    hint: "Functions that no profile runs",
+  },
+  {
+    key: "functions",
+    title: "Functions",
+    value: (node) => functionsShare(node),
+    show: (node) => <Figure value={node.functionsRun} of={node.functions} />,
+    width: "7rem",
+    align: "end",
+    hide: 2,
+  },
+  {
+    key: "lines",
+    title: "Lines",
+    value: (node) => node.lines,
+    show: (node) => <Figure value={node.linesRun} of={node.lines} />,
+    width: "8rem",
+    align: "end",
+    hide: 2,
+  },
+  {
+    key: "lines_share",
+    title: "Lines run",
+    value: linesShare,
+    show: (node) => <Bar share={linesShare(node)} />,
+    width: "minmax(6.5rem, 1.4fr)",
+    narrow: "4.2rem",
+    align: "end",
+  },
+];
+
+const key = (node: TreeNode) => `${node.kind} ${node.path}`;
+
+export function TreeTable({ root, hide }: { root: TreeNode; hide: boolean }) {
+  const model = useModel();
+  const sort = route.value.settings.get("tree-sort") ?? "";
+  const [toggled, setToggled] = useState<ReadonlySet<string>>(
+    new Set(),
+  ) /* by path: nodes are others when the data are */;
+  const openAtFirst = (node: TreeNode) => node.kind === "package" && node.depth <= root.depth + 1;
+  const isOpen = (node: TreeNode) => openAtFirst(node) !== toggled.has(key(node));
+  const toggle = (node: TreeNode) =>
+    setToggled((now) => {
+      const next = new Set(now);
+      if (!next.delete(key(node))) next.add(key(node));
+      return next;
+    });
+  const rows = useMemo(() => {
+    const found: TreeNode[] = [];
+    const walk = (node: TreeNode) => {
+      for (const child of sorted(node.children, NODE_COLUMNS, sort)) {
+        if (hide && child.functions > 0 && child.functionsRun === child.functions && child.linesRun === child.lines)
+          continue;
+        if (hide && child.functions === 0) continue;
+        found.push(child);
+        if (isOpen(child)) walk(child);
+      }
+    };
+    walk(root);
+    return found;
+  }, [root, sort, hide, toggled]);
+  const columns = useMemo(
+    () =>
+      [
+        {
+          ...NODE_COLUMNS[0],
+          value: (node: TreeNode) => node.path,
+          show: (node: TreeNode) => {
+            const level = node.depth - root.depth - 1;
+            const open = isOpen(node);
+            return (
+              <span class="tree-name" style={{ paddingInlineStart: `${level * 1.25}rem` }}>
+                {node.children.length ? (
+                  <button
+                    type="button"
+                    class="twist"
+                    aria-expanded={open}
+                    aria-label={`${node.name} ${node.kind}`}
+                    onClick={() => toggle(node)}
+                    onKeyDown={(event) => {
+                      if ((event.key === "ArrowRight" && !open) || (event.key === "ArrowLeft" && open)) {
+                        event.preventDefault();
+                        toggle(node);
+                      }
+                    }}
+                  >
+                    <span aria-hidden="true">{open ? "▾" : "▸"}</span>
+                  </button>
+                ) : (
+                  <span class="twist" />
+                )}
+                <a
+                  class={`name kind-${node.kind}`}
+                  href={
+                    node.kind === "function"
+                      ? href("function", [node.path])
+                      : href("code", [node.path], { show: "tree" })
+                  }
+                  title={node.path}
+                >
+                  <bdi>{node.name}</bdi>
+                </a>
+                {node.symbol >= 0 && model.isUncataloged(node.symbol) && <span class="dim">not in the catalog</span>}
+              </span>
+            );
+          },
+        },
+        ...NODE_COLUMNS.slice(1),
+      ] as Column<TreeNode>[],
+    [root, toggled, model],
+  );
+  return (
+    <Table
+      id="tree"
+      label="Code"
+      rows={rows}
+      columns={columns}
+      rowKey={key}
+      rowClass={(node) => (node.functions > 0 && node.functionsRun === 0 ? "is-gap" : "")}
+      presorted
+      empty={hide ? "Everything here is covered." : "None."}
+    />
+  );
+}

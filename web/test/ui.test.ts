@@ -1,0 +1,86 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { href, parse } from "../src/state/route";
+import { fromTemplate, milliseconds, percent, ranges, shortRevision } from "../src/ui/format";
+import { sorted } from "../src/ui/table";
+import { groups } from "../src/views/function";
+
+test("an address is read as it was written, whatever the names", () => {
+  for (const name of ["shop.orders:place@2", "a/b?c#d", "</script>", "100 %", "é\u202e"]) {
+    const { view, names, settings } = parse(href("function", [name], { sort: "-lines", none: "" }));
+    assert.deepEqual([view, names, [...settings]], ["function", [name], [["sort", "-lines"]]]);
+  }
+  assert.equal(parse("").view, "overview");
+  assert.deepEqual(parse("#/profile/%zz").names, ["%zz"]);
+});
+
+test("a share is 100 % only where nothing is left, and 0 % only where nothing runs", () => {
+  assert.deepEqual([0, 0.00001, 0.5, 0.99999, 1, null].map(percent), [
+    "0 %",
+    "0.1 %",
+    "50.0 %",
+    "99.9 %",
+    "100 %",
+    "–",
+  ]);
+});
+
+test("durations have a unit that fits", () => {
+  assert.deepEqual([0.25, 1.8, 40, 1700, 23_400, 125_000].map(milliseconds), [
+    "0.25 ms",
+    "1.8 ms",
+    "40 ms",
+    "1.7 s",
+    "23 s",
+    "2 min 5 s",
+  ]);
+});
+
+test("lines are shown as ranges", () => {
+  assert.equal(ranges([3, 4, 5, 9]), "3–5, 9");
+});
+
+test("links lead to the web alone, with their values encoded", () => {
+  assert.equal(fromTemplate("https://j/trace/{trace}", { trace: "a b" }), "https://j/trace/a%20b");
+  assert.equal(
+    fromTemplate("https://g/{revision}/{file}#L{line}", { file: "a/b.py", line: "3", revision: "r" }),
+    "https://g/r/a/b.py#L3",
+  );
+  assert.equal(fromTemplate("javascript:alert(1)", {}), null);
+  assert.equal(fromTemplate("", {}), null);
+});
+
+test("a revision is cut where it is a hash", () => {
+  assert.equal(shortRevision(`${"a".repeat(40)}+dirty.12`), `${"a".repeat(12)}+dirty`);
+  assert.equal(shortRevision("v1.2"), "v1.2");
+});
+
+test("unknown figures sort last in both directions, equal ones stay as they were", () => {
+  const columns = [{ key: "n", title: "", width: "", value: (row: [string, number | null]) => row[1] }];
+  const rows: [string, number | null][] = [
+    ["a", null],
+    ["b", 1],
+    ["c", 2],
+    ["d", 1],
+  ];
+  const names = (sort: string) =>
+    sorted(rows, columns, sort)
+      .map(([name]) => name)
+      .join("");
+  assert.equal(names("n"), "bdca");
+  assert.equal(names("-n"), "cbda");
+});
+
+test("lines in a row that the same profiles execute are one group", () => {
+  assert.deepEqual(
+    groups([
+      { line: 2, set: 1 },
+      { line: 3, set: 1 },
+      { line: 5, set: 0 },
+    ]),
+    [
+      { set: 1, lines: [2, 3] },
+      { set: 0, lines: [5] },
+    ],
+  );
+});
