@@ -68,7 +68,7 @@ def job_id_of(response: httpx.Response) -> str | None:
 
 
 def _poll(client: httpx.Client, url: str, job_id: str) -> str:
-    response = client.get(url)
+    response = client.get(url, follow_redirects=True)
     try:
         status = response.json()["status"] if response.is_success else None
     except (ValueError, KeyError, TypeError):

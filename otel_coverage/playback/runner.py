@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import functools
 import socket
+import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import httpx
 from opentelemetry.sdk.resources import SERVICE_NAME, OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter
 
 from otel_coverage.errors import ConfigurationError, UnreachableError
-from otel_coverage.playback.player import Outcome, Player
+from otel_coverage.playback.delivery import Delivered, Delivery
+from otel_coverage.playback.player import Outcome, Player, StepResult
 from otel_coverage.playback.profile import Profile
-from otel_coverage.tracing.batching import CountingSpanProcessor
-from otel_coverage.tracing.exporter import BoundedSpanExporter
+from otel_coverage.printable import listed
+from otel_coverage.settings import Settings
 from otel_coverage.tracing.provider import exporter_makers
 
 SERVICE = "otel-coverage-playback"
@@ -26,42 +30,69 @@ SERVICE = "otel-coverage-playback"
 
 @dataclass(frozen=True, slots=True)
 class PlaybackTelemetry:
-    """The tracer provider of the playback's own spans, with a count of those that were not delivered.
+    """The tracer provider of the playback's own spans, which are sent again until they are acknowledged.
 
     Without these spans the run looks as if it was never played.
     """
 
     provider: TracerProvider
-    exporters: tuple[BoundedSpanExporter, ...]
+    deliveries: tuple[Delivery, ...]
 
     @classmethod
-    def open(cls) -> PlaybackTelemetry:
+    def open(cls, settings: Settings | None = None) -> PlaybackTelemetry:
         """Set up exporters and resource from the standard ``OTEL_*`` variables.
+
+        Args:
+            settings: where the spool is; None for no spool.
 
         Raises:
             ConfigurationError: they name an exporter that is not installed.
         """
-        exporters = tuple(BoundedSpanExporter(make) for make in exporter_makers().values())
         named = SERVICE_NAME in OTELResourceDetector().detect().attributes
         resource = Resource.create({} if named else {SERVICE_NAME: SERVICE})
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        for exporter in exporters:
-            provider.add_span_processor(CountingSpanProcessor(exporter))
-        return cls(provider, exporters)
+        spool = None if settings is None else functools.partial(_spool_exporter, settings, resource)
+        deliveries = tuple(Delivery(make, spool=spool) for make in exporter_makers().values())
+        for delivery in deliveries:
+            provider.add_span_processor(delivery)
+        return cls(provider, deliveries)
 
-    def close(self) -> int:
-        """Flush and shut down.
+    def flush(self, timeout: float) -> bool:
+        """Wait, for that many seconds at most, until what has ended is acknowledged. Returns whether it is."""
+        return self.provider.force_flush(int(timeout * 1000))
 
-        Returns:
-            The number of ended spans that no receiver acknowledged.
+    def close(self, timeout: float) -> Delivered:
+        """Wait for the receiver; what it has not acknowledged by then is left in the spool, if there is one.
+
+        Args:
+            timeout: seconds.
         """
+        deadline = time.monotonic() + timeout
+        outcome = Delivered()
+        for delivery in self.deliveries:
+            outcome += delivery.close(max(deadline - time.monotonic(), 0))
         self.provider.shutdown()
-        return sum(exporter.counts.ended - exporter.counts.delivered for exporter in self.exporters)
+        return outcome
+
+
+def _spool_exporter(settings: Settings, resource: Resource) -> SpanExporter:
+    """What leaves spans in the spool of the client's service.
+
+    Raises:
+        RuntimeError: there is no spool.
+    """
+    from otel_coverage.spool import service  # rarely needed
+    from otel_coverage.spool.exporter import SpoolExporter
+
+    spool = service.install(settings)
+    if spool is None or not spool.prepare(resource):
+        raise RuntimeError("there is no spool")
+    return SpoolExporter(spool)
 
 
 def new_run_id() -> str:
     """A unique run id that begins with the current time (UTC)."""
-    return f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
+    return f"{datetime.datetime.now(datetime.timezone.utc):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
 
 
 def check_base_url(text: str) -> str:
@@ -86,11 +117,31 @@ def check_base_url(text: str) -> str:
     return str(url)
 
 
+def check_variables(profiles: Sequence[Profile], environment: Mapping[str, str]) -> None:
+    """Check that every variable that a playback recording needs is set.
+
+    Raises:
+        ConfigurationError: some are not.
+    """
+    missing = {name: each.origin for each in profiles for name in each.variables() if name not in environment}
+    if missing:
+        one = next(iter(missing))
+        raise ConfigurationError(
+            f"{missing[one]}: the environment lacks {listed(sorted(missing))}: "
+            f"recordings hold no passwords and no tokens, export {one}=…"
+        )
+
+
+def repetitions(player: Player, number: int) -> list[Player]:
+    """Players of as many runs of their own: the second one's id ends in ``.2``, and so on."""
+    more = [dataclasses.replace(player, run_id=f"{player.run_id}.{each}") for each in range(2, number + 1)]
+    return [player, *more]
+
+
 def play_all(
-    player: Player,
-    profiles: Sequence[Profile],
+    plays: Sequence[tuple[Player, Profile]],
     concurrency: int,
-    on_step: Callable[[Profile], None] = lambda profile: None,
+    on_step: Callable[[Player, Profile, StepResult], None] = lambda player, profile, result: None,
 ) -> Iterator[Outcome]:
     """Play profiles, at most ``concurrency`` at a time; yields each outcome as soon as it is known.
 
@@ -98,7 +149,7 @@ def play_all(
     """
     with ThreadPoolExecutor(concurrency, thread_name_prefix="playback") as pool:
         running: set[Future[Outcome]] = {
-            pool.submit(player.play, profile, functools.partial(on_step, profile)) for profile in profiles
+            pool.submit(player.play, profile, functools.partial(on_step, player, profile)) for player, profile in plays
         }
         try:
             while running:
@@ -106,6 +157,7 @@ def play_all(
                 for future in done:
                     yield future.result()
         finally:
-            player.stopped.set()
+            for player, _ in plays:
+                player.stopped.set()
             for future in running:
                 future.cancel()

@@ -1,4 +1,8 @@
-"""Placeholders ``${name}`` in playback recordings, filled during playback. ``$${name}`` is a literal ``${name}``."""
+"""Placeholders in playback recordings, filled during playback.
+
+``${name}`` is a captured value, ``${run}`` or ``${csrf}``; ``${env:NAME}`` an environment variable;
+``${cookie:NAME}`` a cookie's value. ``$${name}`` is a literal ``${name}``.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-_PLACEHOLDER = re.compile(r"\$(?P<escape>\$)?\{(?P<name>\w+)\}")
+ENV, COOKIE = "env:", "cookie:"
+
+_PLACEHOLDER = re.compile(rf"\$(?P<escape>\$)?\{{(?P<name>\w+|{ENV}\w+|{COOKIE}[^{{}}\s]+)\}}")
 
 
 def fill(value: Any, values: Mapping[str, Any]) -> Any:
@@ -17,9 +23,14 @@ def fill(value: Any, values: Mapping[str, Any]) -> Any:
         whole = _PLACEHOLDER.fullmatch(text)
         if whole and not whole["escape"]:
             return values[whole["name"]]
-        return _PLACEHOLDER.sub(lambda found: _text(found, values), text)
+        return fill_text(text, values)
 
     return _map_strings(value, fill_string)
+
+
+def fill_text(text: str, values: Mapping[str, Any]) -> str:
+    """A filled string."""
+    return _PLACEHOLDER.sub(lambda found: _text(found, values), text)
 
 
 def fill_path(path: str, values: Mapping[str, Any]) -> str:
@@ -32,8 +43,20 @@ def escape(value: Any) -> Any:
     return _map_strings(value, lambda text: _PLACEHOLDER.sub(lambda found: "$" + found[0], text))
 
 
+def pieces(text: str) -> Iterator[tuple[str, bool]]:
+    """The parts of a string in order, each with whether it is a placeholder or an escaped one."""
+    end = 0
+    for found in _PLACEHOLDER.finditer(text):
+        if found.start() > end:
+            yield text[end : found.start()], False
+        yield found[0], True
+        end = found.end()
+    if end < len(text):
+        yield text[end:], False
+
+
 def names(value: Any) -> Iterator[str]:
-    """The names of the placeholders in ``value``."""
+    """The names of the placeholders in ``value``, ``env:`` and ``cookie:`` included."""
     found: list[str] = []
 
     def collect(text: str) -> str:

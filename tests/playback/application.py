@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,6 +33,8 @@ class Application:
         polls: job id and baggage of each poll.
         final_status: of each job.
         polls_until_final: how often a job answers ``started`` before that.
+        traced: whether responses say, as those of a traced application do, that the request was.
+        on_request: called with each request that is no poll, before it is answered.
     """
 
     base_url: str = ""
@@ -39,6 +42,8 @@ class Application:
     polls: list[str] = field(default_factory=list)
     final_status: str = "finished"
     polls_until_final: int = 2
+    traced: bool = True
+    on_request: Callable[[], object] = lambda: None
 
     @property
     def lines(self) -> list[str]:
@@ -54,6 +59,7 @@ def serve() -> Iterator[Application]:
     @app.before_request
     def record() -> None:
         if not request.path.startswith("/jobs/"):
+            state.on_request()
             files = {name: (file.filename, file.read()) for name, file in request.files.items()}
             state.requests.append(
                 Received(
@@ -65,6 +71,13 @@ def serve() -> Iterator[Application]:
                     files=files,
                 )
             )
+
+    @app.after_request
+    def acknowledge(response: Response) -> Response:
+        profile = re.search(r"playback\.profile=([^,;]+)", request.headers.get("baggage", ""))
+        if state.traced and profile is not None and request.path != "/untraced":
+            response.headers["X-Profile-Traced"] = profile[1]
+        return response
 
     @app.get("/jobs/<job_id>")
     def job(job_id: str) -> Response:
@@ -84,6 +97,10 @@ def serve() -> Iterator[Application]:
     def missing() -> tuple[str, int]:
         return "no such thing", 404
 
+    @app.get("/leave")
+    def leave() -> BaseResponse:
+        return redirect("/untraced")
+
     @app.get("/login")
     def login() -> BaseResponse:
         response = redirect("/home")
@@ -95,12 +112,18 @@ def serve() -> Iterator[Application]:
     def anything(rest: str) -> Response:
         return jsonify(path=rest)
 
+    with served(app) as state.base_url:
+        yield state
+
+
+@contextmanager
+def served(app: Flask) -> Iterator[str]:
+    """The URL of an application, until the end of the block."""
     server = make_server("127.0.0.1", 0, app, threaded=True)
-    state.base_url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield state
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()

@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from tests.playback.application import Application, serve
+from tests.support.collector import collector
+
+__all__ = ["application", "capture", "collector", "recording"]
 
 Write = Callable[..., Path]
 

@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from otel_coverage.playback import Outcome, Player, Profile, Step, Upload
+from otel_coverage.playback.captures import Capture
 from otel_coverage.playback.job_status import JobStatus
 from otel_coverage.playback.runner import play_all
 from otel_coverage.settings import Settings
@@ -35,7 +36,7 @@ class Setup:
 
 @pytest.fixture
 def setup(application: Application) -> Setup:
-    return Setup(application, Settings(), JobStatus(timeout=5))
+    return Setup(application, Settings(), JobStatus(timeout=60))
 
 
 def step(method: str, path: str, status: int | None = None, line: int = 2, **more: object) -> Step:
@@ -59,7 +60,7 @@ def test_a_form_has_its_fields_and_files(setup: Setup, tmp_path: Path) -> None:
 
 def test_captured_values_are_used_in_later_requests(setup: Setup) -> None:
     outcome = setup.play(
-        step("POST", "/orders", 201, captures={"order": "/number", "sku": "/items/0/sku"}),
+        step("POST", "/orders", 201, captures={"order": Capture("/number"), "sku": Capture("/items/0/sku")}),
         step("PUT", "/orders/${order}/${sku}", json={"same": "${order}"}),
     )
     assert outcome.passed
@@ -68,7 +69,7 @@ def test_captured_values_are_used_in_later_requests(setup: Setup) -> None:
 
 
 def test_a_missing_captured_value_fails_the_profile(setup: Setup) -> None:
-    outcome = setup.play(step("POST", "/orders", captures={"order": "/lines/3"}), step("GET", "/${order}"))
+    outcome = setup.play(step("POST", "/orders", captures={"order": Capture("/lines/3")}), step("GET", "/${order}"))
     assert outcome.failure is not None
     assert "line 2: POST /orders: the response has no value at '/lines/3'" in outcome.failure
     assert setup.application.lines == ["POST /orders"]
@@ -165,7 +166,7 @@ def test_without_a_job_status_path_no_job_is_waited_for(application: Application
 
 def test_a_playback_is_one_trace_with_a_client_span_for_each_request(setup: Setup) -> None:
     setup.play(step("GET", "/a"), step("POST", "/b"))
-    *clients, root = setup.exporter.get_finished_spans()
+    *clients, root, _ = setup.exporter.get_finished_spans()
     assert root.name == "playback tour"
     assert root.parent is None
     assert dict(root.attributes or {}) == {
@@ -203,10 +204,26 @@ def test_with_a_token_the_baggage_is_signed_and_the_token_not_sent(application: 
 
 def test_a_failed_playback_has_an_error_status_on_its_root_span(setup: Setup) -> None:
     setup.play(step("GET", "/missing"))
-    client, root = setup.exporter.get_finished_spans()
+    client, root, _ = setup.exporter.get_finished_spans()
     assert (root.attributes or {})["playback.outcome"] == "failed"
     assert root.status.status_code is StatusCode.ERROR
     assert client.status.status_code is StatusCode.ERROR
+
+
+def test_plan_and_end_of_a_playback_are_told_in_traces_of_their_own(setup: Setup) -> None:
+    steps = (step("GET", "/a"), step("GET", "/missing"), step("GET", "/b"))
+    setup.player.plan(Profile("tour", Path("r"), steps))
+    setup.play(*steps)
+    plan, first, _, root, played = setup.exporter.get_finished_spans()
+    for span, role, number in ((plan, "plan", 3), (played, "played", 2)):
+        assert (span.name, span.parent) == (f"{role} tour", None)
+        assert dict(span.attributes or {}) == {
+            "playback.profile": "tour",
+            "playback.run_id": "night-1",
+            "coverage.role": role,
+            "playback.steps": number,
+        }
+    assert len({span.context.trace_id for span in (plan, first, root, played) if span.context}) == 3
 
 
 # -- concurrently
@@ -215,7 +232,11 @@ def test_a_failed_playback_has_an_error_status_on_its_root_span(setup: Setup) ->
 def test_profiles_are_played_concurrently_and_each_has_an_outcome(setup: Setup) -> None:
     profiles = [Profile(f"p{number}", Path("r"), (step("GET", f"/{number}"),) * 3) for number in range(5)]
     steps: list[str] = []
-    outcomes = list(play_all(setup.player, profiles, 3, lambda profile: steps.append(profile.slug)))
+    outcomes = list(
+        play_all(
+            [(setup.player, profile) for profile in profiles], 3, lambda player, profile, _: steps.append(profile.slug)
+        )
+    )
     assert sorted(outcome.profile for outcome in outcomes) == ["p0", "p1", "p2", "p3", "p4"]
     assert len(steps) == 15
     for received in setup.application.requests:
@@ -227,6 +248,6 @@ def test_a_stopped_player_sends_no_further_request(application: Application) -> 
     setup = Setup(application, Settings(), JobStatus())
     player = Player(application.base_url, "n", setup.player.tracer, stopped=stopped)
     steps = (step("GET", "/a"), step("GET", "/b"))
-    outcome = player.play(Profile("tour", Path("r"), steps), stopped.set)
+    outcome = player.play(Profile("tour", Path("r"), steps), lambda _: stopped.set())
     assert application.lines == ["GET /a"]
     assert outcome.failure == "r: interrupted" or str(outcome.failure).endswith("interrupted")

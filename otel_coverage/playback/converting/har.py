@@ -1,0 +1,189 @@
+"""Reads HAR files (HTTP Archive 1.2), as browsers and Playwright save them, an entry at a time."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import ijson
+
+from otel_coverage.errors import ConfigurationError
+
+KEPT_TEXT = 1024 * 1024  # characters of an answer that are looked at
+
+_TEXTUAL = ("json", "html", "xml", "text/plain", "javascript")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a form.
+
+    Attributes:
+        name: of the field.
+        value: its text; of a file, what the HAR has of its content, which often is nothing.
+        file: the name of a file; None for a plain field.
+        type: media type of a file.
+    """
+
+    name: str
+    value: str
+    file: str | None = None
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request and its answer.
+
+    Attributes:
+        number: of the entry, from 1.
+        method: in upper case.
+        url: absolute.
+        headers: of the request: lower-case name and value; without those of HTTP/2 that begin with a colon.
+        type: media type of the request's body; empty without one.
+        text: the request's body; None where the HAR has none.
+        parts: of a form, where the HAR lists them.
+        status: of the answer; 0 or less where there was none.
+        answer_headers: lower-case name and value.
+        answer_type: media type of the answer.
+        answer: the beginning of a textual answer; empty for any other.
+        began: seconds since the epoch.
+        seconds: from the request to the end of the answer.
+        kind: what the browser wanted it for (``document``, ``fetch``, ``image`` …); empty where it does not say.
+        is_cached: whether the answer came from the browser's cache.
+    """
+
+    number: int
+    method: str
+    url: str
+    headers: Sequence[tuple[str, str]]
+    type: str
+    text: str | None
+    parts: Sequence[Part]
+    status: int
+    answer_headers: Sequence[tuple[str, str]]
+    answer_type: str
+    answer: str
+    began: float
+    seconds: float
+    kind: str = ""
+    is_cached: bool = False
+
+    def header(self, name: str) -> str:
+        """The first request header of that lower-case name; empty without one."""
+        return next((value for each, value in self.headers if each == name), "")
+
+    def answer_header(self, name: str) -> str:
+        """The first response header of that lower-case name; empty without one."""
+        return next((value for each, value in self.answer_headers if each == name), "")
+
+
+def read(path: Path) -> Iterator[Exchange]:
+    """The exchanges of a file, in the order of the file; never all of it in memory.
+
+    Raises:
+        ConfigurationError: it cannot be read, is not JSON, is cut off, or an entry is not as HAR says.
+    """
+    number = 0
+    try:
+        with path.open("rb") as file:
+            if file.read(3) != b"\xef\xbb\xbf":
+                file.seek(0)
+            for number, entry in enumerate(ijson.items(file, "log.entries.item", use_float=True), 1):
+                yield _exchange(path, number, entry)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror or error}; name a HAR file") from error
+    except (ijson.JSONError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        whole = f"after entry {number}, the last that is whole" if number else "before the first entry"
+        raise ConfigurationError(
+            f"{path}: not a HAR file, or not all of one: the JSON ends or breaks {whole} ({reason}); save it again"
+        ) from error
+    if not number:
+        raise ConfigurationError(f"{path}: no requests; a HAR file has them in log.entries")
+
+
+def _exchange(path: Path, number: int, entry: Any) -> Exchange:
+    def error(message: str) -> ConfigurationError:
+        return ConfigurationError(f"{path}: entry {number}: {message}")
+
+    if not isinstance(entry, Mapping):
+        raise error(f"a request and its response are expected, not {str(entry)[:40]!r}")
+    request, response = entry.get("request"), entry.get("response")
+    if not isinstance(request, Mapping) or not isinstance(response, Mapping):
+        raise error("lacks its request or its response")
+    url, method = request.get("url"), request.get("method")
+    if not isinstance(url, str) or not isinstance(method, str) or not url or not method:
+        raise error("request.method and request.url must be texts")
+    status = response.get("status")
+    if not isinstance(status, int | float):
+        raise error(f"response.status must be a number, not {status!r}")
+    try:
+        began = datetime.fromisoformat(str(entry.get("startedDateTime")).replace("Z", "+00:00")).timestamp()
+    except (ValueError, OverflowError):
+        began = 0.0
+    content = _mapping(response.get("content"))
+    answer_headers = _headers(response.get("headers"))
+    answer_type = str(content.get("mimeType") or dict(answer_headers).get("content-type", "")).lower()
+    posted = _mapping(request.get("postData"))
+    headers = _headers(request.get("headers"))
+    seconds = entry.get("time")
+    return Exchange(
+        number=number,
+        method=method.upper(),
+        url=url,
+        headers=headers,
+        type=str(posted.get("mimeType") or dict(headers).get("content-type", "")),
+        text=_text(posted) if posted.get("text") is not None else None,
+        parts=_parts(posted.get("params")),
+        status=int(status),
+        answer_headers=answer_headers,
+        answer_type=answer_type,
+        answer=_text(content)[:KEPT_TEXT] if any(each in answer_type for each in _TEXTUAL) else "",
+        began=began,
+        seconds=max(float(seconds), 0.0) / 1000 if isinstance(seconds, int | float) else 0.0,
+        kind=str(entry.get("_resourceType") or "").lower(),
+        is_cached=bool(entry.get("_fromCache")),
+    )
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _headers(value: Any) -> list[tuple[str, str]]:
+    found = [_mapping(each) for each in value] if isinstance(value, list) else []
+    pairs = [(str(each.get("name") or "").lower(), str(each.get("value") or "")) for each in found]
+    return [(name, text) for name, text in pairs if name and not name.startswith(":")]
+
+
+def _parts(value: Any) -> list[Part]:
+    found = [_mapping(each) for each in value] if isinstance(value, list) else []
+    return [
+        Part(
+            str(each["name"]),
+            str(each.get("value") or ""),
+            None if each.get("fileName") is None else str(each["fileName"]),
+            None if each.get("contentType") is None else str(each["contentType"]),
+        )
+        for each in found
+        if each.get("name") is not None
+    ]
+
+
+def _text(content: Mapping[str, Any]) -> str:
+    """A body; empty where its base64 is none."""
+    text = content.get("text")
+    if not isinstance(text, str):
+        return ""
+    if content.get("encoding") != "base64":
+        return text
+    try:
+        return base64.b64decode(text, validate=True).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return ""

@@ -1,0 +1,50 @@
+"""A visit to the notebook in Chromium, recorded as HAR."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+VISIT = "visit"
+"""The profile that the browser's own requests name."""
+
+NAME, PASSWORD, TITLE = "ada-lovelace", "correct horse 7", "On tables and cards"
+
+
+def visit(browser: Browser, url: str, har: Path, attachment: Path) -> None:
+    """Register, log in, write a note with an attachment, change it, have its words counted, log out."""
+    context = browser.new_context(
+        record_har_path=har, record_har_content="embed", extra_http_headers={"X-Profile-Trace": VISIT}
+    )
+    context.set_default_timeout(120_000)  # milliseconds; a busy machine is no fault
+    page = context.new_page()
+
+    def fill(button: str) -> None:
+        page.fill("#name", NAME)
+        page.fill("#password", PASSWORD)
+        page.click(f"#{button}")
+
+    page.goto(f"{url}/register")
+    fill("register")
+    page.wait_for_url(f"{url}/login?*")
+    fill("login")
+    page.wait_for_url(f"{url}/people/{NAME}")
+    page.fill("#title", TITLE)
+    page.set_input_files("#attachment", attachment)
+    page.click("#add")
+    page.wait_for_selector("#size")
+    number = page.url.rpartition("/")[2]
+    changed = page.evaluate(f"send('PUT', '/api/notes/{number}', {{title: 'A b c'}})")
+    page.evaluate(f"fetch('/api/notes/{number}/{changed['revision']}').then(answer => answer.json())")
+    page.evaluate(f"send('POST', '/api/notes/{number}/count', {{}})")
+    page.evaluate("""() => {
+        const form = document.createElement("form");
+        form.method = "post"; form.action = "/logout";
+        form.innerHTML = `<input name=csrf_token value="${document.querySelector("meta[name=csrf-token]").content}">`;
+        document.body.append(form); form.submit();
+    }""")
+    page.wait_for_url(f"{url}/login")
+    context.close()
