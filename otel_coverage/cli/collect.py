@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
+import shutil
 import stat
-from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from otel_coverage.cli.stopping import on_stop_signals
 from otel_coverage.collecting import Access, Collector, Endpoint
+from otel_coverage.collecting.allocator import return_large_blocks
 from otel_coverage.collecting.collector import check_can_serve
-from otel_coverage.errors import ConfigurationError
-from otel_coverage.store import Dsn, open_store, retention, schema
+from otel_coverage.collecting.log import Log
+from otel_coverage.collecting.log.log import MAX_BYTES, RESERVE_BYTES
+from otel_coverage.collecting.receiver import Receiver
+from otel_coverage.errors import ConfigurationError, StoreError
+from otel_coverage.reporting.serving import DEFAULT_ENDPOINT
+from otel_coverage.revision import current_namespace
+from otel_coverage.store import Dsn, Store, open_store, parts, retention, schema
+from otel_coverage.store.log_folder import log_folder
 from otel_coverage.store.secret import FILE_NAME
+
+if TYPE_CHECKING:
+    from otel_coverage.reporting.serving.server import PageServer
 
 _DEFAULT_CLICKHOUSE_ENDPOINT = "127.0.0.1:8123"
 
@@ -64,6 +76,37 @@ _DEFAULT_CLICKHOUSE_ENDPOINT = "127.0.0.1:8123"
     help="Read the password from the first line of this file. [OTEL_COVERAGE_CLICKHOUSE_PASSWORD_FILE]",
 )
 @click.option(
+    "--log",
+    "log_path",
+    envvar="OTEL_COVERAGE_LOG",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the store is a server: folder for what is accepted until it has it. [OTEL_COVERAGE_LOG; default: below "
+    "~/.local/state/otel-coverage/log. That of an embedded store is in its own folder]",
+)
+@click.option(
+    "--log-bytes",
+    type=click.IntRange(min=1),
+    default=MAX_BYTES,
+    show_default=True,
+    help="Size of that folder, in bytes; when it is full, exports get a retryable answer.",
+)
+@click.option(
+    "--reserve-bytes",
+    type=click.IntRange(min=0),
+    default=RESERVE_BYTES,
+    show_default=True,
+    help="Free disk space below which nothing is accepted, in bytes; exports get a retryable answer.",
+)
+@click.option(
+    "--serve",
+    is_flag=False,
+    flag_value=DEFAULT_ENDPOINT,
+    metavar="[HOST:PORT]",
+    help=f"Also serve the report's page on this machine, as `report --serve` does. [{DEFAULT_ENDPOINT}]",
+)
+@click.option("--drain", is_flag=True, help="Insert what the log holds, then stop; listen nowhere.")
+@click.option(
     "--allow-remote",
     is_flag=True,
     help="Allow addresses that other machines can reach. OTLP has no authentication here.",
@@ -76,14 +119,21 @@ def command(
     clickhouse_user: str,
     clickhouse_password: str | None,
     clickhouse_password_file: Path | None,
+    log_path: Path | None,
+    log_bytes: int,
+    reserve_bytes: int,
+    serve: str | None,
+    drain: bool,
     allow_remote: bool,
 ) -> None:
     """Receive spans by OTLP and write them to a store, until SIGTERM or Ctrl-C.
 
-    The schema is applied at startup. An export is acknowledged after its spans are stored. An embedded store is locked
-    by this process while it runs; `report`, `query` and other ClickHouse clients read it through this process, over
-    HTTP. That interface is read-only, except for inserts of spans and catalogs, and asks for a password; `report` and
-    `query` find it.
+    The schema is applied at startup. An export is acknowledged when it is on disk, in a log; the store gets it from
+    there within seconds, also after this process was killed. What arrives twice is inserted once.
+
+    An embedded store is locked by this process while it runs; `report`, `query` and other ClickHouse clients read it
+    through this process, over HTTP, and wait until the store has what was acknowledged. That interface is read-only,
+    except for inserts of spans and catalogs, and asks for a password; `report` and `query` find it.
 
     An endpoint is host:port (port 0 for any free one), or none to disable it.
 
@@ -91,8 +141,13 @@ def command(
     Examples:
       otel-coverage collect --store chdb:///var/lib/coverage
       otel-coverage collect --store clickhouse://user:password@host:8123/otel --grpc-endpoint 127.0.0.1:14317
+      otel-coverage collect --store chdb:///var/lib/coverage --serve       and show the report, as spans arrive
+      otel-coverage collect --store chdb:///var/lib/coverage --drain      insert what a killed one had accepted
     """
     logging.basicConfig(format="otel-coverage: %(message)s")
+    if drain:
+        grpc_endpoint = http_endpoint = clickhouse_endpoint = "none"
+        serve = None
     if clickhouse_endpoint is None:
         clickhouse_endpoint = _DEFAULT_CLICKHOUSE_ENDPOINT if Dsn.parse(dsn).kind == "chdb" else "none"
     grpc, http = _endpoint(grpc_endpoint, allow_remote), _endpoint(http_endpoint, allow_remote)
@@ -108,24 +163,94 @@ def command(
         )
     if clickhouse is not None:
         check_can_serve(Dsn.parse(dsn))
+    elif serve and Dsn.parse(dsn).kind == "chdb":
+        raise ConfigurationError(
+            "--serve reads an embedded store through its ClickHouse endpoint; leave out --clickhouse-endpoint none"
+        )
+    return_large_blocks()
     os.umask(0o077)  # the engine's files are the store's owner's alone
-    wait_for_stop = _on_stop_signals()
+    wait_for_stop = on_stop_signals()
     access = Access(clickhouse_user, clickhouse_password)
-    with Collector(grpc, http, clickhouse, access) as collector, open_store(dsn, create=True) as store:
+    if log_path is not None and Dsn.parse(dsn).kind == "chdb":
+        raise ConfigurationError(f"--log {log_path}: an embedded store has its log in its own folder; leave out --log")
+    log_path = log_path or log_folder(Dsn.parse(dsn))
+    _check_has_room(Path(Dsn.parse(dsn).path or log_path), reserve_bytes)
+    with (
+        _page(serve) as page,
+        Collector(grpc, http, clickhouse, access) as collector,
+        open_store(dsn, create=True) as store,
+    ):
         _check_is_private(store.dsn)
         schema.apply(store)
         retention.keep(store)
-        collector.start(store)
-        for purpose, endpoint in collector.endpoints.items():
-            click.echo(f"listening on {endpoint} ({purpose})")
-        if clickhouse is not None and clickhouse_password is None:
-            click.echo(f"ClickHouse clients: user {clickhouse_user}, password in {Path(store.dsn.path, FILE_NAME)}")
-        click.echo(f"ready; writing to {store.dsn} until Ctrl-C or SIGTERM")
-        click.echo(f"{wait_for_stop()}: stopping, after the requests in progress")
+        parts.sync_parts(store)
+        for part in parts.detached_parts(store):
+            logging.warning("%s", part)
+        collector.start(store, Log(log_path, max_bytes=log_bytes, reserve_bytes=reserve_bytes))
+        if drain:
+            collector.receiver.drain()
+        else:
+            if page is not None:
+                page.start(dsn)
+            _serve(collector, store, page, clickhouse_user if clickhouse_password is None and clickhouse else "")
+            click.echo(f"{wait_for_stop()}: stopping, after the requests in progress")
+            if page is not None:
+                page.stop()
         collector.stop()
-        stored, failed = collector.counts
-        click.echo(
-            f"stopped; stored {stored} spans" + (f", refused {failed} that could not be stored" if failed else "")
+        _say_what_became_of_spans(collector.receiver, log_path)
+
+
+def _page(endpoint: str | None) -> AbstractContextManager[PageServer | None]:
+    """The server of the report's page, bound; None where it is not wanted."""
+    if not endpoint or endpoint == "none":
+        return nullcontext()
+    from otel_coverage.cli.page import checked_links, page_server  # it needs what reports need
+    from otel_coverage.reporting.serving.wanted import Wanted
+
+    urls = (os.environ.get(f"OTEL_COVERAGE_{what}_URL", "") for what in ("TRACE", "SOURCE"))
+    return page_server(endpoint, Wanted(namespace=current_namespace(), links=checked_links(*urls)))
+
+
+def _serve(collector: Collector, store: Store, page: PageServer | None, user: str) -> None:
+    for purpose, endpoint in collector.endpoints.items():
+        click.echo(f"listening on {endpoint} ({purpose})")
+    if user:
+        click.echo(f"ClickHouse clients: user {user}, password in {Path(store.dsn.path, FILE_NAME)}")
+    if page is not None:
+        from otel_coverage.cli.page import say_where
+
+        say_where(page)
+    click.echo(f"ready; writing to {store.dsn} until Ctrl-C or SIGTERM")
+
+
+def _say_what_became_of_spans(receiver: Receiver, log: Path) -> None:
+    counts = receiver.counts
+    said = [
+        f"stopped; stored {counts.inserted} spans",
+        f"{counts.repeated} had arrived before" if counts.repeated else "",
+        f"{counts.conflicting} of them have the id of another span" if counts.conflicting else "",
+        f"set aside {counts.set_aside} that cannot be inserted" if counts.set_aside else "",
+        f"{counts.lost} accepted exports are damaged" if counts.lost else "",
+        f"refused {receiver.refused} for lack of room" if receiver.refused else "",
+    ]
+    click.echo(", ".join(part for part in said if part))
+    if receiver.behind:
+        left = f"{receiver.behind} accepted exports stay in {log} until the next collector or report inserts them"
+        if receiver.error:
+            raise StoreError(f"{left}: {receiver.error}")
+        click.echo(left)
+
+
+def _check_has_room(folder: Path, reserve: int) -> None:
+    """The engine ends in several lines where it has no room to start."""
+    there = folder
+    while not there.exists():
+        there = there.parent
+    free = shutil.disk_usage(there).free
+    if free < reserve:
+        raise StoreError(
+            f"{folder}: {free} bytes are free on its disk, fewer than the {reserve} kept free; make room, or set "
+            "--reserve-bytes"
         )
 
 
@@ -156,20 +281,3 @@ def _endpoint(text: str, allow_remote: bool) -> Endpoint | None:
             "use a loopback address, or add --allow-remote"
         )
     return endpoint
-
-
-def _on_stop_signals() -> Callable[[], str]:
-    """Handle SIGTERM and SIGINT from now on.
-
-    The interpreter itself writes to the pipe, whichever thread the signal interrupts. A handler that sets an Event can
-    deadlock: the interrupted code may hold the Event's lock.
-
-    Returns:
-        A function that blocks until one of the signals has arrived, and returns its name.
-    """
-    read_end, write_end = os.pipe()
-    os.set_blocking(write_end, False)
-    signal.set_wakeup_fd(write_end)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    return lambda: signal.Signals(os.read(read_end, 1)[0]).name

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import click
-from rich.console import Console
 
+from otel_coverage.cli.interruption import interruptible
+from otel_coverage.cli.output import console
 from otel_coverage.demo.demo import Demo, Progress
 from otel_coverage.demo.example import Example
 from otel_coverage.demo.processes import ProcessError, ended_by_signals
@@ -59,10 +60,10 @@ def command(
     if out.exists() and not out.is_dir():
         raise ConfigurationError(f"{out} is not a folder; choose another with --out")
     store = out.with_name(f"{out.name}-store-{new_run_id()}") if keep_store else None
-    progress = Progress(Console(), verbose=verbose)
+    progress = Progress(console(), verbose=verbose)
     demo = Demo(example, recordings, out, concurrency, store, worker_class)
     try:
-        with ended_by_signals():
+        with ended_by_signals(), interruptible(f"its processes were stopped; {out} is as it was"):
             report = demo.run(progress)
     except OtelCoverageError as error:
         if isinstance(error, ProcessError) and error.tail:

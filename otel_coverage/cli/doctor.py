@@ -10,7 +10,6 @@ import platform
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -22,14 +21,27 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from otel_coverage import __version__
 from otel_coverage.coveragepy import wants_branches
 from otel_coverage.errors import ConfigurationError, OtelCoverageError, UnreachableError
+from otel_coverage.instrumentation import asgi_apps
+from otel_coverage.instrumentation.unfollowed import REMEDY, unfollowed_framework
 from otel_coverage.recording import branch_edges, open_engine, select_backend
 from otel_coverage.revision import revision_of
-from otel_coverage.settings import ENVIRONMENT_PREFIX, PYPROJECT_TABLE, Settings
+from otel_coverage.settings import ENVIRONMENT_PREFIX, Settings, setting_names
 from otel_coverage.source import SourceTree
+from otel_coverage.spool.folder import spool_folder
+from otel_coverage.spool.receiver import is_otlp
+from otel_coverage.spool.spool_file import is_supported
+from otel_coverage.spool.status import SpoolStatus
+from otel_coverage.tracing.code_revision import REVISION
 from otel_coverage.tracing.context import current_recording
 from otel_coverage.tracing.exporter import MESSAGE_BYTES
 from otel_coverage.tracing.processor import SPAN_BYTES
-from otel_coverage.tracing.provider import REVISION, configured_provider, exporter_makers
+from otel_coverage.tracing.provider import (
+    LEAVING_SECONDS,
+    configured_provider,
+    export_counts,
+    exporter_makers,
+    is_ours,
+)
 from otel_coverage.tracing.recorder import installed
 from otel_coverage.tracing.sampler import CoverageSampler
 
@@ -86,6 +98,8 @@ def command(name: str | None) -> None:
         ("packages", _packages),
         ("service", _service),
         ("collector", _collector),
+        *([("store", lambda: _store(store))] if (store := os.environ.get("OTEL_COVERAGE_STORE")) else []),
+        ("spool", lambda: _spool(settings)),
         *([] if name is None else [("app", lambda: _application(name, settings))]),
     ):
         try:
@@ -107,17 +121,10 @@ def _python() -> Iterator[str]:
 def _settings(settings: Settings) -> Iterator[str]:
     if not settings.enabled:
         yield "recording is off: OTEL_COVERAGE_ENABLED=1 switches it on"
-    in_file = Settings.load(environ={})
-    for field in fields(Settings):
-        variable = ENVIRONMENT_PREFIX + field.name.upper()
-        value = "***" if field.name == "token" and settings.token else getattr(settings, field.name)
-        if variable in os.environ:
-            origin = variable
-        elif getattr(in_file, field.name) != field.default:
-            origin = f"[{PYPROJECT_TABLE}] in pyproject.toml"
-        else:
-            origin = "default"
-        yield f"{field.name} = {value!r} ({origin})"
+    origins = dict(settings.origins)
+    for name in setting_names():
+        value = "***" if name == "token" and settings.token else getattr(settings, name)
+        yield f"{name} = {value!r} ({origins.get(name, 'default')})"
 
 
 def _engine(settings: Settings) -> Iterator[str]:
@@ -126,7 +133,7 @@ def _engine(settings: Settings) -> Iterator[str]:
     name = engine.name
     engine.close()
     if settings.engine != "auto":
-        reason = f"chosen by {ENVIRONMENT_PREFIX}ENGINE or pyproject.toml"
+        reason = f"chosen by {settings.origin('engine')}"
     elif name == "monitoring":
         reason = "CPython 3.12 and newer have sys.monitoring"
     else:
@@ -156,12 +163,12 @@ def _tool_ids() -> Iterator[str]:
 
 
 def _source(settings: Settings) -> Iterator[str]:
-    files = list(SourceTree.from_rcfile(settings.source, settings.rcfile).files())
+    files = list(SourceTree.of(settings).files())
     yield f"{len(files)} files: {', '.join(file.path for file in files[:5])}{', …' if len(files) > 5 else ''}"
 
 
 def _revision(settings: Settings) -> Iterator[str]:
-    tree = SourceTree.from_rcfile(settings.source, settings.rcfile)
+    tree = SourceTree.of(settings)
     revision = revision_of([root.folder for root in tree.roots])
     if REVISION in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", ""):
         yield "set by OTEL_RESOURCE_ATTRIBUTES"
@@ -209,6 +216,50 @@ def _collector() -> Iterator[str]:
         yield f"{endpoint} answers ({name})"
 
 
+def _store(dsn: str) -> Iterator[str]:
+    """Whether the store has what was accepted for it; :mod:`otel_coverage.store` comes with an extra."""
+    from otel_coverage.store import batches, open_store, parts
+
+    with open_store(dsn, read_only=True) as store:
+        yield f"{store.dsn} answers"
+        for part in parts.detached_parts(store):
+            yield f"problem: {part}"
+        unfinished = batches.unfinished(store)
+        if unfinished:
+            spans = sum(len(batch.keys) for batch in unfinished)
+            yield f"problem: {spans} spans were not found whole after they were inserted; the collector's log says why"
+
+
+def _spool(settings: Settings) -> Iterator[str]:
+    folder = spool_folder(settings) if is_supported() else None
+    if not is_otlp():
+        yield "none: OTEL_TRACES_EXPORTER names no exporter of OTLP"
+    elif folder is None:
+        yield (
+            "off: spans are sent by each process itself, over gRPC, which does not survive every fork; what the "
+            "collector has not accepted when a process ends is lost"
+        )
+    elif not folder.is_dir():
+        yield f"{folder}: nothing was ever kept there"
+    else:
+        yield from _spool_status(SpoolStatus.of(folder))
+
+
+def _spool_status(status: SpoolStatus) -> Iterator[str]:
+    since = f" since {status.oldest:%Y-%m-%d %H:%M:%S} UTC" if status.oldest is not None else ""
+    yield f"{status.folder}: {status.spans} spans ({status.bytes} bytes) wait{since}"
+    if status.sender is not None:
+        yield f"process {status.sender} sends them to {status.endpoint}"
+    elif status.spans:
+        yield "no process sends them: the next process of the service starts one, or otel-coverage spool flush sends"
+    if status.error:
+        yield f"the last attempt failed: {status.error}"
+    if status.refused:
+        yield f"{status.refused} spans were refused by the collector and are kept aside"
+    if status.damaged_bytes:
+        yield f"{status.damaged_bytes} bytes cannot be read"
+
+
 def _listens(endpoint: str) -> bool:
     """Whether something listens there. Asked first, since an exporter retries until its timeout."""
     parts = urlsplit(endpoint if "//" in endpoint else f"//{endpoint}")
@@ -252,12 +303,29 @@ def _application(name: str, settings: Settings) -> Iterator[str]:
     app = _load(name)
     kind = type(app)
     yield f"{name} is a {kind.__module__}.{kind.__qualname__}"
-    flask = sys.modules.get("flask")
-    if flask is None or not isinstance(app, flask.Flask):
-        yield "it is not a Flask application: otel_coverage.CoverageMiddleware around it records any WSGI application"
+    framework = unfollowed_framework(app)
+    if framework is not None:
+        yield f"problem: it is an application of {framework}: {REMEDY}"
         return
+    flask = sys.modules.get("flask")
+    if asgi_apps.is_asgi_app(app):
+        yield from _asgi_spans(app)
+        yield from _recording(asgi_apps.is_recorded(app), settings)
+        yield from _provider(configured_provider())
+        yield from _jobs()
+        yield from _threads_and_processes()
+        yield from _other_services()
+        return
+    if flask is None or not isinstance(app, flask.Flask):
+        yield (
+            "it is not one of Flask, Starlette, FastAPI or Quart: otel_coverage.CoverageMiddleware around it "
+            "records any WSGI application, otel_coverage.AsgiCoverageMiddleware any ASGI application"
+        )
+        return
+    from otel_coverage.instrumentation.flask import is_recorded
+
     yield from _spans(app)
-    yield from _recording(app, settings)
+    yield from _recording(is_recorded(app), settings)
     yield from _provider(configured_provider())
     yield from _jobs()
     yield from _threads_and_processes()
@@ -293,10 +361,15 @@ def _spans(app: Flask) -> Iterator[str]:
         yield f"no SERVER spans are made for it in this process: {_REMEDY}"
 
 
-def _recording(app: Flask, settings: Settings) -> Iterator[str]:
-    from otel_coverage.instrumentation import flask
+def _asgi_spans(app: object) -> Iterator[str]:
+    if getattr(app, "_is_instrumented_by_opentelemetry", False):
+        yield "OpenTelemetry's ASGI instrumentation makes its SERVER spans"
+    else:
+        yield "otel-coverage makes the SERVER spans of its traced requests, and nothing those of others"
 
-    if flask.is_recorded(app):
+
+def _recording(is_recorded: bool, settings: Settings) -> Iterator[str]:
+    if is_recorded:
         yield "its traced requests are recorded"
     elif not settings.enabled:
         yield f"its requests are not recorded: {ENVIRONMENT_PREFIX}ENABLED=1 switches recording on"
@@ -308,7 +381,19 @@ def _provider(provider: TracerProvider | None) -> Iterator[str]:
     if provider is None:
         yield "no tracer provider is configured in this process: no span is exported"
         return
-    yield f"spans go to a {type(provider).__module__}.{type(provider).__qualname__}"
+    if is_ours(provider):
+        yield "spans go to otel-coverage's own tracer provider"
+        yield f"on this provider of ours a process ends {LEAVING_SECONDS:g} s later at most, even without a collector"
+        counts = ", ".join(f"{number} {outcome}" for outcome, number in export_counts().items())
+        yield f"spans of this process so far: {counts}"
+    else:
+        yield f"spans go to a {type(provider).__module__}.{type(provider).__qualname__}"
+        timeout = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT") or os.environ.get("OTEL_EXPORTER_OTLP_TIMEOUT")
+        yield (
+            "on a provider of your own a process that ends while the collector is away waits up to 30 s for each "
+            f"BatchSpanProcessor, and what that holds is lost (OTEL_EXPORTER_OTLP_TIMEOUT is {timeout or '10'} s: less "
+            "shortens it); where SIGTERM has no handler, as under waitress, what it holds is lost at once"
+        )
     if isinstance(provider.sampler, CoverageSampler):
         yield f"traced requests are always sampled, others by {provider.sampler.sampler.get_description()}"
     elif installed() is not None:
@@ -340,9 +425,8 @@ def _threads_and_processes() -> Iterator[str]:
 
 
 def _other_services() -> Iterator[str]:
-    imported = [name for name in _CLIENTS if name in sys.modules]
-    instrumented = [name for name in imported if _is_instrumented(name)]
-    others = [name for name in imported if name not in instrumented]
+    instrumented = [name for name in _CLIENTS if _is_instrumented(name)]
+    others = [name for name in _CLIENTS if name in sys.modules and name not in instrumented]
     if instrumented:
         yield f"requests to other services by {', '.join(instrumented)} carry their trace and playback"
     if others:
@@ -355,12 +439,15 @@ def _other_services() -> Iterator[str]:
 
 def _is_instrumented(client: str) -> bool:
     _, module, instrumentor = _CLIENTS[client]
+    deferred = sys.modules.get("otel_coverage.instrumentation.deferred")
+    if deferred is not None and module in deferred.waiting:
+        return True  # as soon as it is imported
     found = sys.modules.get(f"opentelemetry.instrumentation.{module}")
     return found is not None and bool(getattr(found, instrumentor)().is_instrumented_by_opentelemetry)
 
 
 def _views(app: Flask, settings: Settings) -> Iterator[str]:
-    tree = SourceTree.from_rcfile(settings.source, settings.rcfile)
+    tree = SourceTree.of(settings)
     files = {
         endpoint: inspect.unwrap(view).__code__.co_filename
         for endpoint, view in app.view_functions.items()

@@ -9,27 +9,32 @@ from typing import cast
 import click
 
 from otel_coverage import __version__
-from otel_coverage.errors import ConfigurationError, OtelCoverageError
+from otel_coverage.cli.group import CommandGroup
+from otel_coverage.errors import ConfigurationError, Interrupted, OtelCoverageError
+from otel_coverage.printable import printable
 
 # command → its line in the help; the module of the same name in this folder defines ``command``
 COMMANDS = {
     "catalog": "Find all functions and classes of a source tree, without running it.",
     "collect": "Receive spans and write them to a store.",
     "demo": "Play the example application's profiles and report on them.",
+    "diff": "Show what profiles execute at one revision and not at another.",
     "doctor": "Show what is instrumented in this environment, and what is missing.",
-    "playback": "Replay recorded workflows against a running application.",
+    "gate": "Check coverage, losses, overhead or artifacts against limits.",
+    "impacted": "Name the profiles to replay for a change, and why.",
+    "playback": "Replay recorded workflows, or say when another client plays one.",
     "query": "Query the store, by a query's name or in SQL.",
     "redundancy": "Find a small set of profiles that executes what all of them execute.",
     "report": "Write the matrix, the reverse index, the gaps and the rest to files.",
     "run": "Run a command with tracing and recording.",
     "schema": "Create or show the tables and views, or detach them from inserts.",
-    "store": "Show the size of a store, and delete old revisions from it.",
+    "spool": "Show and send the spans that wait in files.",
+    "store": "Show the size of a store, put requests into runs, delete old revisions.",
+    "verify": "Check that all of a run arrived, and say what is missing.",
 }
 
-_INTERRUPTED = 130  # the exit code of a shell for SIGINT
 
-
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """Imports a command when it is called, so that ``run`` does not load what ``report`` needs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -82,19 +87,16 @@ def main() -> None:
         install = "pip install 'otel-coverage[embedded,playback,report]'"
         sys.exit(_print_error(ConfigurationError(f"{message}; run {install}")))
     except click.Abort:
-        sys.exit(_INTERRUPTED)
+        sys.exit(_print_error(Interrupted()))
     sys.exit(code if isinstance(code, int) else 0)
 
 
 def _print_error(error: click.ClickException | OtelCoverageError) -> int:
     """Print an error; returns its exit code."""
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        error.show()
-        return error.exit_code
     message = error.format_message() if isinstance(error, click.ClickException) else str(error)
     if isinstance(error, click.MissingParameter) and error.param is not None and isinstance(error.param.envvar, str):
         message = f"{message.rstrip('.')}, and {error.param.envvar} is not set"
     context = error.ctx if isinstance(error, click.UsageError) else None
     hint = f"; see {context.command_path} --help" if context is not None else ""
-    click.echo(f"otel-coverage: {' '.join(message.split()).rstrip('.')}{hint}", err=True)
+    click.echo(f"otel-coverage: {printable(' '.join(message.split())).rstrip('.')}{hint}", err=True)
     return error.exit_code

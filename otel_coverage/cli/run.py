@@ -15,7 +15,7 @@ from otel_coverage.instrumentation import RUN
 from otel_coverage.instrumentation.start import AWAITED, FOLDER
 from otel_coverage.instrumentation.triggers import triggers
 from otel_coverage.settings import ENVIRONMENT_PREFIX, Settings
-from otel_coverage.source import SourceTree
+from otel_coverage.source import SourceTree, working_folder
 
 
 @click.command(context_settings={"ignore_unknown_options": False, "allow_interspersed_args": False})
@@ -53,7 +53,9 @@ def command(
         **os.environ,
         **{ENVIRONMENT_PREFIX + name.upper(): value for name, value in _as_environment(settings).items()},
         RUN: "1",
-        AWAITED: os.pathsep.join([sys.prefix, ",".join(sorted(triggers()))]),
+        AWAITED: os.pathsep.join(
+            [sys.prefix, *(f"{name}={','.join(sorted(found))}" for name, found in triggers().items())]
+        ),
         "PYTHONPATH": _python_path(),
     }
     os.execve(program, command_line, environ)  # noqa: S606
@@ -69,10 +71,14 @@ def check(settings: Settings) -> None:
     from otel_coverage.tracing.context import current_recording
     from otel_coverage.tracing.provider import exporter_makers
 
-    tree = SourceTree.from_rcfile(settings.source, settings.rcfile)
+    tree = SourceTree.of(settings)
     next(tree.files())
-    open_engine(settings.engine, settings.granularity, tree, current_recording()).close()
-    exporter_makers()
+    engine = open_engine(
+        settings.engine, settings.granularity, tree, current_recording(), named_by=settings.origin("engine")
+    )
+    engine.close()
+    for make in exporter_makers().values():
+        make.load()
 
 
 def _as_environment(settings: Settings) -> dict[str, str]:
@@ -82,12 +88,14 @@ def _as_environment(settings: Settings) -> dict[str, str]:
         "granularity": settings.granularity,
         "engine": settings.engine,
     }
+    if settings.startup:
+        values["startup"] = "1"
     return values if settings.rcfile is None else {**values, "rcfile": _absolute(settings.rcfile)}
 
 
 def _absolute(entry: str) -> str:
-    """An existing path made absolute; anything else, a package's name, as it is."""
-    return str(Path(entry).resolve()) if Path(entry).exists() else entry
+    """An existing path made absolute, links in it as they are; anything else, a package's name, as it is."""
+    return str(Path(working_folder(), entry)) if Path(entry).exists() else entry
 
 
 def _python_path() -> str:

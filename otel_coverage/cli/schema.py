@@ -7,13 +7,16 @@ import sys
 
 import click
 
+from otel_coverage.cli.group import CommandGroup
+from otel_coverage.cli.interruption import interruptible
 from otel_coverage.store import backfill as backfilling
 from otel_coverage.store import open_store, retention, schema
 from otel_coverage.store.dsn import DEFAULT_DATABASE, database_name
 from otel_coverage.store.layout import Layout
+from otel_coverage.store.settings import FoldSettings
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def command() -> None:
     """Create or show the tables and views, or drop the one on the insert path.
 
@@ -57,6 +60,18 @@ _traces = click.option(
     help="The same for coverage and catalogs, which outlive the spans. [unchanged]",
 )
 @click.option(
+    "--run-gap",
+    type=click.IntRange(1, 1440),
+    metavar="MINUTES",
+    help="Requests without run id and window that are further apart are of different runs. The store records it. [15]",
+)
+@click.option(
+    "--clock-skew",
+    type=click.IntRange(0, 300),
+    metavar="SECONDS",
+    help="By how much clocks of clients and servers may differ, for windows. The store records it. [5]",
+)
+@click.option(
     "--backfill", is_flag=True, help="Then read the spans that were inserted before. Running it again is safe."
 )
 @click.option(
@@ -72,6 +87,8 @@ def apply(
     traces: str | None,
     keep_spans: int | None,
     keep_coverage: int | None,
+    run_gap: int | None,
+    clock_skew: int | None,
     backfill: bool,
     batch: int,
 ) -> None:
@@ -86,13 +103,17 @@ def apply(
       otel-coverage schema apply --cluster main --keep-spans 30 --backfill
     """
     os.umask(0o077)  # the files of an embedded store are its owner's alone
-    with open_store(dsn, create=True) as store:
+    with (
+        interruptible("run the command again: it goes on with what is left, and repeats nothing"),
+        open_store(dsn, create=True) as store,
+    ):
         applied = schema.apply(store, cluster=cluster, traces=traces)
         for name in applied:
             click.echo(f"applied {name}")
         if not applied:
             click.echo("nothing to do: the schema is up to date")
         retention.keep(store, spans=keep_spans, coverage=keep_coverage)
+        FoldSettings.write(store, gap=None if run_gap is None else 60 * run_gap, skew=clock_skew)
         if backfill:
             with click.progressbar(length=0, label="reading spans", file=sys.stderr) as bar:
 

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
+from otel_coverage.cli.audience import DEFAULT_HELP
+from otel_coverage.cli.group import CommandGroup
+from otel_coverage.cli.interruption import interruptible
+from otel_coverage.cli.output import show
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.store import open_store, retention
-from otel_coverage.store.formats import FORMATS, as_table
+from otel_coverage.printable import printable
+from otel_coverage.store import archive, folding, open_store, retention, schema
+from otel_coverage.store.formats import FORMATS, TABLE
+from otel_coverage.store.known_names import known_revision
 from otel_coverage.store.named_queries import named_query
 
 _store = click.option("--store", "dsn", required=True, envvar="OTEL_COVERAGE_STORE", help="The store.")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def command() -> None:
-    """Show what a store holds, and delete old revisions from it.
+    """Show what a store holds, export and import it, put requests into runs, delete old revisions.
 
     \b
     Examples:
+      otel-coverage store fold --store clickhouse://user:password@host:8123/otel
       otel-coverage store stats --store chdb:///var/lib/coverage
       otel-coverage store prune --older-than 90 --dry-run
     """
@@ -28,9 +37,7 @@ def command() -> None:
 
 @command.command()
 @_store
-@click.option(
-    "--format", "output", type=click.Choice(sorted(FORMATS)), help="By default a table on a terminal, else JSON."
-)
+@click.option("--format", "output", type=click.Choice(sorted([*FORMATS, TABLE])), help=DEFAULT_HELP)
 def stats(dsn: str, output: str | None) -> None:
     """Show the tables' rows and sizes, of the server or shard that --store names.
 
@@ -40,10 +47,96 @@ def stats(dsn: str, output: str | None) -> None:
     """
     with open_store(dsn, read_only=True) as store:
         result = store.query(named_query("tables").sql)
-    if output is None and sys.stdout.isatty():
-        click.echo(as_table(result, shutil.get_terminal_size().columns), nl=False)
-    else:
-        click.echo(FORMATS[output or "json"](result), nl=False)
+    show(result, output)
+
+
+@command.command()
+@_store
+def fold(dsn: str) -> None:
+    """Put requests that carry no run id, and their jobs, into runs: by windows, or by a gap in time.
+
+    `collect`, `report`, `query` and `verify` do that by themselves. Run it in a cron where another collector fills a
+    ClickHouse server and dashboards read it, or where readers may not insert. It may be interrupted and repeated.
+
+    
+    Example:
+      otel-coverage store fold --store clickhouse://user:password@host:8123/otel
+    """
+    with interruptible("run the command again: it goes on with what is left"), open_store(dsn) as store:
+        done = folding.fold(store)
+    click.echo(f"put {done.traces} traces into {len(done.runs)} runs" if done.traces else "nothing to do")
+    for run in done.runs:
+        click.echo(f"  {printable(run)}")
+
+
+@command.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@_store
+def export(file: Path, dsn: str) -> None:
+    """Write what a store holds to one FILE, for `store import`: runs, coverage, catalogs and URL maps, not raw spans.
+
+    So that a CI job can upload it, and a later one put the files of all jobs together. Through `collect`, where that
+    holds the store. FILE is replaced when all is written.
+
+    \b
+    Examples:
+      otel-coverage store export checkout.store --store chdb://$PWD/store
+      otel-coverage store export night.store --store clickhouse://user:password@host:8123/otel
+    """
+    with (
+        interruptible(f"{file} is as it was"),
+        open_store(dsn, read_only=True) as store,
+        _bar(len(archive.tables()), "exporting") as progress,
+    ):
+        manifest = archive.export(store, file, progress)
+    click.echo(f"{file}: {_held(manifest)}, {file.stat().st_size / 1e6:.1f} MB")
+
+
+@command.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@_store
+def import_(files: tuple[Path, ...], dsn: str) -> None:
+    """Insert what FILES hold, which `store export` wrote, into a store; it is made where there is none.
+
+    The order does not matter, nor whether a file is imported twice. All files are read and checked before anything is
+    inserted. `collect` lets nobody import into the store that it holds.
+
+    \b
+    Example:
+      otel-coverage store import */*.store --store chdb://$PWD/night
+    """
+    manifests = [archive.check(file) for file in files]
+    with (
+        interruptible("run the command again: what is there already does no harm"),
+        open_store(dsn, create=True) as store,
+    ):
+        schema.apply(store)
+        with _bar(len(archive.steps()) * len(files), "importing") as progress:
+            for file in files:
+                archive.insert(store, file, progress)
+    for file, manifest in zip(files, manifests, strict=True):
+        click.echo(f"{printable(str(file))}: {_held(manifest)}")
+
+
+@contextmanager
+def _bar(length: int, label: str) -> Iterator[Callable[[str], object]]:
+    """A progress bar, on a terminal; what it gives is called at the beginning of each step."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
+        yield lambda _: bar.update(1)
+
+
+def _held(manifest: archive.Manifest) -> str:
+    """What an archive holds, for people."""
+
+    def counted(names: list[str], noun: str) -> str:
+        return f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
+
+    return ", ".join(
+        (counted(manifest.profiles, "profile"), counted(manifest.runs, "run"), counted(manifest.revisions, "revision"))
+    )
 
 
 @command.command()
@@ -69,16 +162,14 @@ def prune(dsn: str, names: tuple[str, ...], older_than: int | None, namespace: s
         raise ConfigurationError("no revision given: use --revision or --older-than")
     with open_store(dsn) as store:
         known = [each for each in retention.revisions(store) if namespace is None or each.namespace == namespace]
-        for name in names:
-            if name not in {each.name for each in known}:
-                raise ConfigurationError(
-                    f"{store.dsn}: no revision {name!r}; `otel-coverage query revisions` lists them"
-                )
-        chosen = [each for each in known if each.name in names or (older_than is not None and each.days > older_than)]
+        meant = {known_revision(name, {each.name for each in known}, str(store.dsn)) for name in names}
+        chosen = [each for each in known if each.name in meant or (older_than is not None and each.days > older_than)]
         if not dry_run:
-            retention.prune(store, chosen)
+            with interruptible("some revisions may be deleted in part; run the command again to delete the rest"):
+                retention.prune(store, chosen)
     for each in chosen:
         where = f" in namespace {each.namespace}" if each.namespace else ""
-        click.echo(f"{'would delete' if dry_run else 'deleted'} {each.name}{where}, {each.days} days old")
+        name = printable(f"{each.name}{where}")
+        click.echo(f"{'would delete' if dry_run else 'deleted'} {name}, {each.days} days old")
     if not chosen:
         click.echo("nothing to do: no revision is that old")

@@ -80,6 +80,12 @@ def test_without_a_command_the_help_goes_to_stderr_and_the_exit_code_is_two() ->
     assert done.stderr.startswith("Usage: otel-coverage")
 
 
+def test_a_group_of_commands_without_one_does_the_same() -> None:
+    done = run("catalog")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: otel-coverage catalog")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -89,7 +95,7 @@ def test_without_a_command_the_help_goes_to_stderr_and_the_exit_code_is_two() ->
         (["catalog", "build", "--sauce", "x"], ["--sauce", "see otel-coverage catalog build --help"]),
         (["catalog", "build", "--format", "xml"], ["--format", "xml", "json", "table"]),
         (["catalog", "push"], ["--store"]),
-        (["catalog", "build", "--source", "no_such_thing"], ["no_such_thing", "OTEL_COVERAGE_SOURCE"]),
+        (["catalog", "build", "--source", "no_such_thing"], ["argument source", "no_such_thing"]),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_two(arguments: list[str], words: list[str]) -> None:
@@ -138,7 +144,7 @@ def complete(line: str, **environment: str) -> list[str]:
 
 def test_the_shell_completes_commands_and_options() -> None:
     assert complete("otel-coverage c") == ["catalog", "collect"]
-    assert complete("otel-coverage catalog ") == ["build", "push"]
+    assert complete("otel-coverage catalog ") == ["build", "check", "push", "schema"]
     assert "--source" in complete("otel-coverage catalog build --s")
 
 

@@ -1,0 +1,88 @@
+"""``otel-coverage diff``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+
+import click
+
+from otel_coverage.cli.audience import DEFAULT_HELP
+from otel_coverage.cli.output import chosen
+from otel_coverage.errors import ConfigurationError
+from otel_coverage.printable import printable
+from otel_coverage.reporting.changes.baseline import find_baseline
+from otel_coverage.reporting.changes.comparison import compare
+from otel_coverage.reporting.changes.document import document
+from otel_coverage.reporting.changes.terminal import text
+from otel_coverage.reporting.files import json_text
+from otel_coverage.reporting.queries import select_revision
+from otel_coverage.revision import current_namespace
+from otel_coverage.store import open_store
+from otel_coverage.store.formats import JSON, TABLE
+
+
+@click.command()
+@click.argument("base", metavar="BASE")
+@click.argument("revision", metavar="[REV]", required=False)
+@click.option(
+    "--store", "dsn", envvar="OTEL_COVERAGE_STORE", required=True, metavar="DSN", help="[OTEL_COVERAGE_STORE]"
+)
+@click.option("--namespace", metavar="NAME", help="[OTEL_RESOURCE_ATTRIBUTES' service.namespace, else empty]")
+@click.option(
+    "--service", multiple=True, metavar="NAME", help="Compare only the coverage of this service; may be repeated."
+)
+@click.option("--run", "runs", multiple=True, metavar="ID", help="Of REV only this run, or night-*; may be repeated.")
+@click.option(
+    "--profile", "profiles", multiple=True, metavar="SLUG", help="Compare only this profile, or shop-*; repeatable."
+)
+@click.option("--all", "everything", is_flag=True, help="Show all rows of the tables.")
+@click.option("--format", "output", type=click.Choice([JSON, TABLE]), help=DEFAULT_HELP)
+def command(
+    base: str,
+    revision: str | None,
+    dsn: str,
+    namespace: str | None,
+    service: tuple[str, ...],
+    runs: tuple[str, ...],
+    profiles: tuple[str, ...],
+    everything: bool,
+    output: str | None,
+) -> None:
+    """Show what profiles execute at REV and not at BASE, and the other way round.
+
+    REV is the newest revision with coverage by default. BASE is a revision, a run or night-*, or `previous`: the
+    revision that was traced before. Both may be short SHAs, tags or branches.
+
+    A function, line or entry point counts as lost only where all coverage of the later night arrived, and as gained
+    only where all of the earlier one did; else the difference is unknown. What changed in the code is known by the
+    catalogs of both revisions.
+
+    \b
+    Examples:
+      otel-coverage diff previous
+      otel-coverage diff v1.4 HEAD
+      otel-coverage diff night-40 --run night-41
+      otel-coverage diff previous --format json > diff.json
+    """
+    with open_store(dsn, read_only=True) as store:
+        queries = select_revision(
+            store,
+            revision=revision,
+            namespace=current_namespace() if namespace is None else namespace,
+            services=service,
+            runs=runs,
+            profiles=profiles,
+        )
+        baseline = find_baseline(queries, base)
+        if baseline is None:
+            raise ConfigurationError(
+                f"{base}: no revision with coverage is earlier than {printable(queries.revision) or 'the only one'}"
+            )
+        comparison = compare(queries, baseline)
+        if chosen(output) == TABLE:
+            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+            shown = text(comparison, width, None) if everything else text(comparison, width)
+        else:
+            shown = json_text(document(comparison))
+    click.echo(shown, nl=False)

@@ -1,0 +1,101 @@
+"""``otel-coverage impacted``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from otel_coverage.cli.audience import DEFAULT_HELP
+from otel_coverage.cli.output import chosen
+from otel_coverage.impact.document import document, matrix
+from otel_coverage.impact.impact import find
+from otel_coverage.impact.settings import ImpactSettings
+from otel_coverage.impact.text import as_comment, tables
+from otel_coverage.reporting.files import json_text
+from otel_coverage.revision import current_namespace
+from otel_coverage.settings import Settings
+from otel_coverage.source import SourceTree
+from otel_coverage.store import open_store
+from otel_coverage.store.formats import JSON, TABLE
+
+MATRIX, MARKDOWN, NAMES = "matrix", "markdown", "names"
+
+
+@click.command()
+@click.option("--base", required=True, metavar="REV", help="What the change is compared with: a branch, tag or commit.")
+@click.option(
+    "--store", "dsn", envvar="OTEL_COVERAGE_STORE", required=True, metavar="DSN", help="[OTEL_COVERAGE_STORE]"
+)
+@click.option(
+    "--revision", metavar="REV", help="Use the coverage of this revision. [the nearest to the base that has some]"
+)
+@click.option("--namespace", metavar="NAME", help="[OTEL_RESOURCE_ATTRIBUTES' service.namespace, else empty]")
+@click.option(
+    "--source",
+    multiple=True,
+    metavar="PACKAGE|FOLDER",
+    help="The application's packages or folders; repeatable. [OTEL_COVERAGE_SOURCE, else the working directory]",
+)
+@click.option("--rcfile", metavar="FILE", help="A coverage.py configuration: source, omit. [OTEL_COVERAGE_RCFILE]")
+@click.option("--profiles", metavar="FOLDER", help="Of playback recordings. [that of the settings, else profiles]")
+@click.option("--all", "everything", is_flag=True, help="Show all rows and reasons in tables.")
+@click.option("--format", "output", type=click.Choice([JSON, MARKDOWN, MATRIX, NAMES, TABLE]), help=DEFAULT_HELP)
+def command(
+    base: str,
+    dsn: str,
+    revision: str | None,
+    namespace: str | None,
+    source: tuple[str, ...],
+    rcfile: str | None,
+    profiles: str | None,
+    everything: bool,
+    output: str | None,
+) -> None:
+    """Name the profiles to replay for a change, and why.
+
+    The change is all that differs between the work tree, with what is not committed, and the commit where its branch
+    left REV. A profile is selected where it executes a function that changed, and wherever what is known does not rule
+    out that it notices the change: code that runs at import or at start, dependencies, files of which the settings do
+    not say who reads them, coverage that is incomplete or older than the base. Differences that the interpreter does
+    not see, such as comments, select nothing.
+
+    Changed functions that no profile reaches, and the routes, jobs and commands that lead to what changed, are named.
+    Files that are not Python are declared in pyproject.toml, by globs, with "all", "none" or a list of profiles:
+
+    \b
+      [tool.otel_coverage.impacted.files]
+      "shop/templates/**" = "all"
+      "queries/orders*.sql" = ["checkout", "refund*"]
+      "docs/" = "none"
+
+    `--format matrix` is the value of a CI job's matrix, for fromJSON; where it has no profile, skip that job. `--format
+    names` has a profile a line.
+
+    \b
+    Examples:
+      otel-coverage impacted --base origin/main --store chdb:///var/lib/coverage --source shop
+      otel-coverage impacted --base v1.4 --format json | jq '.selected[].profile'
+      echo "matrix=$(otel-coverage impacted --base origin/main --format matrix)" >> "$GITHUB_OUTPUT"
+    """
+    tree = SourceTree.of(Settings.load(source=source, rcfile=rcfile))
+    settings = ImpactSettings.load(Path())
+    if profiles is not None:
+        settings = replace(settings, profiles=profiles)
+    namespace = current_namespace() if namespace is None else namespace
+    with open_store(dsn, read_only=True) as store:
+        found = find(store, base, tree, settings, revision=revision, namespace=namespace)
+    shape = chosen(output)
+    if shape == TABLE:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        shown = tables(found, width, everything=everything)
+    elif shape == MATRIX:
+        shown = matrix(found)
+    elif shape == NAMES:
+        shown = "".join(f"{name}\n" for name in found.impact.selected)
+    else:
+        shown = as_comment(found) if shape == MARKDOWN else json_text(document(found))
+    click.echo(shown, nl=False)

@@ -1,0 +1,380 @@
+"""``otel-coverage playback run``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from otel_coverage.cli.audience import read_by_people
+from otel_coverage.cli.interruption import interruptible
+from otel_coverage.errors import ConfigurationError, OtelCoverageError
+from otel_coverage.playback import Outcome, Player, Profile, files, job_status, load_all
+from otel_coverage.playback.delivery import Delivered
+from otel_coverage.playback.job_status import JobStatus
+from otel_coverage.playback.player import REQUEST_TIMEOUT, StepResult
+from otel_coverage.playback.results import Session
+from otel_coverage.playback.runner import (
+    PlaybackTelemetry,
+    check_base_url,
+    check_variables,
+    new_run_id,
+    play_all,
+    repetitions,
+)
+from otel_coverage.playback.schemas import schema
+from otel_coverage.printable import listed, printable
+from otel_coverage.settings import Settings
+from otel_coverage.slug import SLUG_RULE, is_slug, shown
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+    from otel_coverage.store.arrival import Arrival
+
+_PLAN_SECONDS = 3.0  # that the first request waits for the collector to know what is planned
+_LEAVE_SECONDS = 2.0  # that an interrupted command waits for the collector
+_ARRIVAL_TIMEOUT = 20.0  # seconds; exporters wait five, by default, until they send what they have
+
+
+def _print_schema(context: click.Context, parameter: click.Parameter, file: str | None) -> None:
+    if file is not None:
+        click.echo(json.dumps(schema(file), indent=2, ensure_ascii=False))
+        context.exit()
+
+
+@click.command
+@click.argument("recordings", metavar="RECORDING...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--base-url", metavar="URL", required=True, help="The application, e.g. http://127.0.0.1:8000.")
+@click.option(
+    "--host", metavar="HOST", help="Send this Host header, as for an application that answers to its public name alone."
+)
+@click.option(
+    "--trace-code/--no-trace-code",
+    default=True,
+    show_default=True,
+    help="Have the application record what each profile executes, or only play.",
+)
+@click.option("--run-id", help="Id of the run. [OTEL_COVERAGE_RUN_ID, else a new one]")
+@click.option(
+    "--concurrency", type=click.IntRange(1), default=1, show_default=True, help="Profiles that are played concurrently."
+)
+@click.option(
+    "--repeat",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="How often each profile is played; the second time as run ID.2, and so on.",
+)
+@click.option(
+    "--think-time",
+    type=click.Choice(["none", "recorded"]),
+    default="none",
+    show_default=True,
+    help="Wait between requests as the recorded user did.",
+)
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0, min_open=True),
+    default=REQUEST_TIMEOUT,
+    show_default=True,
+    help="How long the application may be silent.",
+)
+@click.option(
+    "--retries",
+    type=click.IntRange(0, 20),
+    default=0,
+    show_default=True,
+    help="How often to send GET, PUT and DELETE again that got no answer, or 502, 503 or 504; others only where no "
+    "connection could be made.",
+)
+@click.option(
+    "--job-status",
+    "job_status_path",
+    metavar="PATH",
+    default=job_status.PATH,
+    show_default=True,
+    help="Path that returns a job's status as JSON; empty to wait for no job.",
+)
+@click.option(
+    "--job-timeout",
+    type=click.FloatRange(0, min_open=True),
+    default=job_status.TIMEOUT,
+    show_default=True,
+    help="Seconds until an unfinished job fails its profile.",
+)
+@click.option(
+    "--store",
+    "dsn",
+    envvar="OTEL_COVERAGE_STORE",
+    metavar="DSN",
+    help="Wait until this store has all of the run, for 20 s at most, and say what is missing. [OTEL_COVERAGE_STORE]",
+)
+@click.option(
+    "--delivery-timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0),
+    default=30.0,
+    show_default=True,
+    help="How long, at the end, the collector may take to acknowledge the playback's own spans.",
+)
+@click.option(
+    "--allow-untraced",
+    is_flag=True,
+    help="Exit with 0 although nothing says that the application is traced, or spans were not delivered.",
+)
+@click.option("--result", "result_file", metavar="FILE", type=click.Path(path_type=Path), help="Write result.json.")
+@click.option("--junit", "junit_file", metavar="FILE", type=click.Path(path_type=Path), help="Write JUnit XML.")
+@click.option("-v", "--verbose", is_flag=True, help="A line for each request; on stderr where stdout is a pipe.")
+@click.option(
+    "--schema",
+    metavar="FILE",
+    is_eager=True,
+    expose_value=False,
+    callback=_print_schema,
+    help="Print the JSON Schema of recording.jsonl (of each line) or result.json, and end.",
+)
+def run(
+    recordings: tuple[Path, ...],
+    base_url: str,
+    host: str | None,
+    trace_code: bool,
+    run_id: str | None,
+    concurrency: int,
+    repeat: int,
+    think_time: str,
+    timeout: float,
+    retries: int,
+    job_status_path: str,
+    job_timeout: float,
+    dsn: str | None,
+    delivery_timeout: float,
+    allow_untraced: bool,
+    result_file: Path | None,
+    junit_file: Path | None,
+    verbose: bool,
+) -> None:
+    """Replay each playback recording: a file, or the folder of a profile.
+
+    The requests carry the profile's name as OpenTelemetry baggage, so that a traced application records what each
+    profile executes. Before a GET, and at the end, the command waits for the jobs that earlier requests enqueued. All
+    files are checked before the first request is sent. Cookies, CSRF tokens and captured values are those of the
+    application that is played against; ${env:NAME} in a recording is an environment variable.
+
+    A HAR file is not played as it is: `otel-coverage playback convert` makes a recording of it first.
+
+    A terminal shows a progress bar; a pipe gets a line of JSON for each finished profile.
+
+    Spans of the playback itself say what is to arrive of the run. They are sent again until the collector acknowledges
+    them: while profiles are played, and for --delivery-timeout after that. What is left then lies in the spool, which
+    is sent once the collector can be reached (`otel-coverage spool status`); without a spool it is lost.
+
+    \b
+    Exit codes:
+      0    every profile passed and was traced, and every span of the playback was acknowledged
+      1    a profile failed; or nothing says that the application traced it (neither a response nor the store), spans
+           of the playback were not acknowledged, or with --store requests or jobs did not arrive: what was recorded
+           would not be known, or not known to be complete. --allow-untraced makes 0 of these
+      2    wrong usage, or the application cannot be reached
+      130  interrupted
+
+    \b
+    Examples:
+      otel-coverage playback run profiles/checkout --base-url http://127.0.0.1:8000
+      otel-coverage playback run profiles/* --base-url http://127.0.0.1:8000 --concurrency 4
+      otel-coverage playback run profiles/* --base-url https://staging.example.org --store chdb:///var/lib/coverage
+      otel-coverage playback run profiles/checkout --base-url http://127.0.0.1:8000 --no-trace-code -v
+      otel-coverage playback run profiles/* --base-url "$URL" --result result.json --junit playback.xml
+    """
+    settings = Settings.load()
+    if job_status_path and "{job_id}" not in job_status_path:
+        raise ConfigurationError(f"--job-status {job_status_path!r} must contain {{job_id}}")
+    run_id = run_id or settings.run_id or new_run_id()
+    if not is_slug(run_id):
+        raise ConfigurationError(f"the run id {shown(run_id)} is not valid; use {SLUG_RULE}")
+    profiles, empty = load_all(recordings, job_status=job_status_path)
+    for folder in empty:
+        click.echo(f"otel-coverage: {folder}: an empty folder; skipped", err=True)
+    for profile in profiles:
+        for skipped in profile.skipped:
+            click.echo(f"otel-coverage: {printable(f'{profile.origin}: {skipped}')}; skipped", err=True)
+    check_variables(profiles, os.environ)
+    for written in filter(None, (result_file, junit_file)):
+        files.check_writable(written)
+    base_url = check_base_url(base_url)
+    for name in ("opentelemetry", "otel_coverage"):
+        logging.getLogger(name).addHandler(logging.NullHandler())  # their warnings are replaced by the one below
+    telemetry = PlaybackTelemetry.open(settings) if trace_code else None
+    player = Player(
+        base_url,
+        run_id,
+        _tracer(telemetry),
+        settings,
+        JobStatus(job_status_path, job_timeout),
+        host=host,
+        timeout=timeout,
+        retries=retries,
+        thinks=think_time == "recorded",
+        is_traced=trace_code,
+    )
+    players = repetitions(player, repeat)
+    for each in players:
+        if not is_slug(each.run_id):
+            raise ConfigurationError(f"the run id {shown(each.run_id)} is not valid; use {SLUG_RULE}")
+    plays = [(each, profile) for each in players for profile in profiles]
+    outcomes: list[Outcome] = []
+    undelivered = Delivered()
+    began, started = datetime.now(timezone.utc), time.monotonic()
+    try:
+        if telemetry is not None:
+            for each, profile in plays:
+                each.plan(profile)
+            telemetry.flush(_PLAN_SECONDS)
+        with interruptible(lambda: f"{len(outcomes)} of {len(plays)} profiles were played whole in run {run_id}"):
+            outcomes.extend((_on_terminal if read_by_people() else _in_pipe)(plays, concurrency, verbose))
+    finally:
+        is_played = len(outcomes) == len(plays)
+        seconds = time.monotonic() - started
+        slugs = [profile.slug for profile in profiles]
+        session = Session(run_id, base_url, began, seconds, slugs, repeat, outcomes, trace_code)
+        if result_file is not None:
+            files.write_json(result_file, session.as_json())
+        if junit_file is not None:
+            files.write_whole(junit_file, session.as_junit())
+        if telemetry is not None:
+            undelivered = telemetry.close(delivery_timeout if is_played else min(delivery_timeout, _LEAVE_SECONDS))
+        for problem in _undelivered(run_id, undelivered):
+            click.echo(f"otel-coverage: {problem}", err=True)
+    unrecorded: list[str] = []
+    if trace_code:
+        for each in players:
+            own = [outcome for outcome in outcomes if outcome.run_id == each.run_id]
+            unrecorded += _unrecorded(each.run_id, own, dsn)
+    for problem in unrecorded:
+        click.echo(f"otel-coverage: {problem}", err=True)
+    if not all(outcome.passed for outcome in outcomes) or ((undelivered or unrecorded) and not allow_untraced):
+        sys.exit(1)
+
+
+def _tracer(telemetry: PlaybackTelemetry | None) -> Tracer:
+    from opentelemetry.trace import NoOpTracer
+
+    return NoOpTracer() if telemetry is None else telemetry.provider.get_tracer("otel_coverage.playback")
+
+
+def _undelivered(run_id: str, outcome: Delivered) -> Iterator[str]:
+    """What became of spans of the playback that were not acknowledged, a sentence for each case."""
+    if outcome.spooled:
+        yield (
+            f"{outcome.spooled} spans of the playback itself were not acknowledged by the collector; they lie in the "
+            f"spool and are sent from there, see `otel-coverage spool status`: until then run {run_id} is incomplete"
+        )
+    if outcome.lost:
+        yield (
+            f"{outcome.lost} spans of the playback itself did not reach the collector, so no report can tell whether "
+            f"all of run {run_id} arrived; check OTEL_EXPORTER_OTLP_ENDPOINT, or set OTEL_TRACES_EXPORTER=none"
+        )
+
+
+def _unrecorded(run_id: str, outcomes: list[Outcome], dsn: str | None) -> Iterator[str]:
+    """What says that profiles were played and not recorded, a sentence for each cause."""
+    played = {outcome.profile: outcome.traced > 0 for outcome in outcomes if outcome.requests}
+    arrival: Arrival | None = None
+    if dsn is not None and played:
+        try:
+            arrival = _arrival(dsn, run_id, played)
+        except OtelCoverageError as error:
+            yield f"whether all of run {run_id} arrived is not known: {error}"
+    arrived = frozenset() if arrival is None else arrival.profiles
+    untraced = [profile for profile, traced in played.items() if not traced and profile not in arrived]
+    if untraced:
+        look = "; --store DSN looks for it in the store" if dsn is None else ""
+        yield (
+            f"nothing says that the application traced {listed(sorted(untraced))} in run {run_id}: start it by "
+            "`otel-coverage run -- …` with OTEL_COVERAGE_ENABLED=1, and with the OTEL_COVERAGE_TOKEN that is set here, "
+            f"if one is{look}; --allow-untraced accepts it"
+        )
+    if arrival is None:
+        return
+    lost = [profile for profile, traced in played.items() if traced and profile not in arrived]
+    if lost:
+        yield (
+            f"the application traced {listed(sorted(lost))}, and within {_ARRIVAL_TIMEOUT:g} s nothing of it arrived "
+            "in the store: check the application's OTEL_EXPORTER_OTLP_ENDPOINT, its log, and the collector's"
+        )
+    missing = [calls for calls in arrival.missing if calls.profile not in (*untraced, *lost)]
+    if missing:
+        requests = sum(calls.number for calls in missing if calls.kind == "request")
+        jobs = sum(calls.number for calls in missing if calls.kind != "request")
+        names = [
+            f"{calls.profile}: {printable(calls.name)}{f' ({calls.number})' * (calls.number > 1)}" for calls in missing
+        ]
+        yield (
+            f"{requests} requests and {jobs} jobs of run {run_id} did not arrive in the store within "
+            f"{_ARRIVAL_TIMEOUT:g} s: {listed(names)}; their processes were killed, their spans wait in a spool "
+            "(`otel-coverage spool status`), or they run still: `otel-coverage query incomplete` shows each"
+        )
+
+
+def _arrival(dsn: str, run_id: str, profiles: Iterable[str]) -> Arrival:
+    """What the store has of the run."""
+    try:
+        from otel_coverage.store import open_store  # playing profiles needs no store
+        from otel_coverage.store.arrival import wait_for_arrival
+    except ImportError as error:
+        raise ConfigurationError("no store can be read here; pip install 'otel-coverage[store]'") from error
+    with open_store(dsn, read_only=True) as store:
+        return wait_for_arrival(store, run_id, profiles, _ARRIVAL_TIMEOUT)
+
+
+_Plays = Sequence[tuple[Player, Profile]]
+
+
+def _in_pipe(plays: _Plays, concurrency: int, verbose: bool) -> Iterator[Outcome]:
+    def say(player: Player, profile: Profile, result: StepResult) -> None:
+        if verbose:
+            click.echo(_line(profile, result), err=True)
+
+    for outcome in play_all(plays, concurrency, say):
+        click.echo(json.dumps(outcome.as_json()))
+        yield outcome
+
+
+def _on_terminal(plays: _Plays, concurrency: int, verbose: bool) -> Iterator[Outcome]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, transient=True) as progress:
+        total = sum(len(profile.steps) for _, profile in plays)
+        task = progress.add_task(f"run {plays[0][0].run_id}", total=total)
+
+        def say(player: Player, profile: Profile, result: StepResult) -> None:
+            progress.advance(task)
+            if verbose:
+                progress.console.print(_line(profile, result), markup=False, highlight=False)
+
+        for outcome in play_all(plays, concurrency, say):
+            mark = "[green]passed[/]" if outcome.passed else "[red]failed[/]"
+            progress.console.print(
+                f"{mark}  {outcome.profile}  {outcome.requests} requests, {outcome.jobs} jobs, {outcome.seconds:.1f} s"
+            )
+            if outcome.failure:
+                progress.console.print(f"        {printable(outcome.failure)}", markup=False, highlight=False)
+            yield outcome
+
+
+def _line(profile: Profile, result: StepResult) -> str:
+    """One request, for people; of the path what the recording says, so that nothing from the environment is shown."""
+    statuses = [str(each) for each in (result.status, result.final_status) if each is not None]
+    status = " → ".join(dict.fromkeys(statuses)) or "no answer"
+    again = f"  {result.attempts} attempts" if result.attempts > 1 else ""
+    path = printable(f"{result.method} {result.path}")
+    return f"{profile.slug}  line {result.line}  {path}  {status}  {result.seconds * 1000:.0f} ms  {result.word}{again}"
