@@ -4,7 +4,7 @@ Each variant runs the application under gunicorn, an RQ worker that forks, Redis
 the embedded one, which acknowledges after the insert, or one that acknowledges at once, like a collector with a
 queue on disk. All profiles are played once as warm-up. The time is measured until the profiles were played ``--times``
 times, their jobs are finished, and web server and worker have exited, with everything exported. The variants alternate
-in rounds; the output has medians, and ratios to the plain application.
+in rounds; the output has medians, and ratios to the plain application, and to the one with OpenTelemetry alone.
 
 The worker imports the application before it forks. Otherwise each job's process would import Flask only in the plain
 variant, since the traced worker has imported it already, and tracing would look cheaper than it is.
@@ -15,16 +15,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import resource
 import statistics
 import sys
-import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from opentelemetry.sdk.trace import TracerProvider
 
+from benchmarks.pipeline.processes import private_folder
 from otel_coverage.demo.example import Example
 from otel_coverage.demo.processes import Child, Supervisor
 from otel_coverage.demo.redis import start_redis, wait_for_jobs
@@ -54,9 +55,10 @@ class Variant:
 
 
 PLAIN = Variant("plain", False, {})
+TELEMETRY = Variant("OpenTelemetry alone", True, {})
 VARIANTS = (
     PLAIN,
-    Variant("OpenTelemetry alone", True, {}),
+    TELEMETRY,
     # the player has no token, so nothing is recorded
     Variant("enabled, untraced", True, {"OTEL_COVERAGE_ENABLED": "1", "OTEL_COVERAGE_TOKEN": "another"}),
     Variant("functions", True, {"OTEL_COVERAGE_ENABLED": "1", "OTEL_COVERAGE_GRANULARITY": "function"}),
@@ -79,7 +81,9 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=5, help="playbacks of all profiles per round (default 5)")
     parser.add_argument("--profile", action="append", default=[], help="only these profiles")
     parser.add_argument(
-        "--variant", action="append", help="only variants whose name contains this; plain is always included"
+        "--variant",
+        action="append",
+        help="only variants whose name contains this; plain and OpenTelemetry alone are always included",
     )
     parser.add_argument("--queue", action="store_true", help="a collector that acknowledges at once")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -90,7 +94,9 @@ def main() -> None:
     variants = [
         variant
         for variant in VARIANTS
-        if variant is PLAIN or not arguments.variant or any(part in variant.name for part in arguments.variant)
+        if variant in (PLAIN, TELEMETRY)
+        or not arguments.variant
+        or any(part in variant.name for part in arguments.variant)
     ]
     costs: dict[str, list[Cost]] = {variant.name: [] for variant in variants}
     for number in range(arguments.rounds):
@@ -105,9 +111,8 @@ def main() -> None:
 
 def cost(variant: Variant, example: Example, profiles: list[Profile], times: int, *, queue: bool) -> Cost:
     """Play all profiles ``times`` times in one variant."""
-    with tempfile.TemporaryDirectory() as temporary, Supervisor(Path(temporary)) as supervisor:
-        folder = Path(temporary)
-        environment = example.environment()
+    with private_folder() as folder, Supervisor(folder) as supervisor:
+        environment = {**example.environment(), "XDG_STATE_HOME": str(folder / "state")}
         _redis, redis_url = start_redis(supervisor, folder, environment)
         prefix: list[str] = []
         application = {**environment, "REDIS_URL": redis_url, "SHOP_DATABASE": str(folder / "shop.sqlite3")}
@@ -154,7 +159,7 @@ def _collector(supervisor: Supervisor, folder: Path, environment: dict[str, str]
 
 
 def _play(player: Player, profiles: list[Profile]) -> None:
-    for outcome in play_all(player, profiles, concurrency=1):
+    for outcome in play_all([(player, profile) for profile in profiles], concurrency=1):
         if outcome.failure:
             raise SystemExit(f"{outcome.profile}: {outcome.failure}")
     player.stopped.clear()
@@ -180,18 +185,21 @@ def _cpu_of_ended() -> float:
 
 def _print(costs: dict[str, list[Cost]], played: int, *, as_json: bool) -> None:
     rows = {
-        name: (statistics.median(each.wall for each in of_variant), statistics.median(each.cpu for each in of_variant))
-        for name, of_variant in costs.items()
+        name: Cost(statistics.median(each.wall for each in found), statistics.median(each.cpu for each in found))
+        for name, found in costs.items()
     }
-    plain_wall, plain_cpu = rows[PLAIN.name]
     if as_json:
-        seconds = {name: {"wall": wall, "cpu": cpu} for name, (wall, cpu) in rows.items()}
-        print(json.dumps({"profiles": played, "seconds": seconds}))
+        print(json.dumps({"profiles": played, "seconds": {name: asdict(cost) for name, cost in rows.items()}}))
         return
-    print(f"{played} profiles a round, seconds per profile, and the ratio to the plain application")
-    print(f"{'':22} {'wall':>16} {'CPU of web and worker':>24}")
-    for name, (wall, cpu) in rows.items():
-        print(f"{name:22} {wall / played:8.3f} {wall / plain_wall:7.3f} {cpu / played:16.3f} {cpu / plain_cpu:7.3f}")
+    print(f"CPython {platform.python_version()}, {len(os.sched_getaffinity(0))} processors")
+    print(f"{played} profiles a round, seconds a profile; ratios to plain, and to OpenTelemetry alone")
+    print(f"{'':22} {'wall':>8} {'ratio':>7} {'ratio':>7} {'CPU of web and worker':>24} {'ratio':>7} {'ratio':>7}")
+    plain, telemetry = rows[PLAIN.name], rows[TELEMETRY.name]
+    for name, cost in rows.items():
+        print(
+            f"{name:22} {cost.wall / played:8.3f} {cost.wall / plain.wall:7.3f} {cost.wall / telemetry.wall:7.3f} "
+            f"{cost.cpu / played:24.3f} {cost.cpu / plain.cpu:7.3f} {cost.cpu / telemetry.cpu:7.3f}"
+        )
 
 
 if __name__ == "__main__":

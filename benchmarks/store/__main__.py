@@ -24,6 +24,8 @@ COVERAGE = (
     "coverage_spans",
     "coverage_runs",
     "coverage_by_symbol",
+    "coverage_entry_points",
+    "coverage_entry_point_lines",
     "code_symbols",
 )
 COLD, WARM_BAR = 0.5, 0.4  # seconds that a view's main question may take

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from otel_coverage.store.named_queries import named_query
+from otel_coverage.store.named_queries import Value, named_query
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Question:
     query: str
     parameters: Mapping[str, str] = field(default_factory=dict)
 
-    def bound(self) -> tuple[str, dict[str, str]]:
+    def bound(self) -> tuple[str, dict[str, Value]]:
         """The statement and the values of its parameters."""
         named = named_query(self.query)
         return named.sql, named.bind({"revision": "night", **self.parameters})
@@ -39,8 +39,11 @@ QUESTIONS = (
     Question("module_leaderboard", "module-leaderboard"),
     Question("profile_overlap", "overlap"),
     Question("profile_unique", "unique"),
+    Question("entry_points", "entry-points"),
+    Question("symbol_entry_points", "symbol-entry-points", {"module": "shop.package3.module66"}),
+    Question("entry_point_gaps", "entry-point-gaps"),
     Question("", "catalog"),
-    Question("", "kept", {"profiles": "profile-001,profile-002,profile-003"}),
+    Question("", "kept", {"chosen": "profile-001,profile-002,profile-003"}),
     Question("", "redundancy"),
     Question("", "risk", {"base": "night"}),
     Question("", "reverse-index"),

@@ -1,0 +1,1 @@
+"""What it costs to get spans from functions into ClickHouse, and who waits for it."""

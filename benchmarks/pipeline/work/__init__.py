@@ -1,0 +1,1 @@
+"""The source that the benchmark records."""
