@@ -56,7 +56,7 @@ def backfill(
         StoreError: no schema was applied, or the engine refuses.
     """
     layout = layout_of(store)
-    target, query = _intake(layout, store.database)
+    target, query = intake(layout, store.database)
     batches = list(_batches(store, layout, query, batch))
     columns = ", ".join(
         name
@@ -84,7 +84,7 @@ def backfill(
     return total
 
 
-def _intake(layout: Layout, database: str) -> tuple[str, str]:
+def intake(layout: Layout, database: str) -> tuple[str, str]:
     """The table that spans are read into, and the query that the materialized view reads them with."""
     for file in sql_files("views"):
         for statement in file.statements:

@@ -8,10 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING
 
 from otel_coverage.store.dsn import Dsn
 from otel_coverage.store.lock_owner import LockOwner
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _NAME = "otel-coverage-collector.json"
 

@@ -1,4 +1,4 @@
-"""A query's result as text: JSON, CSV, Markdown, or a table for a terminal."""
+"""A query's result as text: JSON, CSV or Markdown. :mod:`~otel_coverage.store.table` has the one for a terminal."""
 
 from __future__ import annotations
 
@@ -8,47 +8,32 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timezone
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
+from otel_coverage.printable import printable
 from otel_coverage.store.store import Result
+
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # wide ones count in some locales
 
 
 def as_json(result: Result) -> str:
     """An array with one object for each row, each on a line of its own."""
     if not result.rows:
         return "[]\n"
-    lines = (json.dumps(plain(record), ensure_ascii=False, allow_nan=False) for record in result.records())
+    lines = (json_value(record) for record in result.records())
     return "[\n" + ",\n".join(lines) + "\n]\n"
 
 
 def as_csv(result: Result) -> str:
     """A header and a line for each row; lists and maps are written as JSON, texts as :func:`inert` ones."""
-    rows = [result.columns, *([_cell(value) for value in row] for row in result.rows)]
-    return "".join(_csv_line(row) for row in rows)
-
-
-def as_table(result: Result, width: int | None = None) -> str:
-    """Aligned columns, at most ``width`` characters wide; None for as wide as the content."""
-    if not result.rows:
-        return "no rows\n"
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in result.columns:
-        table.add_column(Text(printable(column)), overflow="fold")
-    for row in result.rows:
-        table.add_row(*(Text(printable(_cell(value))) for value in row))
-    text = io.StringIO()
-    Console(file=text, width=width or 100_000, color_system=None).print(table)
-    return "".join(line.rstrip() + "\n" for line in text.getvalue().splitlines())
+    rows = [map(inert, result.columns), *(map(_cell, row) for row in result.rows)]
+    return "".join(_csv_line(list(row)) for row in rows)
 
 
 def as_markdown(result: Result) -> str:
     """A table in GitHub's Markdown; nothing in a cell is taken for markup."""
-    rows = [result.columns, ["---"] * len(result.columns)]
+    rows = [[markdown(column) for column in result.columns], ["---"] * len(result.columns)]
     rows += [[markdown(_cell(value)) for value in row] for row in result.rows]
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
@@ -58,13 +43,35 @@ def markdown(text: str) -> str:
     return re.sub(r"[\\`*_{}\[\]<>()#+!|~&$-]", lambda found: "\\" + found[0], printable(text))
 
 
+JSON = "json"
 FORMATS: Mapping[str, Callable[[Result], str]] = {
-    "table": as_table,
-    "json": as_json,
+    JSON: as_json,
     "csv": as_csv,
     "markdown": as_markdown,
 }
+TABLE = "table"  # for a terminal
 PARQUET = "parquet"  # written by the engine itself
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+_COMPACT = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def json_value(value: Any, *, compact: bool = False) -> str:
+    """JSON on one line. What a terminal may take for a command is escaped, which leaves the value as it is.
+
+    Args:
+        value: anything; see :func:`plain`.
+        compact: leave out the spaces.
+    """
+    encoder = _COMPACT if compact else _ENCODER
+    try:
+        text = encoder.encode(value)
+    except (
+        TypeError,
+        ValueError,
+    ):  # it has something that JSON cannot hold; to look for that first takes most of the time
+        text = encoder.encode(plain(value))
+    return text if text.isprintable() else "".join(map(_json_character, text))
 
 
 def plain(value: Any) -> Any:
@@ -75,7 +82,7 @@ def plain(value: Any) -> Any:
         case float():
             return value if math.isfinite(value) else None
         case datetime():
-            aware = value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
+            aware = value.astimezone(timezone.utc) if value.tzinfo is not None else value.replace(tzinfo=timezone.utc)
             return aware.isoformat().replace("+00:00", "Z")
         case date():
             return value.isoformat()
@@ -89,6 +96,10 @@ def plain(value: Any) -> Any:
             return str(value)
 
 
+def _json_character(character: str) -> str:
+    return character if character.isprintable() else json.dumps(character)[1:-1]
+
+
 def _csv_line(cells: Sequence[str]) -> str:
     """One line. The writer quotes the characters of its line terminator, so CR and LF are both quoted with this one."""
     text = io.StringIO(newline="")
@@ -100,7 +111,7 @@ def _cell(value: Any) -> str:
     value = plain(value)
     if value is None:
         return ""
-    return inert(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return inert(value) if isinstance(value, str) else json_value(value)
 
 
 def inert(text: str) -> str:
@@ -109,13 +120,4 @@ def inert(text: str) -> str:
     Control characters are escaped as in :func:`printable`. Follows OWASP's advice on CSV injection.
     """
     text = printable(text)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
-
-
-def printable(text: str) -> str:
-    """The text with control characters and line breaks escaped."""
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
-    )
+    return f"'{text}" if text.startswith(_FORMULA) else text

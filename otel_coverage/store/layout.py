@@ -18,13 +18,13 @@ LOCAL = "_local"  # suffix of the tables of each shard
 PER_NODE = "coverage_intake"  # keeps nothing, so there is nothing to distribute
 
 _COMMENTS = r"(?P<head>(?:\s*--[^\n]*\n)*\s*)"
-_TABLE = re.compile(_COMMENTS + r"CREATE TABLE IF NOT EXISTS (?P<name>\w+)(?P<body> \(.*)", re.DOTALL)
+_TABLE = re.compile(_COMMENTS + r"CREATE TABLE IF NOT EXISTS (?P<name>\w+)(?P<body> (?:\(|AS ).*)", re.DOTALL)
 _MATERIALIZED = re.compile(
     _COMMENTS + r"CREATE MATERIALIZED VIEW IF NOT EXISTS (?P<name>\w+) TO (?P<target>\w+) AS\n(?P<query>.*)", re.DOTALL
 )
 _SOURCE = re.compile(r"\bFROM (\w+)")
 _VIEW = re.compile(_COMMENTS + r"CREATE OR REPLACE VIEW (?P<name>\w+)(?P<body> AS.*)", re.DOTALL)
-_ENGINE = re.compile(r"\) ENGINE = (?P<kind>\w*)MergeTree")
+_ENGINE = re.compile(r"(?P<before>\)|AS \w+) ENGINE = (?P<kind>\w*)MergeTree")
 _NAME = re.compile(r"[^\W\d]\w{0,127}")
 
 
@@ -57,6 +57,11 @@ class Layout:
         return table + LOCAL if self.cluster and table != PER_NODE else table
 
     @property
+    def spans(self) -> str:
+        """The table that holds the spans of all shards, where there is one over theirs; spans are inserted into it."""
+        return TRACES if self.cluster and self.traces == TRACES + LOCAL else self.traces
+
+    @property
     def everywhere(self) -> str:
         """``ON CLUSTER``, after a space, for statements that every node has to run; empty on one server."""
         return f" ON CLUSTER '{self.cluster}'" if self.cluster else ""
@@ -87,7 +92,7 @@ class Layout:
         if self.cluster:
             # the path in Keeper and the replica's name are the server's defaults, which need the macros {shard} and
             # {replica} and no others
-            body = _ENGINE.sub(r") ENGINE = Replicated\g<kind>MergeTree", body, count=1)
+            body = _ENGINE.sub(r"\g<before> ENGINE = Replicated\g<kind>MergeTree", body, count=1)
         yield f"{found['head']}CREATE TABLE IF NOT EXISTS {local}{self.everywhere}{body}"
         if self.cluster and local != name:
             yield (

@@ -24,8 +24,12 @@ class LockOwner:
         return f"process {self.pid} ({self.command})" if self.command else f"process {self.pid}"
 
 
-def lock_owner(folder: str) -> LockOwner | None:
+def lock_owner(folder: str, *, or_this: bool = False) -> LockOwner | None:
     """The other process that has the folder open; None where it is free, or this process has it.
+
+    Args:
+        folder: of the store.
+        or_this: name this process, too, where it has it.
 
     While it runs, the engine keeps a file ``status`` there locked, with its process id in it. Reading it before the
     engine tries to open the folder spares the user the engine's own messages on stderr.
@@ -41,7 +45,7 @@ def lock_owner(folder: str) -> LockOwner | None:
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError:
             pid = _pid_in(file.read(200))
-            return None if pid == os.getpid() else LockOwner(pid, _command_of(pid))
+            return None if pid == os.getpid() and not or_this else LockOwner(pid, _command_of(pid))
     return None
 
 

@@ -6,38 +6,31 @@ The comment at the top of a file says what the query returns, then declares the 
     --
     -- {base:String}  the revision to compare with
     -- {limit:UInt32} = '10'  a parameter with a default
+    -- table: module > qualname, line  what a terminal shows, grouped by module
 
-Parameters of :data:`COMMON` need no declaration. A query about some services is the same SQL: the definitions of the
-views that it reads are put in front of it as common table expressions, over those services' rows alone.
+Parameters of :data:`COMMON` need no declaration. A query about some services, runs or profiles is the same SQL, over
+their rows alone: see :mod:`~otel_coverage.store.narrowing`.
 """
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.store.sql_files import SqlFile, queries_folder, sql_files
+from otel_coverage.store.narrowing import COLUMNS, narrowed, narrows
+from otel_coverage.store.sql_files import SqlFile, sql_files
+from otel_coverage.suggestions import suggestion
 
 if TYPE_CHECKING:
     from otel_coverage.store.store import Result, Store
 
 _DECLARATION = re.compile(r"\{(?P<name>\w+):(?P<type>[^{}]+)\}(?: = '(?P<default>[^']*)')?(?:\s+(?P<meaning>.*))?")
-_USE = re.compile(r"\{(\w+):String\}")
-_DEFINITION = re.compile(
-    r"CREATE (?:OR REPLACE VIEW (?P<view>\w+)|MATERIALIZED VIEW IF NOT EXISTS \w+ TO (?P<table>\w+)) AS\n(?P<query>.*)",
-    re.DOTALL,
-)
+_USE = re.compile(r"\{(\w+):[^{}]+\}")
 
-_RELATION = re.compile(r"\b(?:FROM|JOIN) (\w+)")
-
-# what is narrowed by its column `service`; views over it, and coverage_by_symbol, are derived again
-_BY_SERVICE = {"coverage_functions": "*", "coverage_lines": "*, lines", "coverage_arcs": "*", "recorded_requests": "*"}
+Value = str | Sequence[str]  # of a parameter; several for one of COLUMNS
 
 _NEWEST = """
 SELECT argMax(revision, last_seen) FROM coverage_runs
@@ -65,9 +58,11 @@ class Parameter:
 COMMON = (
     Parameter("namespace", "String", "", "service.namespace: the services that share one source tree"),
     Parameter("revision", "String", "", "empty: the newest that was traced"),
-    Parameter("services", "String", "", "names with commas between them; empty: all services"),
-    Parameter("profile", "String", "", "empty: all profiles"),
-    Parameter("module", "String", "", "empty: all modules"),
+    Parameter("services", "Array(String)", "", "names with commas between them; empty: all services"),
+    Parameter("runs", "Array(String)", "", "run ids with commas between them; empty: all runs"),
+    Parameter("profiles", "Array(String)", "", "names with commas between them, as if no other was played; empty: all"),
+    Parameter("profile", "String", "", "only rows about this one; empty: all"),
+    Parameter("module", "String", "", "only rows about this one; empty: all"),
 )
 
 
@@ -79,18 +74,22 @@ class NamedQuery:
         name: the file's name without its suffix.
         summary: what it returns, in one line.
         parameters: those that it declares, then the common ones that it uses.
-        sql: the statement, over all services.
+        sql: the statement, over all services, runs and profiles.
+        columns: those that a terminal shows; empty for all.
+        groups: columns that a terminal shows as headings, the outermost first.
     """
 
     name: str
     summary: str
     parameters: tuple[Parameter, ...]
     sql: str
+    columns: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, file: SqlFile) -> NamedQuery:
         """The query in a file."""
-        summary, parameters = "", []
+        summary, parameters, table = "", [], ""
         for line in file.text.splitlines():
             if not line.startswith("--"):
                 break
@@ -100,17 +99,24 @@ class NamedQuery:
                 parameters.append(
                     Parameter(declared["name"], declared["type"], declared["default"], declared["meaning"] or "")
                 )
+            elif text.startswith("table:"):
+                table = text.removeprefix("table:")
             elif not summary:
                 summary = text
         sql = file.statements[0]
-        used = set(_USE.findall(sql))
-        if _definitions_by_service(sql, ""):
-            used.add("services")
+        used = {*_USE.findall(sql), *(name for name in COLUMNS if narrows(sql, name))}
         parameters += [parameter for parameter in COMMON if parameter.name in used]
-        return cls(file.name, summary, tuple(parameters), sql)
+        *groups, columns = [part.strip() for part in table.split(">")]
+        shown = tuple(name.strip() for name in columns.split(",")) if columns else ()
+        return cls(file.name, summary, tuple(parameters), sql, shown, tuple(groups))
 
-    def bind(self, given: Mapping[str, str]) -> dict[str, str]:
-        """The value of every parameter.
+    def known(self, values: Mapping[str, Value]) -> dict[str, Value]:
+        """Those of the values that it has a parameter for."""
+        names = {parameter.name for parameter in self.parameters}
+        return {name: value for name, value in values.items() if name in names}
+
+    def bind(self, given: Mapping[str, Value]) -> dict[str, Value]:
+        """The value of every parameter; those that name services, runs or profiles become lists.
 
         Raises:
             ConfigurationError: one is unknown, or has no value.
@@ -120,9 +126,11 @@ class NamedQuery:
         if unknown:
             takes = f"it takes {', '.join(sorted(known))}" if known else "it takes none"
             raise ConfigurationError(f"query {self.name!r} has no parameter {unknown[0]!r}; {takes}")
-        values: dict[str, str] = {}
+        values: dict[str, Value] = {}
         for parameter in self.parameters:
             value = given.get(parameter.name, parameter.default)
+            if parameter.name in COLUMNS and value is not None:
+                value = value.split(",") if isinstance(value, str) and value else list(value)
             if value is None:
                 raise ConfigurationError(
                     f"query {self.name!r} needs --param {parameter.name}=… ({parameter.meaning or parameter.type})"
@@ -130,11 +138,11 @@ class NamedQuery:
             values[parameter.name] = value
         return values
 
-    def statement(self, store: Store, values: Mapping[str, str]) -> str:
-        """The SQL to run for some values of the parameters: where they name services, over those services' rows."""
-        return _by_service(self.sql, store.database) if values.get("services") else self.sql
+    def statement(self, store: Store, values: Mapping[str, Value]) -> str:
+        """The SQL to run for some values of the parameters: over the services, runs and profiles that they name."""
+        return narrowed(self.sql, {name for name in COLUMNS if values.get(name)}, store.database)
 
-    def resolve(self, store: Store, given: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    def resolve(self, store: Store, given: Mapping[str, Value]) -> tuple[str, dict[str, Value]]:
         """The SQL to run and the value of every parameter, an empty revision replaced by the newest.
 
         Raises:
@@ -143,17 +151,26 @@ class NamedQuery:
         """
         values = self.bind(given)
         if values.get("revision") == "":
-            values["revision"] = newest_revision(store, values["namespace"])
+            played: dict[str, Value] = {name: values[name] for name in ("runs", "profiles") if name in values}
+            values["revision"] = newest_revision(store, str(values["namespace"]), played)
         return self.statement(store, values), values
 
-    def ask(self, store: Store, given: Mapping[str, str] | None = None) -> Result:
+    def ask(self, store: Store, given: Mapping[str, Value] | None = None) -> Result:
         """Run it and return its rows; raises as :meth:`resolve` does."""
         return store.query(*self.resolve(store, given or {}))
 
 
-def newest_revision(store: Store, namespace: str) -> str:
-    """The revision whose coverage arrived last; empty where none is named on any span."""
-    return str(store.query(_NEWEST, {"namespace": namespace}).rows[0][0])
+def newest_revision(store: Store, namespace: str, played: Mapping[str, Value] | None = None) -> str:
+    """The revision whose coverage arrived last; empty where none is named on any span.
+
+    Args:
+        store: an open store.
+        namespace: the services that share one source tree.
+        played: the `runs` and `profiles` that matter; by default all.
+    """
+    chosen = {name: names for name, names in (played or {}).items() if names}
+    sql = narrowed(_NEWEST, chosen, store.database)
+    return str(store.query(sql, {"namespace": namespace, **chosen}).rows[0][0])
 
 
 def named_queries() -> tuple[NamedQuery, ...]:
@@ -169,42 +186,7 @@ def named_query(name: str) -> NamedQuery:
     """
     queries = {query.name: query for query in named_queries()}
     if name not in queries:
-        near = difflib.get_close_matches(name, queries, n=3, cutoff=0.4) or sorted(queries)
         raise ConfigurationError(
-            f"no query {name!r}; did you mean {', '.join(near)}? `otel-coverage query --list` lists all"
+            f"no query {name!r}; {suggestion(name, queries, len(queries))}; `otel-coverage query --list` lists all"
         )
     return queries[name]
-
-
-def _by_service(sql: str, database: str) -> str:
-    """The statement over the rows of the services that the parameter ``services`` names."""
-    definitions = [f"{name} AS (\n{query}\n)" for name, query in _definitions_by_service(sql, f"{database}.").items()]
-    code = "\n".join(line for line in sql.splitlines() if not line.startswith("--"))
-    if code.startswith("WITH"):
-        definitions.append(code.removeprefix("WITH"))
-        return "WITH\n" + ",\n".join(definitions)
-    return ("WITH\n" + ",\n".join(definitions) + "\n" if definitions else "") + code
-
-
-def _definitions_by_service(sql: str, qualifier: str) -> dict[str, str]:
-    """What a statement reads that depends on services, by name, each after those that it reads itself."""
-    found = {
-        name: f"SELECT {columns} FROM {qualifier}{name}"  # noqa: S608 - our own names
-        " WHERE has(splitByChar(',', {services:String}), toString(service))"
-        for name, columns in _BY_SERVICE.items()
-    }
-    for name, query in _definitions(queries_folder()).items():
-        if name not in found and found.keys() & _RELATION.findall(query):
-            found[name] = query
-    needed = set(_RELATION.findall(sql))
-    for name in reversed(found):
-        if name in needed and name not in _BY_SERVICE:
-            needed.update(_RELATION.findall(found[name]))
-    return {name: query for name, query in found.items() if name in needed}
-
-
-@cache
-def _definitions(folder: Path) -> dict[str, str]:
-    """The query of each view, and of each table that a materialized view fills, in the order of the files."""
-    statements = (_DEFINITION.search(statement) for file in sql_files("views") for statement in file.statements)
-    return {found["view"] or found["table"]: found["query"] for found in statements if found is not None}

@@ -18,9 +18,17 @@ _COVERAGE = {
     "coverage_lines": "last_seen",
     "coverage_arcs": "last_seen",
     "coverage_by_symbol": "last_seen",
+    "coverage_entry_points": "last_seen",
+    "coverage_entry_point_lines": "last_seen",
     "coverage_runs": "last_seen",
+    "coverage_startup": "last_seen",
+    "coverage_unassigned": "started",
+    "coverage_run_doubts": "written",
     "code_symbols": "pushed_at",
+    "code_routes": "last_seen",
 }
+# those of runs, which have no revision
+_RUNS = {"coverage_run_windows": "at", "coverage_assignments": "ended"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +62,7 @@ def keep(store: Store, *, spans: int | None = None, coverage: int | None = None)
     if spans is not None:
         _keep(store, layout.traces, layout.everywhere, "Timestamp", spans)
     if coverage is not None:
-        for table, column in _COVERAGE.items():
+        for table, column in {**_COVERAGE, **_RUNS}.items():
             _keep(store, layout.local(table), layout.everywhere, column, coverage)
 
 
@@ -75,8 +83,8 @@ def revisions(store: Store) -> list[Revision]:
 def prune(store: Store, chosen: Sequence[Revision]) -> None:
     """Delete the coverage and the catalogs of some revisions; raw spans stay until their TTL.
 
-    The playback client's spans have no revision: those of a run are deleted with the last revision that the run was
-    recorded at.
+    The playback client's spans have no revision, nor have windows: those of a run are deleted with the last revision
+    that the run was recorded at.
 
     Raises:
         StoreError: no schema was applied, or the engine refuses.
@@ -91,6 +99,9 @@ def prune(store: Store, chosen: Sequence[Revision]) -> None:
         bound = {"namespace": revision.namespace, "revision": revision.name}
         for table, which in client.items():
             where = f"revision = '' AND {which} AND {played} AND (profile, run) NOT IN ({others})"
+            store.command(f"DELETE FROM {layout.local(table)}{layout.everywhere} WHERE {where}", bound)  # noqa: S608
+        for table in _RUNS:
+            where = f"{played} AND (profile, run) NOT IN ({others})"
             store.command(f"DELETE FROM {layout.local(table)}{layout.everywhere} WHERE {where}", bound)  # noqa: S608
         for table in _COVERAGE:
             store.command(f"DELETE FROM {layout.local(table)}{layout.everywhere} WHERE {of_this}", bound)  # noqa: S608

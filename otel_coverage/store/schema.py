@@ -51,6 +51,30 @@ def files() -> Iterator[SqlFile]:
     yield from sql_files("views")
 
 
+def tables() -> list[str]:
+    """The names of the tables, in the order of creation."""
+    return [
+        name
+        for file in sql_files(_TABLES)
+        for name in re.findall(r"^CREATE TABLE IF NOT EXISTS (\w+)", file.text, re.MULTILINE)
+    ]
+
+
+def digests() -> dict[str, str]:
+    """The checksum of each file that creates tables, by title."""
+    return {file.title: file.digest for file in sql_files(_TABLES)}
+
+
+def check(store: Store) -> None:
+    """Check that a store has this version's tables.
+
+    Raises:
+        StoreError: no schema was applied, or another version's was.
+    """
+    layout_of(store)
+    _check_tables(store, _seen(store))
+
+
 def apply(store: Store, *, cluster: str | None = None, traces: str | None = None) -> list[str]:
     """Create the tables that a store lacks and the views that differ from this version's.
 
@@ -165,7 +189,7 @@ def _remember(store: Store, items: list[tuple[str, str]]) -> None:
 
 def _check_tables(store: Store, seen: dict[str, str]) -> None:
     """Table files are applied once: one that is unknown, or was applied with another text, is another version's."""
-    known = {file.title: file.digest for file in sql_files(_TABLES)}
+    known = digests()
     for title, digest in sorted(seen.items()):
         if title.startswith(f"{_TABLES}/") and known.get(title) != digest:
             raise StoreError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import re
@@ -13,25 +14,34 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any
 
 import clickhouse_connect
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httputil import default_pool_manager
 
-from otel_coverage.errors import ConfigurationError, OtelCoverageError, StoreError, UnreachableError
+from otel_coverage.errors import AccessDeniedError, ConfigurationError, OtelCoverageError, StoreError, UnreachableError
 from otel_coverage.store.dsn import Dsn
 from otel_coverage.store.endpoint_file import EndpointFile
 from otel_coverage.store.lock_owner import lock_owner
+from otel_coverage.store.log_folder import insert_leftovers
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+    from typing_extensions import Self
+
+logger = logging.getLogger(__name__)
 
 # it logs what it raises
 logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
+BEHIND = "otel_coverage_behind"  # in the summary of a query: accepted exports that its store does not have yet
+
+_PIECE = 1024 * 1024  # bytes
+
 _LIBRARY = "libpybind11nonlimitedapi_chdb_"  # chDB has one for each version of Python that it runs in
 _UNKNOWN = frozenset({"UNKNOWN_TABLE", "UNKNOWN_DATABASE"})
+_ACCESS_DENIED = 497  # the code of that error
 _NOISE = re.compile(r"^(?:HTTPDriver[^:]*: |Received ClickHouse exception, )*(?:Code: \d+\. )?(?:DB::Exception: )?")
 
 
@@ -40,7 +50,7 @@ class Result:
     """What a query returned.
 
     Attributes:
-        columns: the columns' names.
+        columns: the columns' names; none where there are no rows.
         rows: Python values in the order of the columns; times are aware, in UTC.
     """
 
@@ -60,11 +70,14 @@ class Store:
 
     Attributes:
         dsn: its address.
+        via: the address that answers for it: that of a collector that has an embedded store open, else its own.
     """
 
-    def __init__(self, client: Client, dsn: Dsn) -> None:
+    def __init__(self, client: Client, dsn: Dsn, via: Dsn | None = None) -> None:
         self._client = client
+        self._behind = 0
         self.dsn = dsn
+        self.via = via or dsn
 
     @property
     def database(self) -> str:
@@ -84,6 +97,7 @@ class Store:
         """
         with self._errors():
             answer = self._client.query(sql, parameters=dict(parameters or {}))
+            self._note_behind(int(answer.summary.get(BEHIND, 0)))
             return Result(tuple(answer.column_names), [tuple(row) for row in answer.result_rows])
 
     def export(self, sql: str, parameters: Mapping[str, object] | None, shape: str) -> bytes:
@@ -95,6 +109,27 @@ class Store:
         """
         with self._errors():
             return bytes(self._client.raw_query(sql, parameters=dict(parameters or {}), fmt=shape))
+
+    def stream(self, sql: str, parameters: Mapping[str, object] | None, shape: str) -> Iterator[bytes]:
+        """Run one statement and return its rows in one of the engine's own formats, in pieces as the engine has them.
+
+        Raises:
+            StoreError: the engine refuses the statement.
+            UnreachableError: the server does not answer.
+        """
+        with self._errors(), self._client.raw_stream(sql, parameters=dict(parameters or {}), fmt=shape) as stream:
+            while piece := stream.read(_PIECE):
+                yield piece
+
+    def columns(self, sql: str, parameters: Mapping[str, object] | None = None) -> tuple[str, ...]:
+        """The names of a statement's columns; :meth:`query` is told them only together with rows.
+
+        Raises:
+            StoreError: the engine refuses the statement.
+            UnreachableError: the server does not answer.
+        """
+        header = self.export(sql, parameters, "JSONCompactEachRowWithNames").split(b"\n", 1)[0]
+        return tuple(json.loads(header or "[]"))
 
     def command(self, sql: str, parameters: Mapping[str, object] | None = None) -> None:
         """Run one statement that returns no rows.
@@ -137,6 +172,16 @@ class Store:
                     f"{self.dsn}: {table}: a value does not fit its column: {_first_line(error)}"
                 ) from error
 
+    def insert_stream(self, table: str, columns: Sequence[str], data: IO[bytes], shape: str) -> None:
+        """Insert rows that are in one of the engine's own formats.
+
+        Raises:
+            StoreError: the engine refuses them.
+            UnreachableError: the server does not answer.
+        """
+        with self._errors():
+            self._client.raw_insert(table, list(columns), data, fmt=shape)  # type: ignore[arg-type]
+
     def close(self) -> None:
         """Close it; the folder of an embedded store is free for other processes once all of this one's are closed."""
         self._client.close()
@@ -148,6 +193,16 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def _note_behind(self, behind: int) -> None:
+        """Say once that the collector has accepted more than it could insert."""
+        if behind and not self._behind:
+            logger.warning(
+                "%s: %d accepted exports are not in the store yet, and not in this result; the collector says why",
+                self.dsn,
+                behind,
+            )
+        self._behind = max(self._behind, behind)
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -164,8 +219,9 @@ def open_store(dsn: str, *, create: bool = False, read_only: bool = False, via_c
         dsn: ``chdb:///absolute/path`` or ``clickhouse://user:password@host:8123/database``.
         create: whether to make the folder and the database where they do not exist.
         read_only: whether the engine is to refuse every statement that changes anything. An embedded store that a
-            collector has open is then queried through that collector.
-        via_collector: whether to do that for writing, too; the collector lets only catalogs be written.
+            collector has open is then queried through that collector; one whose collector was killed gets what that
+            one had accepted before. Spans without a run id are put into runs first, as far as the user may insert.
+        via_collector: whether to do that for writing, too; the collector lets only catalogs and windows be written.
 
     Raises:
         ConfigurationError: the address cannot be read, or the embedded engine is not installed.
@@ -174,8 +230,10 @@ def open_store(dsn: str, *, create: bool = False, read_only: bool = False, via_c
     """
     where = Dsn.parse(dsn)
     address = _endpoint(where) if (read_only or via_collector) and where.kind == "chdb" else where
+    if read_only and address.kind == "chdb":
+        insert_leftovers(where)
     client = _embedded_client(where, create) if address.kind == "chdb" else _server_client(address)
-    store = Store(client, where)
+    store = Store(client, where, address)
     try:
         known = store.query(
             "SELECT count() FROM system.databases WHERE name = {name:String}", {"name": where.database}
@@ -185,6 +243,8 @@ def open_store(dsn: str, *, create: bool = False, read_only: bool = False, via_c
         elif not known:
             raise _missing(where, f"there is no database {where.database!r}")
         client.database = where.database
+        if read_only and address is where:  # a collector does that by itself
+            _fold(store)
         if read_only and not _is_reader(client):
             # 2, not 1: a reader may still limit its own queries by settings, and cannot reset this one
             client.set_client_setting("readonly", "2")
@@ -194,9 +254,24 @@ def open_store(dsn: str, *, create: bool = False, read_only: bool = False, via_c
     return store
 
 
+def _fold(store: Store) -> None:
+    """Put spans without a run id into their runs, and say so where that cannot be done."""
+    from otel_coverage.store.folding import UNASSIGNED, fold  # they open stores, too
+
+    try:
+        if store.query(f"EXISTS TABLE {UNASSIGNED}").rows[0][0]:
+            fold(store)
+    except StoreError as error:
+        logger.warning(
+            "what came without a run id may lack here; `otel-coverage store fold`, by a user who may insert, puts it"
+            " into runs: %s",
+            error,
+        )
+
+
 def _endpoint(where: Dsn) -> Dsn:
     """The address that answers for an embedded store: the HTTP endpoint of the process that has it open, or its own."""
-    owner = lock_owner(where.path)
+    owner = lock_owner(where.path, or_this=True)
     file = EndpointFile.read(where.path, owner) if owner is not None else None
     return where if file is None else file.dsn(where.database)
 
@@ -278,7 +353,8 @@ def _translated(error: ClickHouseError, where: Dsn) -> OtelCoverageError:
         )
     if code is None and "Error" in str(error) and "HTTPConnection" in str(error):
         return UnreachableError(f"{where}: no answer; is ClickHouse running, and is this its HTTP port?")
-    return StoreError(f"{where}: {_first_line(error)}")
+    kind = AccessDeniedError if code == _ACCESS_DENIED or name == "ACCESS_DENIED" else StoreError
+    return kind(f"{where}: {_first_line(error)}")
 
 
 def _first_line(error: Exception) -> str:

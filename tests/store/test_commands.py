@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
@@ -71,15 +71,24 @@ def test_query_prints_json_into_a_pipe(run: Run, store: Store, store_dsn: str) -
 
 def test_query_prints_a_table_on_a_terminal(run: Run, store_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    assert run("query", "--sql", "SELECT 1 AS one, 'x' AS two;", "--store", store_dsn).out == "one  two\n1    x\n"
+    assert run("query", "--sql", "SELECT 1 AS one, 'x' AS two;", "--store", store_dsn).out == "one  two\n  1  x\n"
 
 
 def test_query_prints_the_format_that_is_asked_for(run: Run, store_dsn: str) -> None:
     ask = ("query", "--sql", "SELECT 1 AS one", "--store", store_dsn, "--format")
     assert run(*ask, "csv").out == "one\n1\n"
-    assert run(*ask, "table").out == "one\n1\n"
+    assert run(*ask, "table").out == "one\n  1\n"
     assert run(*ask, "markdown").out == "| one |\n| --- |\n| 1 |\n"
     assert run(*ask, "json").out == '[\n{"one": 1}\n]\n'
+
+
+def test_query_prints_the_header_of_a_file_without_rows_too(run: Run, store_dsn: str) -> None:
+    ask = ("query", "--store", store_dsn, "--format", "csv")
+    assert run(*ask, "modules").out == (
+        "module,functions_covered,functions_total,percent,lines_covered,lines_total,lines_percent,"
+        "functions_at_startup,package\n"
+    )
+    assert run(*ask, "--sql", "SELECT 1 AS one WHERE {x:String} = ''", "--param", "x=y").out == "one\n"
 
 
 def test_query_writes_parquet_that_others_read(store: Store, store_dsn: str, tmp_path: Path) -> None:
@@ -91,7 +100,7 @@ def test_query_writes_parquet_that_others_read(store: Store, store_dsn: str, tmp
         "SELECT profile, symbol, line, first_seen FROM file({path:String}, Parquet)",
         {"path": str(tmp_path / "matrix.parquet")},
     )
-    assert read.rows == [("it's, 🛒", "shop:f@1", 1, datetime(2026, 1, 1, tzinfo=UTC))]
+    assert read.rows == [("it's, 🛒", "shop:f@1", 1, datetime(2026, 1, 1, tzinfo=timezone.utc))]
 
 
 def test_query_writes_no_parquet_to_a_terminal(run: Run, store_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,8 +124,8 @@ def test_query_binds_the_parameters_of_sql_too(run: Run, store_dsn: str) -> None
 
 def test_query_lists_the_named_ones_with_their_parameters(run: Run) -> None:
     listed = run("query", "--list").out
-    assert "gaps: Functions and classes that no profile executed.\n" in listed
-    assert "  --param module=…  empty: all modules\n" in listed
+    assert "leaderboard: Profiles, those that execute the most functions first, and whether " in listed
+    assert "  --param module=…  only rows about this one; empty: all\n" in listed
 
 
 @pytest.mark.parametrize(
@@ -125,7 +134,7 @@ def test_query_lists_the_named_ones_with_their_parameters(run: Run) -> None:
         (["gapz"], "no query 'gapz'; did you mean gaps"),
         (
             ["gaps", "--param", "modul=x"],
-            "query 'gaps' has no parameter 'modul'; it takes module, namespace, revision, services",
+            "query 'gaps' has no parameter 'modul'; it takes module, namespace, profiles, revision, runs, services",
         ),
         (["gaps", "--param", "module"], "--param 'module': write NAME=VALUE"),
         ([], "give either a query's name"),
@@ -190,7 +199,7 @@ def test_store_prune_says_what_it_deletes_and_deletes_nothing_in_a_dry_run(
     ("arguments", "says"),
     [
         ([], "no revision given: use --revision"),
-        (["--revision", "x"], "no revision 'x'; `otel-coverage query revisions`"),
+        (["--revision", "x"], "no coverage of revision 'x'; it has none"),
     ],
 )
 def test_store_prune_says_in_one_line_what_is_wrong(run: Run, store_dsn: str, arguments: list[str], says: str) -> None:
@@ -208,4 +217,11 @@ def test_store_stats_shows_the_tables(run: Run, store: Store, store_dsn: str) ->
 def test_redundancy_prints_the_set(run: Run, store: Store, store_dsn: str) -> None:
     insert_spans(store, TracedSpan(functions=["shop:f@1"]), TracedSpan(id="s2", profile="z", functions=["shop:f@1"]))
     ended = run("redundancy", "--store", store_dsn, "--keep", "90", "--format", "csv")
-    assert (ended.code, ended.out) == (0, "profile,adds,functions,percent\ncheckout,1,1,100.0\n")
+    assert (ended.code, ended.out, ended.err) == (0, "profile,adds,functions,percent\ncheckout,1,1,100.0\n", "")
+
+
+def test_redundancy_says_of_which_profiles_coverage_is_missing(run: Run, store: Store, store_dsn: str) -> None:
+    insert_spans(store, TracedSpan(functions=["shop:f@1"], attributes={"coverage.complete": "false"}))
+    ended = run("redundancy", "--store", store_dsn, "--format", "csv")
+    assert (ended.code, ended.out.count("\n")) == (0, 2)
+    assert "incomplete: 'checkout' (no_reason)" in ended.err

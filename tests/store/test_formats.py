@@ -3,13 +3,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, date, datetime
+from datetime import date, datetime, timezone
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_coverage.store import Result
-from otel_coverage.store.formats import as_csv, as_json, as_markdown, as_table
+from otel_coverage.store.formats import as_csv, as_json, as_markdown
 
 CELLS = st.none() | st.booleans() | st.integers() | st.text(max_size=10) | st.lists(st.text(max_size=5), max_size=3)
 ROWS = st.lists(st.tuples(CELLS, CELLS), max_size=4)
@@ -20,13 +20,20 @@ def test_json_gives_back_every_value(rows: list[tuple[object, object]]) -> None:
     assert json.loads(as_json(Result(("a", "b"), rows))) == [{"a": a, "b": b} for a, b in rows]
 
 
+@given(value=st.text())
+def test_json_holds_no_control_character_and_the_same_value(value: str) -> None:
+    text = as_json(Result(("a",), [(value,), ([value, "\x9b2J\u202e"],)]))
+    assert text.replace("\n", "").isprintable()
+    assert [row["a"] for row in json.loads(text)] == [value, [value, "\x9b2J\u202e"]]
+
+
 def test_json_has_a_line_for_each_row() -> None:
     assert as_json(Result(("a",), [(1,), ("é",)])) == '[\n{"a": 1},\n{"a": "é"}\n]\n'
 
 
 def test_json_has_words_for_what_it_lacks() -> None:
     row = (
-        datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=UTC),
+        datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=timezone.utc),
         date(2026, 1, 2),
         float("nan"),
         float("inf"),
@@ -38,7 +45,8 @@ def test_json_has_words_for_what_it_lacks() -> None:
     ]
 
 
-PLAIN = st.text(max_size=10).filter(lambda text: text.isprintable() and not text.startswith(("=", "+", "-", "@")))
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+PLAIN = st.text(max_size=10).filter(lambda text: text.isprintable() and not text.startswith(FORMULA))
 
 
 @given(rows=st.lists(st.tuples(PLAIN, PLAIN), max_size=4))
@@ -50,8 +58,12 @@ def test_csv_gives_back_every_plain_text(rows: list[tuple[str, str]]) -> None:
 @given(value=st.text())
 def test_no_cell_of_csv_begins_a_formula_or_holds_a_control_character(value: str) -> None:
     (_, (cell,)) = csv.reader(io.StringIO(as_csv(Result(("a",), [(f"x{value}"[1:] or "x",)])), newline=""))
-    assert not cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert not cell.startswith((*FORMULA, "\t", "\r"))
     assert cell.isprintable()
+
+
+def test_csv_is_safe_in_lists_and_headers_too() -> None:
+    assert as_csv(Result(("=a",), [(["\x9b2J"],), ("＝1+1",)])) == '\'=a\n"[""\\u009b2J""]"\n\'＝1+1\n'
 
 
 def test_numbers_in_csv_stay_numbers() -> None:
@@ -60,24 +72,6 @@ def test_numbers_in_csv_stay_numbers() -> None:
 
 def test_csv_writes_what_is_no_plain_value_as_json() -> None:
     assert as_csv(Result(("a", "b", "c"), [(["x", 'y"'], None, True)])) == 'a,b,c\n"[""x"", ""y\\""""]",,true\n'
-
-
-def test_a_table_lines_its_columns_up() -> None:
-    result = Result(("name", "n"), [("long enough", 1), ("x", 22)])
-    assert as_table(result) == "name         n\nlong enough  1\nx            22\n"
-
-
-def test_a_table_shows_markup_and_control_characters_as_they_are() -> None:
-    result = Result(("a",), [("[bold]x[/bold]",), ("a\x1b[31m\nb",)])
-    assert as_table(result) == "a\n[bold]x[/bold]\na\\x1b[31m\\nb\n"
-
-
-def test_a_table_folds_what_is_wider_than_the_terminal() -> None:
-    assert as_table(Result(("a",), [("abcdefghij",)]), width=4) == "a\nabcd\nefgh\nij\n"
-
-
-def test_a_table_without_rows_says_so() -> None:
-    assert as_table(Result(("a",), [])) == "no rows\n"
 
 
 def test_markdown_shows_every_cell_as_it_is() -> None:

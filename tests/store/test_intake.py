@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_coverage.store import Store
+from otel_coverage.symbols import Symbol
+from tests.support.examples import examples
 from tests.support.spans import TABLES, Rendering, TracedSpan, array, every_column, insert_spans
 
 BOTH: list[Rendering] = ["otelcol", "rotel"]
@@ -30,7 +32,7 @@ def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def clear(store: Store) -> None:
-    for table in ("otel_traces", *TABLES):
+    for table in ("otel_traces", "coverage_unassigned", *TABLES):
         store.command(f"TRUNCATE TABLE {table}")
 
 
@@ -71,6 +73,17 @@ def test_functions_and_lines_are_read_from_either_rendering(store: Store, render
     assert completeness(store) == [(True, "", "")]
 
 
+@pytest.mark.parametrize("module", ["shop:v2.orders", "a:b:c", ":shop.orders", "shop@home.orders", "caf\\udce9:x"])
+def test_a_symbol_is_split_as_python_splits_it_whatever_folders_are_called(store: Store, module: str) -> None:
+    symbol = Symbol(module, "Order.<locals>.total", 42)
+    insert_spans(store, TracedSpan(functions=[symbol.id], lines=[f"{module}.py:40-41"]))
+    read = Symbol.parse(symbol.id)
+    assert functions(store) == [(read.module, read.qualname, read.line)] == [(module, "Order.<locals>.total", 42)]
+    assert lines(store) == {f"{module}.py": [40, 41]}
+    assert store.query("SELECT symbol FROM coverage_matrix").rows == [(symbol.id,)]
+    assert completeness(store) == [(True, "", "")]
+
+
 @pytest.mark.parametrize("rendering", BOTH)
 def test_arcs_are_read_from_either_rendering(store: Store, rendering: Rendering) -> None:
     insert_spans(
@@ -90,11 +103,33 @@ def test_arcs_are_read_from_either_rendering(store: Store, rendering: Rendering)
     assert completeness(store) == [(True, "", "")]
 
 
+SAID: dict[str, object] = {
+    "process": "0123456789abcdef",
+    "number": 4_000_000_000,
+    "open": True,
+    "closing": True,
+    "partial": True,
+    "total_functions": 5,
+    "total_lines": 6,
+    "total_arcs": 7,
+    "total_parts": 8,
+    "begun_role": "server",
+    "recorded": 9,
+    "dropped": 10,
+}
+
+
 def test_a_spans_row_says_all_that_outlives_the_raw_span(store: Store) -> None:
     insert_spans(
         store,
         TracedSpan(
-            parent="c1", namespace="acme", functions=["m:f@1", "m:g@2"], lines=["m.py:1-3"], second=60, outcome="passed"
+            parent="c1",
+            namespace="acme",
+            functions=["m:f@1", "m:g@2"],
+            lines=["m.py:1-3"],
+            second=60,
+            outcome="passed",
+            attributes={f"coverage.{name}": str(value) for name, value in SAID.items()},
         ),
     )
     record = store.query("SELECT * FROM coverage_spans").records()[0]
@@ -104,12 +139,17 @@ def test_a_spans_row_says_all_that_outlives_the_raw_span(store: Store) -> None:
         "revision": "abc",
         "profile": "checkout",
         "run": "r1",
+        "evidence": "client",
         "trace": "t1",
         "span": "s1",
         "parent": "c1",
         "name": "GET /",
         "role": "server",
         "service": "web",
+        "kind": "request",
+        "entry_point": "GET /",
+        "entry_symbol": "",
+        **SAID,
         "duration": 5_000_000,
         "status": "ok",
         "outcome": "passed",
@@ -130,11 +170,13 @@ def test_spans_of_untraced_contexts_leave_nothing(store: Store) -> None:
     assert not any(everything(store).values())
 
 
-def test_a_span_without_revision_namespace_profile_and_run_is_kept(store: Store) -> None:
-    attributes = {"coverage.functions": '["m:f@1"]', "coverage.function_count": "1"}
+def test_a_span_without_namespace_and_profile_is_kept_at_the_revision_unknown(
+    store: Store,
+) -> None:
+    attributes = {"coverage.functions": '["m:f@1"]', "coverage.function_count": "1", "playback.run_id": "r1"}
     store.insert("otel_traces", ["SpanAttributes"], [[attributes]])
     assert store.query("SELECT namespace, revision, profile, run, module FROM coverage_functions").rows == [
-        ("", "", "", "", "m")
+        ("", "unknown", "", "r1", "m")
     ]
 
 
@@ -183,7 +225,7 @@ def test_the_kind_of_a_span_is_never_read(store: Store) -> None:
 
 def test_a_status_is_one_word_however_it_is_spelt(store: Store) -> None:
     words = {"STATUS_CODE_ERROR": "error", "Error": "error", "ok": "ok", "STATUS_CODE_UNSET": "unset", "Unset": "unset"}
-    rows = [[code, {"playback.profile": code}, code] for code in words]
+    rows = [[code, {"playback.profile": code, "playback.run_id": "r1"}, code] for code in words]
     store.insert("otel_traces", ["SpanId", "SpanAttributes", "StatusCode"], rows)
     assert dict(store.query("SELECT profile, status FROM coverage_spans").rows) == words
 
@@ -228,7 +270,7 @@ def test_malformed_symbols_are_left_out_and_make_the_span_incomplete(store: Stor
 def test_a_symbol_is_taken_apart_as_the_recorder_puts_it_together(store: Store) -> None:
     symbols = {
         "m:f@0@12": ("m", "f@0", 12),
-        "m:a:b@3": ("m", "a:b", 3),
+        "m:a:b@3": ("m:a", "b", 3),
         "m:😀@123456789": ("m", "😀", 123_456_789),
         "my module-😀:f@3": ("my module-😀", "f", 3),
         "m:f@999999999": ("m", "f", 999_999_999),
@@ -405,6 +447,14 @@ KEYS = [
     "coverage.complete",
     "coverage.incomplete_reason",
     "coverage.incomplete_detail",
+    "playback.steps",
+    "coverage.entry_point",
+    "coverage.entry_name",
+    "coverage.entry_kind",
+    "coverage.routes",
+    "http.route",
+    "messaging.rq.function",
+    *(f"coverage.{name}" for name in SAID),
 ]
 ANY_JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -426,11 +476,13 @@ VALUES = st.one_of(
     ELEMENTS.map(lambda values: array(values, "otelcol")),
     ELEMENTS.map(lambda values: array(values, "rotel")),
     st.integers().map(str),
-    st.sampled_from(["true", "false", "server", "part", "-1", "1e9", "18446744073709551616"]),
+    st.sampled_from(
+        ["true", "false", "server", "part", "routes", "producer", "job", "-1", "1e9", "18446744073709551616"]
+    ),
 ).filter(lambda text: text.isascii() or max(text) < "\ud800" or max(text) > "\udfff")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spans=st.lists(st.dictionaries(st.sampled_from(KEYS), VALUES, min_size=1), min_size=1, max_size=12))
 def test_garbage_in_any_attribute_never_fails_the_insert(store: Store, spans: list[dict[str, str]]) -> None:
     clear(store)
@@ -440,7 +492,8 @@ def test_garbage_in_any_attribute_never_fails_the_insert(store: Store, spans: li
     expected = sum(
         bool(attributes.keys() & {"playback.profile", "coverage.functions", "coverage.lines"}) for attributes in spans
     )
-    assert store.query("SELECT count() FROM coverage_spans").rows == [(expected,)]
+    read = "SELECT (SELECT count() FROM coverage_spans) + (SELECT count() FROM coverage_unassigned)"
+    assert store.query(read).rows == [(expected,)]
     everything(store)
 
 
@@ -471,7 +524,7 @@ SPANS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spans=SPANS, data=st.data())
 def test_rendering_order_batches_and_redelivery_do_not_matter(
     store: Store, spans: list[TracedSpan], data: st.DataObject
@@ -487,7 +540,7 @@ def test_rendering_order_batches_and_redelivery_do_not_matter(
     assert everything(store) == before
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(12), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(deliveries=st.lists(FILES, min_size=1, max_size=4))
 def test_the_lines_of_a_file_are_the_union_of_its_ranges(
     store: Store, deliveries: list[dict[str, list[tuple[int, int]]]]

@@ -11,12 +11,19 @@ from tests.support import traces
 from tests.support.spans import TracedSpan, insert_spans
 
 DESIGNED = {
-    "coverage_spans": "namespace, revision, profile, run, trace, span",
+    # two different spans under one id are kept: they differ in what comes after it
+    "coverage_spans": "namespace, revision, profile, run, trace, span, started, duration, role, function_count,"
+    " line_count",
     "coverage_functions": "namespace, revision, profile, run, service, module, qualname, line",
     "coverage_lines": "namespace, revision, profile, run, service, file",
     "coverage_by_symbol": "namespace, revision, module, qualname, line, run",
+    "coverage_entry_points": "namespace, revision, run, service, kind, entry_point, symbol",
+    "coverage_entry_point_lines": "namespace, revision, run, service, kind, entry_point, file, profile",
+    "code_routes": "namespace, revision, service, kind, rule, method",
     "coverage_runs": "namespace, revision, profile, run",
     "coverage_arcs": "namespace, revision, profile, run, service, file",
+    "coverage_startup": "namespace, revision, service, module, qualname, line",
+    "coverage_batches": "kind, batch",
     "code_symbols": "namespace, revision, module, qualname, line",
 }
 

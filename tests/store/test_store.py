@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 
 from otel_coverage.errors import StoreError, UnreachableError
 from otel_coverage.store import Store, open_store
+from tests.support.ports import free_port
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 AWKWARD = [
@@ -52,7 +52,7 @@ def test_a_result_is_columns_and_rows_and_records(store: Store) -> None:
 
 def test_times_are_aware_and_in_utc(store: Store) -> None:
     rows = store.query("SELECT toDateTime64('2026-01-02 03:04:05', 9, 'UTC')").rows
-    assert rows == [(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),)]
+    assert rows == [(datetime(2026, 1, 2, 3, 4, 5, tzinfo=timezone.utc),)]
 
 
 def test_inserting_nothing_is_nothing(store: Store) -> None:
@@ -126,9 +126,7 @@ def test_a_folder_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_server_that_does_not_answer_is_unreachable() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with pytest.raises(UnreachableError) as raised:
         open_store(f"clickhouse://ann:secret@127.0.0.1:{port}/otel")
     assert f"clickhouse://ann@127.0.0.1:{port}/otel: no answer" in str(raised.value)

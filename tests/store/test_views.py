@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from otel_coverage.store import Store
+from otel_coverage.store.folding import fold
+from tests.support.examples import examples
 from tests.support.spans import START, TracedSpan, every_column, insert_catalog, insert_spans
 
-AT_0, AT_60, AT_90 = (datetime(2026, 1, 1, 0, second // 60, second % 60, tzinfo=UTC) for second in (0, 60, 90))
+STARTUP = TracedSpan(id="up", trace="up", profile="_startup", run="", role="startup", name="startup", kind="Internal")
+
+AT_0, AT_60, AT_90 = (datetime(2026, 1, 1, 0, second // 60, second % 60, tzinfo=timezone.utc) for second in (0, 60, 90))
+
+
+def no_span_of_the_server(name: str) -> str:
+    return (
+        f"no span of the server arrived: {name}; usually the application was started without `otel-coverage run` or "
+        "OTEL_COVERAGE_ENABLED=1, sends to another collector, or was killed"
+    )
+
+
+def no_span_of_the_job(name: str) -> str:
+    return (
+        f"no span of the job arrived: {name}; usually no worker has taken it, its worker was started without "
+        "`otel-coverage run` or OTEL_COVERAGE_ENABLED=1, or was killed"
+    )
 
 
 def rows(store: Store, sql: str) -> list[tuple[Any, ...]]:
@@ -109,12 +127,62 @@ def test_coverage_gaps_are_functions_and_whole_classes_that_no_profile_executed(
         "end_line",
         "parent",
         "executable_lines",
+        "at_startup",
     )
     assert result.rows == [
-        ("", "abc", "shop", "g", 5, "shop:g@5", "function", "shop.py", 6, "", 1),
-        ("", "abc", "shop", "Order.paid", 14, "shop:Order.paid@14", "function", "shop.py", 15, "Order", 1),
-        ("", "abc", "shop", "Refund", 22, "shop:Refund@22", "class", "shop.py", 24, "", 0),
-        ("", "abc", "shop", "Refund.total", 23, "shop:Refund.total@23", "function", "shop.py", 24, "Refund", 1),
+        ("", "abc", "shop", "g", 5, "shop:g@5", "function", "shop.py", 6, "", 1, False),
+        ("", "abc", "shop", "Order.paid", 14, "shop:Order.paid@14", "function", "shop.py", 15, "Order", 1, False),
+        ("", "abc", "shop", "Refund", 22, "shop:Refund@22", "class", "shop.py", 24, "", 0, False),
+        ("", "abc", "shop", "Refund.total", 23, "shop:Refund.total@23", "function", "shop.py", 24, "Refund", 1, False),
+    ]
+
+
+def test_gaps_tell_what_runs_at_start_from_what_never_runs(store: Store) -> None:
+    insert_catalog(store, *CATALOG)
+    insert_spans(
+        store,
+        TracedSpan(functions=["shop:f@1"]),
+        STARTUP.but(functions=["shop:f@1", "shop:Refund.total@23"]),
+        STARTUP.but(id="up2", revision="def", functions=["shop:g@5"]),
+    )
+    assert rows(store, "SELECT symbol, at_startup FROM coverage_gaps ORDER BY line") == [
+        ("shop:g@5", False),
+        ("shop:Order@8", False),
+        ("shop:Order.total@10", False),
+        ("shop:Order.paid@14", False),
+        ("shop:Refund@22", True),
+        ("shop:Refund.total@23", True),
+    ]
+    assert rows(store, "SELECT functions_covered, functions_at_startup, functions_total FROM module_gaps") == [
+        (1, 1, 5)
+    ]
+
+
+def test_what_runs_at_start_is_in_no_table_and_no_view_of_profiles(store: Store) -> None:
+    insert_catalog(store, *CATALOG)
+    arcs = ["shop.py:-1/2/-1"]
+    insert_spans(
+        store,
+        *a_playback(),
+        STARTUP.but(functions=["shop:h@9", "shop:g@5"], lines=["shop.py:9-12"], arcs=arcs),
+        STARTUP.but(id="up2", parent="up", role="part", functions=["shop:i@19"], complete=False, reason="oops"),
+        STARTUP.but(id="up3", service="worker", functions=["shop:h@9"]),
+    )
+    relations = rows(
+        store,
+        "SELECT name FROM system.tables WHERE database = currentDatabase() AND name NOT LIKE '%_mv'"
+        " AND name NOT IN ('otel_traces', 'coverage_startup', 'coverage_schema', 'coverage_intake')",
+    )
+    assert len(relations) > 20
+    known = {name: str(rows(store, f"SELECT * FROM {name}")) for (name,) in relations}
+    assert [name for name, found in known.items() if "_startup" in found] == []
+    assert [name for name, found in known.items() if "shop:h" in found or "'h'" in found or "'i'" in found] == []
+    assert rows(store, "SELECT complete FROM profile_runs") == [(True,)]
+    assert rows(store, "SELECT service, qualname FROM coverage_startup FINAL ORDER BY ALL") == [
+        ("web", "g"),
+        ("web", "h"),
+        ("web", "i"),
+        ("worker", "h"),
     ]
 
 
@@ -196,12 +264,13 @@ def test_module_gaps_count_functions_and_executable_lines(store: Store) -> None:
         "lines_covered",
         "lines_total",
         "lines_percent",
+        "functions_at_startup",
     )
     assert result.rows == [
-        ("", "abc", "errors", 0, 0, 100.0, 0, 0, 100.0),
-        ("", "abc", "jobs", 0, 1, 0.0, 0, 1, 0.0),
+        ("", "abc", "errors", 0, 0, 100.0, 0, 0, 100.0, 0),
+        ("", "abc", "jobs", 0, 1, 0.0, 0, 1, 0.0, 0),
         # 2, 3 and 11 of 2, 3, 6, 11, 12, 15 and 24; 9 and 27 are class bodies'
-        ("", "abc", "shop", 2, 5, 40.0, 3, 7, 42.86),
+        ("", "abc", "shop", 2, 5, 40.0, 3, 7, 42.86, 0),
     ]
 
 
@@ -298,10 +367,11 @@ def test_run_completeness_misses_a_request_of_a_client_without_a_run_id(store: S
     insert_spans(
         store, root, asks, answers.but(run="set there"), lost, *elsewhere[:2], elsewhere[2].but(revision="def")
     )
+    fold(store)
     assert rows(store, "SELECT revision, profile, run, name, arrived FROM run_completeness ORDER BY ALL") == [
-        ("abc", "checkout", "", "GET /lost", False),
+        ("abc", "checkout", "set there", "GET /lost", False),
         ("abc", "checkout", "set there", "POST /orders", True),
-        ("def", "other", "", "POST /orders", True),
+        ("def", "other", "gap-20260101t000000", "POST /orders", True),
     ]
 
 
@@ -321,8 +391,9 @@ def test_run_completeness_finds_the_answer_in_the_run_that_the_answering_service
     enqueues = TracedSpan(id="p", run="", parent="s", role="producer", name="shop.mail")
     job = TracedSpan(id="j", run="set there", parent="p", role="consumer", service="worker", functions=[])
     insert_spans(store, entry, enqueues, job)
-    assert rows(store, "SELECT run, name, arrived FROM run_completeness ORDER BY run") == [
-        ("", "GET /", True),
+    fold(store)
+    assert rows(store, "SELECT run, name, arrived FROM run_completeness ORDER BY run, name") == [
+        ("set there", "GET /", True),
         ("set there", "shop.mail", True),
     ]
 
@@ -331,17 +402,19 @@ def test_run_completeness_misses_a_job_of_a_caller_without_a_run_id(store: Store
     enqueues = TracedSpan(id="p", run="", parent="s", role="producer", name="shop.mail")
     job = TracedSpan(id="j", run="set there", parent="p", role="consumer", service="worker", functions=[])
     insert_spans(store, enqueues, job, enqueues.but(id="q", name="shop.pack"))
-    assert rows(store, "SELECT revision, run, name, arrived FROM run_completeness ORDER BY run") == [
-        ("abc", "", "shop.pack", False),
+    fold(store)
+    assert rows(store, "SELECT revision, run, name, arrived FROM run_completeness ORDER BY run, name") == [
         ("abc", "set there", "shop.mail", True),
+        ("abc", "set there", "shop.pack", False),
     ]
 
 
 def test_run_completeness_misses_a_job_in_a_session_of_which_nothing_else_arrived(store: Store) -> None:
     enqueues = TracedSpan(id="p", parent="s", role="producer", name="shop.mail")
     insert_spans(store, enqueues, enqueues.but(id="q", run="", trace="t2"))
+    fold(store)
     assert rows(store, "SELECT revision, run, name, arrived FROM run_completeness ORDER BY run") == [
-        ("abc", "", "shop.mail", False),
+        ("abc", "gap-20260101t000000", "shop.mail", False),
         ("abc", "r1", "shop.mail", False),
     ]
 
@@ -416,12 +489,14 @@ def test_profile_runs_says_when_how_it_went_and_what_is_missing(store: Store) ->
             "first_seen": AT_60,
             "last_seen": AT_90,
             "outcome": "passed",
-            "counts": True,
+            "evidence": "client",
+            "counted": True,
             "requests": 1,
             "jobs": 1,
             "processes": 0,
             "missing": 0,
-            "incomplete": 0,
+            "pending": 0,
+            "incomplete_requests": 0,
             "complete": True,
             "incomplete_reasons": [],
             "incomplete_details": [],
@@ -435,15 +510,17 @@ def test_profile_runs_says_when_how_it_went_and_what_is_missing(store: Store) ->
             "first_seen": AT_0,
             "last_seen": AT_60,
             "outcome": "failed",
-            "counts": True,
+            "evidence": "client",
+            "counted": True,
             "requests": 1,
-            "jobs": 1,
+            "jobs": 0,
             "processes": 0,
             "missing": 1,
-            "incomplete": 1,
+            "pending": 0,
+            "incomplete_requests": 1,
             "complete": False,
             "incomplete_reasons": ["no_consumer_span"],
-            "incomplete_details": ["no span of the job arrived: shop.mail"],
+            "incomplete_details": [no_span_of_the_job("shop.mail")],
             "exemplar_trace_id": "t2",
         },
     ]
@@ -479,12 +556,14 @@ def test_profile_leaderboard_ranks_by_functions_and_says_what_is_complete(store:
             "lines_percent": 14.29,
             "runs": 1,
             "failed_runs": 0,
+            "counted_runs": 1,
             "requests": 1,
-            "jobs": 1,
-            "incomplete": 1,
+            "jobs": 0,
+            "pending": 0,
+            "incomplete_requests": 1,
             "complete": False,
             "incomplete_reasons": ["no_consumer_span"],
-            "incomplete_details": ["no span of the job arrived: shop.mail"],
+            "incomplete_details": [no_span_of_the_job("shop.mail")],
             "first_seen": AT_0,
             "last_seen": AT_60,
             "exemplar_trace_id": "t2",
@@ -504,9 +583,11 @@ def test_profile_leaderboard_ranks_by_functions_and_says_what_is_complete(store:
             "lines_percent": 28.57,
             "runs": 1,
             "failed_runs": 0,
+            "counted_runs": 1,
             "requests": 1,
             "jobs": 1,
-            "incomplete": 0,
+            "pending": 0,
+            "incomplete_requests": 0,
             "complete": True,
             "incomplete_reasons": [],
             "incomplete_details": [],
@@ -529,12 +610,14 @@ def test_profile_leaderboard_ranks_by_functions_and_says_what_is_complete(store:
             "lines_percent": 0.0,
             "runs": 1,
             "failed_runs": 0,
-            "requests": 1,
+            "counted_runs": 1,
+            "requests": 0,
             "jobs": 0,
-            "incomplete": 1,
+            "pending": 0,
+            "incomplete_requests": 1,
             "complete": False,
             "incomplete_reasons": ["no_server_span"],
-            "incomplete_details": ["no span of the server arrived: POST /orders"],
+            "incomplete_details": [no_span_of_the_server("POST /orders")],
             "first_seen": AT_0,
             "last_seen": AT_0,
             "exemplar_trace_id": "t3",
@@ -584,7 +667,7 @@ NUMBERS = st.sets(st.integers(1, 6))
 SEEN = st.lists(st.tuples(PROFILES, NUMBERS), max_size=6)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seen=SEEN, known=NUMBERS)
 def test_matrix_and_reverse_index_are_transposes_and_gaps_and_covered_make_up_the_catalog(
     store: Store, seen: list[tuple[str, set[int]]], known: set[int]
@@ -614,7 +697,7 @@ RUNS = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(played=RUNS)
 def test_the_reverse_index_has_the_profiles_that_count_and_the_times_of_all(
     store: Store, played: list[tuple[str, str, str, set[int]]]
@@ -627,7 +710,9 @@ def test_the_reverse_index_has_the_profiles_that_count_and_the_times_of_all(
         entry = TracedSpan(id="s", trace=trace, profile=profile, run=run, second=second, functions=functions)
         insert_spans(store, entry, entry.but(id="root", functions=None, role="", revision="", outcome=outcome))
         for line in lines:
-            seen.setdefault(line, []).append((profile, run, datetime.fromtimestamp(START + second, UTC), trace))
+            seen.setdefault(line, []).append(
+                (profile, run, datetime.fromtimestamp(START + second, timezone.utc), trace)
+            )
 
     failed = {(profile, run) for profile, run, outcome, _ in played if outcome == "failed"}
     better = {profile for profile, run, _, _ in played if (profile, run) not in failed}
@@ -651,7 +736,7 @@ SPANS_OF_LINES = st.lists(
 )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(10), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spans=SPANS_OF_LINES)
 def test_lines_are_counted_once_however_ranges_overlap(
     store: Store, spans: list[tuple[str, str, list[tuple[int, int]]]]
@@ -794,7 +879,7 @@ def two_runs(second: str, **changes: Any) -> list[TracedSpan]:
 def test_a_run_that_failed_does_not_count_beside_one_that_did_not(store: Store) -> None:
     insert_catalog(store, {"qualname": "f", "line": 1}, {"qualname": "oops", "line": 9, "executable_lines": [9]})
     insert_spans(store, *two_runs("r2", complete=False, reason="greenlets"))
-    assert rows(store, "SELECT run, outcome, counts FROM profile_runs ORDER BY run") == [
+    assert rows(store, "SELECT run, outcome, counted FROM profile_runs ORDER BY run") == [
         ("r1", "passed", True),
         ("r2", "failed", False),
     ]
@@ -803,15 +888,14 @@ def test_a_run_that_failed_does_not_count_beside_one_that_did_not(store: Store) 
     assert rows(store, "SELECT symbol FROM symbol_profiles ORDER BY symbol") == expected
     assert rows(store, "SELECT symbol FROM coverage_gaps") == [("shop:oops@9",)]
     assert rows(store, "SELECT functions_covered, lines_covered FROM module_gaps") == [(1, 0)]
-    assert rows(store, "SELECT functions, lines, runs, failed_runs, complete FROM profile_leaderboard") == [
-        (2, 6, 2, 1, True)
-    ]
+    columns = "functions, lines, runs, failed_runs, counted_runs, requests, complete"
+    assert rows(store, f"SELECT {columns} FROM profile_leaderboard") == [(2, 6, 2, 1, 1, 1, True)]
     assert rows(store, "SELECT functions FROM module_leaderboard") == [(2,)]
 
 
 def test_a_run_that_failed_counts_where_its_profile_has_no_better_one(store: Store) -> None:
     insert_spans(store, *two_runs("r2", revision="def"))
-    assert rows(store, "SELECT revision, run, counts FROM profile_runs ORDER BY run") == [
+    assert rows(store, "SELECT revision, run, counted FROM profile_runs ORDER BY run") == [
         ("abc", "r1", True),
         ("def", "r2", True),
     ]
