@@ -20,6 +20,7 @@ from otel_coverage.demo.processes import Child, ProcessError, Supervisor
 from otel_coverage.demo.redis import start_redis, wait_for_jobs
 from otel_coverage.errors import OtelCoverageError
 from otel_coverage.playback.runner import new_run_id
+from otel_coverage.reporting.contents import Contents
 from otel_coverage.reporting.queries import select_revision
 from otel_coverage.reporting.report import Report, write_report
 from otel_coverage.source import SourceTree
@@ -99,7 +100,8 @@ class Demo:
                 running.play(new_run_id())
             with progress.step(f"Writing the report to {self.out}"), open_store(store, read_only=True) as opened:
                 queries = select_revision(opened, revision=running.revision)
-                return write_report(queries, SourceTree([str(self.example.source)]), self.out)
+                tree = SourceTree([str(self.example.source)])
+                return write_report(queries, tree, self.out, contents=Contents(html=True))
 
     @property
     def logs(self) -> Path:
@@ -128,13 +130,18 @@ class _RunningDemo:
         self.store = store
         self.source = str(demo.example.source)
         self.revision = demo.example.revision  # read once: it may change during the demo
-        self.env = demo.example.environment()
+        self.env = {
+            **demo.example.environment(),
+            "OTEL_COVERAGE_SPOOL": str(folder / "spool"),
+            "OTEL_COVERAGE_SPOOL_LINGER": "1",  # no later process has this folder: where the demo is killed, all ends
+        }
 
     def push_catalog(self) -> None:
         """Create the schema and store the catalog; before the collector locks the store."""
-        self._run("schema", "schema", "apply", "--store", self.store)
+        self._run("schema", self.env, "schema", "apply", "--store", self.store)
         self._run(
-            *("catalog", "catalog", "push", "--store", self.store, "--source", self.source, "--revision", self.revision)
+            *("catalog", self.env, "catalog", "push"),
+            *("--store", self.store, "--source", self.source, "--revision", self.revision),
         )
 
     def play(self, run_id: str) -> None:
@@ -151,7 +158,10 @@ class _RunningDemo:
             count = wait_for_jobs(redis_url, _PLAYBACK_TIMEOUT, self.supervisor.check)
         self.progress.detail(f"{count} jobs")
         with self.progress.step("Stopping them"):
-            for child in (worker, web, collector, redis):
+            for child in (worker, web):
+                self._stop(child)
+            self._run("spool", {**self.env, "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}, "spool", "flush")
+            for child in (collector, redis):
                 self._stop(child)
 
     def _start_collector(self) -> tuple[Child, str]:
@@ -197,17 +207,18 @@ class _RunningDemo:
         return {
             **env,
             "OTEL_COVERAGE_ENABLED": "1",
+            "OTEL_COVERAGE_STARTUP": "1",
             "OTEL_COVERAGE_SOURCE": self.source,
             "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
             "OTEL_RESOURCE_ATTRIBUTES": f"vcs.ref.head.revision={self.revision},service.version={self.revision}",
             "OTEL_SERVICE_NAME": service,
         }
 
-    def _run(self, name: str, *arguments: str) -> None:
+    def _run(self, name: str, env: Mapping[str, str], *arguments: str) -> None:
         """Run a command of otel-coverage until it exits."""
         command = [*_OTEL_COVERAGE, *arguments]
         self.progress.detail(" ".join(command))
-        self.supervisor.run(name, command, self.env, _PLAYBACK_TIMEOUT)
+        self.supervisor.run(name, command, env, _PLAYBACK_TIMEOUT)
 
     def _start(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> Child:
         self.progress.detail(" ".join(command))

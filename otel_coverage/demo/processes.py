@@ -9,20 +9,23 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import Self
+from typing import TYPE_CHECKING
 
 from otel_coverage.errors import OtelCoverageError
+from otel_coverage.signals import delayed
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 TAIL = 15  # lines
 _POLL_INTERVAL = 0.02  # seconds
 _PR_SET_PDEATHSIG = 1
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)  # no child is started unrecorded, or left running
 
 
 class ProcessError(OtelCoverageError):
@@ -103,7 +106,7 @@ class Supervisor:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with _delayed_signals():
+        with delayed(*_STOP_SIGNALS):
             for child in reversed(self.children):
                 self.stop(child)
 
@@ -114,7 +117,7 @@ class Supervisor:
             ProcessError: it cannot be executed.
         """
         path = self.folder / f"{name}.log"
-        with _delayed_signals(), path.open("wb") as log:
+        with delayed(*_STOP_SIGNALS), path.open("wb") as log:
             try:
                 process = subprocess.Popen(
                     command,
@@ -199,23 +202,6 @@ def ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextlib.contextmanager
-def _delayed_signals() -> Iterator[None]:
-    """Delay signals that would end this process, so that no child is started unrecorded or left running."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # signals are handled in the main thread only
-        return
-    received: list[int] = []
-    before = {number: signal.signal(number, lambda number, frame: received.append(number)) for number in _STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if received:
-        signal.raise_signal(received[0])
 
 
 def _parent_death_signal() -> Callable[[], None] | None:

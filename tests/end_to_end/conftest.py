@@ -11,7 +11,7 @@ from tests.end_to_end.once import once
 from tests.end_to_end.played import Played, play
 
 GEVENT = ("--worker-class", "gevent")
-TIMEOUT = 600.0  # seconds: the first test runs the demo, and others wait for it
+TIMEOUT = 900.0  # seconds: the first test runs the demo, and others wait for it
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

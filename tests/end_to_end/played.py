@@ -21,6 +21,9 @@ _QUERIES = {
     "FROM coverage_lines GROUP BY service, profile, file",
     "gaps": "SELECT * FROM coverage_gaps",
     "runs": "SELECT * FROM profile_runs",
+    "entry_points": "SELECT * FROM entry_points",
+    "symbol_entry_points": "SELECT * FROM symbol_entry_points",
+    "entry_point_gaps": "SELECT * FROM entry_point_gaps",
 }
 
 
@@ -73,7 +76,7 @@ def demo(folder: Path, *options: str, **environ: str) -> subprocess.CompletedPro
     """Run ``otel-coverage demo`` in a folder until it exits."""
     command = [sys.executable, "-m", "otel_coverage", "demo", *options]
     return subprocess.run(
-        command, cwd=folder, env=environment(**environ), capture_output=True, text=True, timeout=300, check=False
+        command, cwd=folder, env=environment(**environ), capture_output=True, text=True, timeout=550, check=False
     )
 
 
@@ -85,7 +88,7 @@ def query(store: Path, queries: Mapping[str, str]) -> dict[str, list[dict[str, A
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -14,6 +14,7 @@ from types import CodeType
 
 import coverage
 
+from otel_coverage.code_objects import loaded_by
 from otel_coverage.demo.example import THREADS, Example
 from otel_coverage.demo.processes import Supervisor
 from otel_coverage.demo.redis import start_redis, wait_for_jobs
@@ -57,7 +58,7 @@ def _play(folder: Path, example: Example) -> None:
         for recording in example.recordings():
             (folder / "profile").write_text(recording.name)
             command = [sys.executable, "-m", "otel_coverage", "playback", "run", str(recording), "--base-url", base_url]
-            subprocess.run(command, env=env, check=True, capture_output=True, timeout=120)
+            subprocess.run([*command, "--allow-untraced"], env=env, check=True, capture_output=True, timeout=120)
             wait_for_jobs(env["REDIS_URL"], 60, supervisor.check)
         for child in (worker, web):
             assert supervisor.stop(child) == 0, child.tail()
@@ -97,14 +98,13 @@ def _names(path: Path, file: Path) -> Mapping[int, str]:
     parts = file.with_suffix("").parts
     module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
     return {
-        code.co_firstlineno: f"{module}:{code.co_qualname}@{code.co_firstlineno}"
-        for code in _codes(compile(source, str(path), "exec", dont_inherit=True))
+        code.co_firstlineno: f"{module}:{qualname}@{code.co_firstlineno}"
+        for code, qualname in _codes(compile(source, str(path), "exec", dont_inherit=True))
         if (code.co_name, code.co_firstlineno) in definitions
     }
 
 
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _codes(constant)
+def _codes(code: CodeType) -> Iterator[tuple[CodeType, str]]:
+    for inner in loaded_by(code):
+        yield inner
+        yield from _codes(inner[0])

@@ -66,6 +66,9 @@ def test_an_interrupted_demo_stops_its_processes(tmp_path: Path, number: signal.
         _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode not in (0, 2)
     assert "Traceback" not in stderr
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert "otel-coverage: interrupted: its processes were stopped; " in stderr
     assert wait_until_gone(mark) == set()
     assert list(tmp_path.iterdir()) == []  # no partial artifacts, no temporary folder
 
@@ -74,7 +77,7 @@ def test_the_processes_of_a_killed_demo_end(tmp_path: Path) -> None:
     mark = uuid.uuid4().hex
     with running_demo(tmp_path, mark) as process:
         process.kill()
-    assert wait_until_gone(mark) == set()
+    assert wait_until_gone(mark) == set()  # who sends the spool included
 
 
 def test_a_killed_process_ends_the_demo_with_the_reason(tmp_path: Path) -> None:

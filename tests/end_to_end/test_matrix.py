@@ -25,6 +25,11 @@ def test_functions_that_no_profile_executes_are_gaps(played: Played) -> None:
     assert sorted(gaps) == sorted(never)
 
 
+def test_gaps_that_run_when_a_process_starts_are_told_apart(played: Played) -> None:
+    at_startup = [f"{row['module']}:{row['qualname']}" for row in played.rows["gaps"] if row["at_startup"]]
+    assert sorted(at_startup) == ["shop.app:create_app", "shop.database:create_schema", "shop.hooks:install"]
+
+
 def test_classes_without_an_executed_function_are_gaps(played: Played) -> None:
     gaps = [f"{row['module']}:{row['qualname']}" for row in played.rows["gaps"] if row["kind"] == "class"]
     assert sorted(gaps) == [
