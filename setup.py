@@ -1,11 +1,14 @@
-"""What pyproject.toml cannot say: queries/ and examples/ travel inside the package, the callbacks in C are built."""
+"""What pyproject.toml cannot say: what travels inside the package, and that C and the reports' page are built."""
 
 import os
+import runpy
 import sys
 import sysconfig
 import tempfile
+from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
+from setuptools.command.build_py import build_py
 
 # Elsewhere the callbacks in Python serve, as they do where no compiler is: hence optional.
 WANTS_EXTENSION = (
@@ -15,6 +18,29 @@ WANTS_EXTENSION = (
 )
 
 CSRC = "otel_coverage/recording/csrc"
+
+# A git checkout alone builds the page: sdist and wheel carry it. OTEL_COVERAGE_BUILD_PAGE=0 does without.
+WEB = Path("web", "build.py")
+page = runpy.run_path(str(WEB)) if WEB.exists() and os.environ.get("OTEL_COVERAGE_BUILD_PAGE") != "0" else None
+BUILDS = {"bdist_wheel", "build", "dist_info", "editable_wheel", "egg_info", "sdist"}
+WANTS_NODE = page is not None and BUILDS & set(sys.argv) and not page["is_current"]() and not page["has_node"]()
+
+
+class BuildWithPage(build_py):
+    """Builds the page before its files are collected."""
+
+    def finalize_options(self) -> None:
+        """An environment for work does without the page where it cannot be built; what is given away does not."""
+        super().finalize_options()
+        if page is None or not {"bdist_wheel", "build", "editable_wheel", "sdist"} & set(sys.argv):
+            return
+        try:
+            page["build"]()
+        except page["BuildError"] as error:
+            if "editable_wheel" not in sys.argv:
+                sys.exit(f"{error}\nOTEL_COVERAGE_BUILD_PAGE=0 builds without it: index.html is then a summary")
+            print(f"index.html of reports will be a summary until `make page` succeeds: {error}", file=sys.stderr)
+
 
 # A wheel is built beside the tree: what an earlier one left in build/ would go into the next.
 beside = tempfile.TemporaryDirectory() if "bdist_wheel" in sys.argv else None
@@ -29,11 +55,20 @@ setup(
     package_dir={"otel_coverage.examples": "examples", "otel_coverage.queries": "queries"},
     package_data={
         "otel_coverage": ["py.typed"],
+        "otel_coverage.catalog": ["*.schema.json"],
+        "otel_coverage.gates": ["*.schema.json"],
+        "otel_coverage.impact": ["*.schema.json"],
+        "otel_coverage.playback.schemas": ["*.schema.json"],
         "otel_coverage.recording": ["_callbacks.pyi"],
-        "otel_coverage.examples": ["shop/**/*.py", "profiles/**/*.jsonl", "profiles/**/*.csv"],
+        "otel_coverage.reporting.schemas": ["*.schema.json"],
+        "otel_coverage.reporting.page": ["bundle/page.js", "bundle/page.css", "bundle/licenses.txt"],
+        "otel_coverage.examples": ["shop/**/*.py", "stack/**/*.py", "profiles/**/*.jsonl", "profiles/**/*.csv"],
         "otel_coverage.queries": ["**/*.sql"],
     },
     include_package_data=False,
+    cmdclass={"build_py": BuildWithPage},
+    # pip asks for it where the page has to be built and PATH has no Node
+    setup_requires=[page["NODE_PACKAGE"]] if page is not None and WANTS_NODE else [],
     ext_modules=[
         Extension(
             "otel_coverage.recording._callbacks",

@@ -1,6 +1,6 @@
 """Which Python functions each recorded workflow executes, inside the tracing pipeline that you already run.
 
-In code: :func:`instrument` for a Flask application with its jobs, or :class:`CoverageSpanProcessor` on a tracer
+In code: :func:`instrument` for an application with its jobs, or :class:`CoverageSpanProcessor` on a tracer
 provider of one's own. Without code: ``otel-coverage run -- COMMAND``. Where a message is sent in a way that is not
 instrumented, :func:`inject` returns what to put into it, and :func:`attached` is for the block that handles it.
 """
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from otel_coverage.instrumentation.asgi import AsgiCoverageMiddleware
     from otel_coverage.instrumentation.propagation import attached, inject
     from otel_coverage.instrumentation.setup import instrument, uninstrument
     from otel_coverage.instrumentation.wsgi import CoverageMiddleware
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from otel_coverage.tracing.sampler import CoverageSampler
 
 __all__ = [
+    "AsgiCoverageMiddleware",
     "CoverageMiddleware",
     "CoverageSampler",
     "CoverageSpanProcessor",
@@ -36,6 +38,7 @@ __all__ = [
 
 # each is imported when it is used: reports and collectors need no Flask, applications no more than they use
 _MODULES = {
+    "AsgiCoverageMiddleware": "otel_coverage.instrumentation.asgi",
     "CoverageMiddleware": "otel_coverage.instrumentation.wsgi",
     "CoverageSampler": "otel_coverage.tracing.sampler",
     "CoverageSpanProcessor": "otel_coverage.tracing.processor",

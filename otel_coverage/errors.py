@@ -25,3 +25,20 @@ class UnreachableError(OtelCoverageError):
 
 class StoreError(OtelCoverageError):
     """The store cannot be used: locked by another process, not a store, without the schema, or a failed statement."""
+
+
+class NoCoverageError(StoreError):
+    """The store has no coverage of what is asked for; it may still come."""
+
+
+class AccessDeniedError(StoreError):
+    """The user of the store may not do that."""
+
+
+class Interrupted(OtelCoverageError):  # noqa: N818 - nothing was wrong
+    """Ctrl-C ended the command; the message says what it left."""
+
+    exit_code = 130  # of a shell for SIGINT
+
+    def __init__(self, state: str = "") -> None:
+        super().__init__(f"interrupted: {state}" if state else "interrupted")

@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 
 SLUG_RULE = "1 to 128 of a-z, 0-9, '.', '_' and '-', beginning with a letter or a digit"
-RUN_ID_RULE = "1 to 128 printable ASCII characters without spaces"
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
-_RUN_ID = re.compile(r"[!-~]{1,128}")
+_LONGEST_SHOWN = 40
 
 
 def is_slug(text: str) -> bool:
-    """Whether ``text`` can name a profile: ``[a-z0-9][a-z0-9._-]{0,127}``."""
+    """Whether ``text`` can name a profile or a run: ``[a-z0-9][a-z0-9._-]{0,127}``."""
     return _SLUG.fullmatch(text) is not None
 
 
-def is_run_id(text: str) -> bool:
-    """Whether ``text`` can name a run: 1 to 128 printable ASCII characters without spaces."""
-    return _RUN_ID.fullmatch(text) is not None
+def shown(text: str) -> str:
+    """``text`` for a message, whatever it holds: quoted, in ASCII with everything else escaped, and cut."""
+    return ascii(text) if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]!a}… ({len(text)} characters)"

@@ -14,13 +14,18 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
-import coverage
-from coverage.files import GlobMatcher, prep_patterns
-
-from otel_coverage.coveragepy import read_configuration
+from otel_coverage import coveragepy
 from otel_coverage.errors import ConfigurationError
+from otel_coverage.settings import Settings
+
+NAMED_BY = "OTEL_COVERAGE_SOURCE"
+
+if TYPE_CHECKING:
+    from coverage.files import GlobMatcher
 
 _DEFINITION = re.compile(r"\s*(?P<decorator>@)|\s*(?:async\s+)?def\s+(?P<name>\w+)")
 _BEFORE_EXPRESSION = re.compile(r"\s*(?P<decorator>@)?[\s(]*(?:#.*|\\\s*)?")  # that of a decorator
@@ -32,7 +37,8 @@ class SourceFile:
 
     Attributes:
         filename: absolute path in this process's file system, symbolic links resolved.
-        path: posix path below the folder that would stand on ``sys.path``, e.g. ``shop/orders.py``.
+        path: posix path below the folder that would stand on ``sys.path``, e.g. ``shop/orders.py``. Bytes that are not
+            UTF-8 are written out (``caf\\udce9.py``), here and in the module's name: no store takes them.
         module: dotted name made from ``path``, e.g. ``shop.orders``; a package's ``__init__.py`` has the package's.
     """
 
@@ -80,14 +86,22 @@ class SourceRoot:
 class SourceTree:
     """The application's files, as ``source``, ``include`` and ``omit`` choose them.
 
+    Where an entry of ``source`` is a symbolic link or lies below one (``current -> releases/7``), the tree follows when
+    that is switched. Files that it led to before stay the application's, since code of theirs may be loaded.
+
     Args:
         source: folders, files, or importable package names; empty for the working directory.
         include: glob patterns, as in a coverage.py configuration; empty for all.
         omit: glob patterns, as in a coverage.py configuration.
         rcfile: the coverage.py configuration that says which lines count; None for coverage.py's defaults.
+        named_by: the setting that names the source, for error messages.
 
     Raises:
         ConfigurationError: an entry of ``source`` is neither a folder or file nor an importable package.
+
+    Attributes:
+        roots: where the files are now.
+        rcfile: as given.
     """
 
     def __init__(
@@ -97,43 +111,76 @@ class SourceTree:
         include: Iterable[str] = (),
         omit: Iterable[str] = (),
         rcfile: str | None = None,
+        named_by: str = NAMED_BY,
     ) -> None:
         entries = tuple(source) or (".",)
-        self.roots = tuple(_root_of(entry) for entry in entries)
+        self._named_by = named_by
+        self._places = tuple(_Place.of(entry, named_by) for entry in entries)
+        self.roots = tuple(place.root for place in self._places)
+        self._former_roots: tuple[SourceRoot, ...] = ()
         self.rcfile = rcfile
-        include, omit = tuple(include), tuple(omit)
-        self._include = GlobMatcher(prep_patterns(include), "include") if include else None
-        self._omit = GlobMatcher(prep_patterns(omit), "omit") if omit else None
+        self._include = _matcher(include, "include")
+        self._omit = _matcher(omit, "omit")
         self._entries = entries
         self._located: dict[str, SourceFile | None] = {}
 
     @classmethod
-    def from_rcfile(cls, source: Iterable[str] = (), rcfile: str | None = None) -> SourceTree:
+    def of(cls, settings: Settings, folder: str | None = None) -> SourceTree:
+        """The tree that the settings describe.
+
+        Args:
+            settings: say which.
+            folder: what it is where they say nothing; the working directory of now where not given.
+
+        Raises:
+            ConfigurationError: a setting cannot be used; the message says where it is.
+        """
+        source = settings.source or (() if folder is None else (folder,))
+        named_by = settings.origin("source")
+        return cls.from_rcfile(source, settings.rcfile, named_by=named_by, rcfile_named_by=settings.origin("rcfile"))
+
+    @classmethod
+    def from_rcfile(
+        cls,
+        source: Iterable[str] = (),
+        rcfile: str | None = None,
+        *,
+        named_by: str = NAMED_BY,
+        rcfile_named_by: str = coveragepy.NAMED_BY,
+    ) -> SourceTree:
         """The tree that a coverage.py configuration file describes; ``source``, where given, overrides the file's.
 
         As in coverage.py, ``include`` is ignored where any source is given.
+
+        Args:
+            source, rcfile, named_by: see the class.
+            rcfile_named_by: the setting that names the file, for error messages.
 
         Raises:
             ConfigurationError: the file cannot be read as a coverage.py configuration.
         """
         if rcfile is None:
-            return cls(source)
-        config = read_configuration(rcfile)
+            return cls(source, named_by=named_by)
+        config = coveragepy.read_configuration(rcfile, rcfile_named_by)
+        from coverage import CoverageException
 
         def values(option: str) -> list[str]:
             try:
                 value = config.get_option(option)
-            except coverage.CoverageException:  # an option that this coverage.py does not have yet
+            except CoverageException:  # an option that this coverage.py does not have yet
                 return []
             return [str(item) for item in value] if isinstance(value, list) else []
 
-        source = tuple(source) or (*values("run:source"), *values("run:source_pkgs"), *values("run:source_dirs"))
-        return cls(
-            source,
-            include=() if source else values("run:include"),
-            omit=values("run:omit"),
-            rcfile=os.path.abspath(rcfile),
-        )
+        try:
+            source = tuple(source)
+            if not source:
+                source = (*values("run:source"), *values("run:source_pkgs"), *values("run:source_dirs"))
+                named_by = f"{rcfile_named_by}: source in [run] of {rcfile}"
+            include = () if source else values("run:include")
+            path = os.path.abspath(rcfile)
+            return cls(source, include=include, omit=values("run:omit"), rcfile=path, named_by=named_by)
+        finally:
+            coveragepy.close_data(config.get_data())
 
     def locate(self, filename: str) -> SourceFile | None:
         """The application's file of that name, or None for all other files. Answers are cached."""
@@ -143,39 +190,66 @@ class SourceTree:
             found = self._located[filename] = self._locate(filename)
             return found
 
+    def follow_links(self) -> bool:
+        """Look where the entries lead now. Returns whether that has changed."""
+        places = tuple(place.followed() for place in self._places)
+        if all(before is after for before, after in zip(self._places, places, strict=True)):
+            return False
+        self._former_roots = tuple(dict.fromkeys((*self.roots, *self._former_roots)))
+        self._places, self.roots = places, tuple(place.root for place in places)
+        # code that was loaded by a name that has led to a file is that file's
+        self._located = {name: file for name, file in self._located.items() if file is not None}
+        return True
+
     def files(self) -> Iterator[SourceFile]:
         """Every file of the tree, each once, sorted by path below its root.
 
         Raises:
             ConfigurationError: there is none.
         """
+        self.follow_links()
         seen: set[str] = set()
         for root in self.roots:
-            for filename in sorted(_python_files(root.folder)):
+            for filename in sorted(python_files(root.folder)):
                 file = self.locate(filename)
                 if file is not None and file.filename not in seen:
                     seen.add(file.filename)
                     yield file
         if not seen:
             raise ConfigurationError(
-                f"source {', '.join(self._entries)}: no Python file matches; "
-                "OTEL_COVERAGE_SOURCE names the application's packages or folders"
+                f"{self._named_by}: source {', '.join(self._entries)}: no Python file matches; "
+                "expected the application's packages or folders"
             )
 
     def _locate(self, filename: str) -> SourceFile | None:
         if not filename.endswith((".py", ".pyw")) or filename.startswith("<"):
             return None
+        self.follow_links()
         real = os.path.realpath(filename)
-        for root in self.roots:
-            if not _is_own(real, root.folder):
+        for root in (*self.roots, *self._former_roots):
+            if not is_own(real, root.folder):
                 continue
             if self._include is not None and not self._include.match(real):
                 return None
             if self._omit is not None and self._omit.match(real):
                 return None
             path = _strip_src(Path(os.path.relpath(real, root.import_root)), root.import_root)
-            return SourceFile(real, path.as_posix(), module_name(path))
+            return SourceFile(real, encodable(path.as_posix()), encodable(module_name(path)))
         return None
+
+
+def encodable(text: str) -> str:
+    """``text`` with its surrogates, which bytes of undecodable file names become, written out as ``\\udce9``."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def _matcher(patterns: Iterable[str], name: str) -> GlobMatcher | None:
+    patterns = tuple(patterns)
+    if not patterns:
+        return None
+    from coverage.files import GlobMatcher, prep_patterns  # which a process without patterns does not need
+
+    return GlobMatcher(prep_patterns(patterns), name)
 
 
 def module_name(path: PurePosixPath | Path) -> str:
@@ -193,22 +267,70 @@ def _strip_src(path: Path, import_root: str) -> Path:
     return path
 
 
-def _root_of(entry: str) -> SourceRoot:
-    path = Path(entry)
-    if path.exists():
-        real = Path(os.path.realpath(path))
-        import_root = real if real.is_dir() else real.parent
-        while (import_root / "__init__.py").exists() and import_root != import_root.parent:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where an entry of ``source`` leads.
+
+    Attributes:
+        location: the path that was named, or where the package was found, symbolic links in it as they are.
+        depth: the number of packages around it.
+        identity: device and inode of what was there.
+        root: what that is.
+    """
+
+    location: str
+    depth: int | None
+    identity: tuple[int, int]
+    root: SourceRoot
+
+    @classmethod
+    def of(cls, entry: str, named_by: str) -> _Place:
+        if Path(entry).exists():
+            return cls._at(entry if os.path.isabs(entry) else os.path.join(working_folder(), entry), None)
+        location = _package_location(entry)
+        if location is None or not os.path.exists(location):
+            raise ConfigurationError(
+                f"{named_by}: source {entry!r}: neither a folder or file in {os.getcwd()} nor an importable package"
+            )
+        return cls._at(location, len(entry.split(".")) - 1)
+
+    @classmethod
+    def _at(cls, location: str, depth: int | None) -> _Place:
+        found = os.stat(location)
+        return cls(location, depth, (found.st_dev, found.st_ino), _root_at(location, depth))
+
+    def followed(self) -> _Place:
+        """Where the entry leads now: the place itself where nothing has changed, or nothing is there."""
+        try:
+            found = os.stat(self.location)
+            if (found.st_dev, found.st_ino) == self.identity:
+                return self
+            return self._at(self.location, self.depth)
+        except OSError:
+            return self
+
+
+def working_folder() -> str:
+    """The working directory, with the symbolic links through which it was entered, where the environment tells them."""
+    entered = os.environ.get("PWD", "")
+    try:
+        if os.path.isabs(entered) and os.path.samefile(entered, os.curdir):
+            return entered
+    except OSError:
+        pass
+    return os.getcwd()
+
+
+def _root_at(location: str, depth: int | None) -> SourceRoot:
+    """The root of a folder or file, or of a package below ``depth`` others."""
+    real = Path(os.path.realpath(location))
+    if depth is not None:
+        import_root = real.parent
+        for _ in range(depth):
             import_root = import_root.parent
         return SourceRoot(str(real), str(import_root))
-    location = _package_location(entry)
-    if location is None:
-        raise ConfigurationError(
-            f"source {entry!r}: neither a folder or file here nor an importable package; set OTEL_COVERAGE_SOURCE"
-        )
-    real = Path(os.path.realpath(location))
-    import_root = real.parent
-    for _ in entry.split(".")[1:]:
+    import_root = real if real.is_dir() else real.parent
+    while (import_root / "__init__.py").exists() and import_root != import_root.parent:
         import_root = import_root.parent
     return SourceRoot(str(real), str(import_root))
 
@@ -220,7 +342,7 @@ def _package_location(name: str) -> str | None:
     for part_count in range(1, len(name.split(".")) + 1):
         dotted = ".".join(name.split(".")[:part_count])
         try:
-            spec = importlib.machinery.PathFinder.find_spec(dotted, search)
+            spec = importlib.machinery.PathFinder.find_spec(dotted, search) or _editable_spec(dotted, search)
         except (ImportError, ValueError):
             return None
         if spec is None:
@@ -233,16 +355,29 @@ def _package_location(name: str) -> str | None:
     return location
 
 
-def _python_files(folder: str) -> Iterator[str]:
+def _editable_spec(name: str, search: list[str] | None) -> ModuleSpec | None:
+    """What finders say that installers of editable packages put there: setuptools, editables, scikit-build, meson."""
+    for finder in list(sys.meta_path):
+        kind = finder if isinstance(finder, type) else type(finder)
+        find = getattr(finder, "find_spec", None)
+        if find is not None and "editable" in f"{kind.__module__}.{kind.__qualname__}".lower():
+            spec: ModuleSpec | None = find(name, search if "." in name else None)
+            if spec is not None:
+                return spec
+    return None
+
+
+def python_files(folder: str) -> Iterator[str]:
+    """The Python files below a folder, or the one file, that may be the application's own."""
     if os.path.isfile(folder):
         yield folder
         return
     for here, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_foreign(os.path.join(here, name))]
+        folders[:] = [name for name in folders if not is_foreign(os.path.join(here, name))]
         yield from (os.path.join(here, name) for name in names if name.endswith((".py", ".pyw")))
 
 
-def _is_own(filename: str, root: str) -> bool:
+def is_own(filename: str, root: str) -> bool:
     """Whether the file lies below ``root``, in no foreign folder on the way, or is ``root`` itself."""
     if filename == root:
         return True
@@ -250,17 +385,18 @@ def _is_own(filename: str, root: str) -> bool:
         return False
     folder = os.path.dirname(filename)
     while folder != root:
-        if _is_foreign(folder):
+        if is_foreign(folder):
             return False
         folder = os.path.dirname(folder)
     return True
 
 
-def _is_foreign(folder: str) -> bool:
+def is_foreign(folder: str) -> bool:
     """Folders below a source root whose files are never the application's own: installed, hidden or generated ones."""
     name = os.path.basename(folder)
     return (
         name in ("site-packages", "dist-packages", "__pycache__", "node_modules")
         or name.startswith(".")
+        or folder in ("/dev", "/proc", "/sys")
         or os.path.exists(os.path.join(folder, "pyvenv.cfg"))
     )

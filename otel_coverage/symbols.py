@@ -18,9 +18,11 @@ from inspect import (
     CO_VARKEYWORDS,
 )
 from types import CodeType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from otel_coverage.source import SourceFile
 
 _RESUME_SIZE = 2  # bytes of the instruction that functions of 3.12 and 3.13 begin with, on the line of the ``def``
@@ -80,15 +82,15 @@ class Symbol(str):
         return cls(module, qualname, int(line))
 
 
-def symbol_of(code: CodeType, file: SourceFile) -> Symbol | None:
-    """The symbol that entering ``code`` executes, or None where its lines count but no function does.
+def symbol_of(code: CodeType, file: SourceFile, qualname: str) -> Symbol | None:
+    """The symbol that entering ``code`` of that name executes, or None where its lines count but no function does.
 
     None for everything that the source does not write as ``def`` or ``async def``: modules, class bodies, lambdas,
     comprehensions, and the hidden scopes of annotations and type parameters.
     """
     if not is_function(code, file):
         return None
-    return Symbol(file.module, code.co_qualname, code.co_firstlineno)
+    return Symbol(file.module, qualname, code.co_firstlineno)
 
 
 def is_function(code: CodeType, file: SourceFile) -> bool:

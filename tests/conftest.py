@@ -2,13 +2,54 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.versions import runs_here
 
 # Fixtures that import much and serve few folders are in those folders' conftest.py. Those of stores are here, as all
 # tests of a process share one engine.
 pytest_plugins = ["tests.support.leftovers", "tests.support.rows", "tests.support.store"]
+
+_SPOOLS = ("spool", "state", "otel-coverage")  # where tests have them in `tmp_path`
+
+# how long an example takes says what else the machine does
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
+
+for _name in ("CI", "GITHUB_ACTIONS", "GITLAB_CI"):  # commands print otherwise where these are set
+    os.environ.pop(_name, None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_home() -> Iterator[None]:
+    """Caches of commands go where they are gone afterwards, not to whoever runs the tests."""
+    before = os.environ.get("XDG_CACHE_HOME")
+    with tempfile.TemporaryDirectory(prefix="cache-") as folder:
+        os.environ["XDG_CACHE_HOME"] = folder
+        yield
+        if before is None:
+            del os.environ["XDG_CACHE_HOME"]
+        else:
+            os.environ["XDG_CACHE_HOME"] = before
+
+
+@pytest.fixture(autouse=True)
+def state_home(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A spool of its own for each test; a process that still sends it, or one in ``tmp_path``, ends when it is gone."""
+    folder = tempfile.mkdtemp(prefix="state-")
+    monkeypatch.setenv("XDG_STATE_HOME", folder)
+    yield Path(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    of_test = request.node.funcargs.get("tmp_path")
+    for name in _SPOOLS if of_test is not None else ():
+        shutil.rmtree(of_test / name, ignore_errors=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

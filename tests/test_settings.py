@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.settings import Settings
+from otel_coverage.source import SourceTree
 
 
 @pytest.fixture
@@ -33,6 +35,8 @@ def test_every_setting_has_its_variable(tmp_path: Path) -> None:
         "OTEL_COVERAGE_RCFILE": ".coveragerc",
         "OTEL_COVERAGE_TOKEN": "secret",
         "OTEL_COVERAGE_RUN_ID": "nightly-1",
+        "OTEL_COVERAGE_STARTUP": "1",
+        "OTEL_COVERAGE_SERVER_TIMING": "1",
     }
     assert Settings.load(environ=environ, folder=tmp_path) == Settings(
         enabled=True,
@@ -42,6 +46,8 @@ def test_every_setting_has_its_variable(tmp_path: Path) -> None:
         rcfile=".coveragerc",
         token="secret",
         run_id="nightly-1",
+        startup=True,
+        server_timing=True,
     )
 
 
@@ -108,6 +114,58 @@ def test_an_error_in_pyproject_names_the_file_what_was_found_and_what_is_expecte
     assert str(error.value).startswith(str(tmp_path / "pyproject.toml"))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("source", "shpo", "source 'shpo': neither a folder or file in"),
+        ("source", "empty", "source empty: no Python file matches"),
+        ("rcfile", "missing.ini", "missing.ini: no such file"),
+        ("rcfile", "broken.ini", "broken.ini: "),
+    ],
+)
+@pytest.mark.parametrize("where", ["pyproject", "environment", "argument"])
+def test_an_error_that_comes_up_when_a_setting_is_used_says_where_that_was_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, value: str, message: str, where: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "broken.ini").write_text("[run\n")
+    variable = f"OTEL_COVERAGE_{setting.upper()}"
+    if where == "pyproject":
+        (tmp_path / "pyproject.toml").write_text(f'[tool.otel_coverage]\n{setting} = "{value}"\n')
+    environ = {variable: value} if where == "environment" else {}
+    arguments: dict[str, Any] = {setting: value} if where == "argument" else {}
+    settings = Settings.load(environ=environ, **arguments)
+    with pytest.raises(ConfigurationError) as error:
+        list(SourceTree.of(settings).files())
+    names = {
+        "pyproject": f"{tmp_path / 'pyproject.toml'}: {setting} in [tool.otel_coverage]",
+        "environment": variable,
+        "argument": f"argument {setting}",
+    }
+    assert str(error.value).startswith(f"{names[where]}: {message}")
+    assert "\n" not in str(error.value)
+
+
+def test_a_source_that_the_configuration_of_coverage_names_is_said_to_stand_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rc").write_text("[run]\nsource = shpo\n")
+    settings = Settings.load(environ={"OTEL_COVERAGE_RCFILE": "rc"})
+    with pytest.raises(ConfigurationError) as error:
+        SourceTree.of(settings)
+    assert str(error.value).startswith("OTEL_COVERAGE_RCFILE: source in [run] of rc: source 'shpo': neither")
+
+
+def test_settings_are_equal_wherever_they_were_set() -> None:
+    here = Settings.load(environ={"OTEL_COVERAGE_SOURCE": "shop"}, folder="/nowhere")
+    assert here == Settings.load(environ={}, folder="/nowhere", source="shop") == Settings(source=("shop",))
+    assert "origins" not in repr(here)
+    assert here.origin("source") == "OTEL_COVERAGE_SOURCE"
+    assert here.origin("rcfile") == "OTEL_COVERAGE_RCFILE, which is not set"
 
 
 def test_an_unknown_argument_is_refused_without_its_value() -> None:

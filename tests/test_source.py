@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
+from otel_coverage.catalog import build
+from otel_coverage.coveragepy import wants_branches
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.source import SourceTree
+
+PLUGIN = """
+import coverage
+
+class Defaults(coverage.CoveragePlugin):
+    def configure(self, config):
+        config.set_option("run:source", ["shop"])
+        config.set_option("run:omit", ["*/slow.py"])
+        config.set_option("run:branch", True)
+        config.set_option("report:exclude_lines", ["debug"])
+
+def coverage_init(registry, options):
+    registry.add_configurer(Defaults())
+"""
 
 
 def make(folder: Path, *names: str) -> Path:
@@ -76,6 +94,39 @@ class TestNames:
         monkeypatch.chdir(tmp_path)
         assert modules(SourceTree(["space.boutique"])) == {"space/boutique/__init__.py": "space.boutique"}
 
+    def test_a_package_that_is_installed_editable_by_a_finder_is_found_by_its_name(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The finder is the one that setuptools writes into site-packages."""
+        make(tmp_path, "project/shop/__init__.py", "project/shop/web/__init__.py", "project/shop/web/views.py")
+        from setuptools.command.editable_wheel import _finder_template  # type: ignore[import-untyped]
+
+        text = _finder_template("shop-0.1", {"shop": str(tmp_path / "project" / "shop")}, {})
+        (tmp_path / "site").mkdir()
+        (tmp_path / "site" / "__editable___shop_0_1_finder.py").write_text(text)
+        monkeypatch.syspath_prepend(str(tmp_path / "site"))
+        monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+        monkeypatch.setattr(sys, "path_hooks", list(sys.path_hooks))
+        monkeypatch.chdir(tmp_path / "site")
+        importlib.import_module("__editable___shop_0_1_finder").install()
+        assert modules(SourceTree(["shop"])) == {
+            "shop/__init__.py": "shop",
+            "shop/web/__init__.py": "shop.web",
+            "shop/web/views.py": "shop.web.views",
+        }
+        assert modules(SourceTree(["shop.web"])) == {
+            "shop/web/__init__.py": "shop.web",
+            "shop/web/views.py": "shop.web.views",
+        }
+        assert "shop" not in sys.modules
+
+    def test_bytes_of_a_name_that_are_not_utf_8_are_written_out(self, tmp_path: Path) -> None:
+        make(tmp_path, os.fsdecode(b"caf\xe9/th\xe9.py"), "thé.py")
+        assert modules(SourceTree([str(tmp_path)])) == {
+            "caf\\udce9/th\\udce9.py": "caf\\udce9.th\\udce9",
+            "thé.py": "thé",
+        }
+
     def test_a_symbolic_link_does_not_change_a_name(self, tmp_path: Path) -> None:
         make(tmp_path, "real/shop/__init__.py")
         os.symlink(tmp_path / "real", tmp_path / "link")
@@ -84,6 +135,33 @@ class TestNames:
         assert through_link == direct
         assert direct is not None
         assert direct.module == "shop"
+
+
+class TestSwitchedLinks:
+    @pytest.mark.parametrize("source", ["current", "current/shop", "shop"])
+    def test_a_tree_follows_a_link_and_keeps_what_it_led_to_before(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+    ) -> None:
+        for release in ("releases/7", "releases/8"):
+            make(tmp_path / release, "shop/__init__.py", f"shop/of_{release[-1]}.py")
+        (tmp_path / "current").symlink_to("releases/7")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.syspath_prepend(str(tmp_path / "current"))
+        tree = SourceTree([source])
+        assert list(modules(tree)) == ["shop/__init__.py", "shop/of_7.py"]
+        (tmp_path / "current").unlink()
+        (tmp_path / "current").symlink_to("releases/8")
+        file = tree.locate(str(tmp_path / "current" / "shop" / "of_8.py"))
+        assert file is not None
+        assert (file.module, file.filename) == ("shop.of_8", str(tmp_path / "releases" / "8" / "shop" / "of_8.py"))
+        assert tree.locate(str(tmp_path / "releases" / "7" / "shop" / "of_7.py")) is not None
+        assert list(modules(tree)) == ["shop/__init__.py", "shop/of_8.py"]
+
+    def test_a_tree_whose_folder_is_gone_keeps_its_names(self, tmp_path: Path) -> None:
+        make(tmp_path, "shop/orders.py")
+        tree = SourceTree([str(tmp_path / "shop")])
+        (tmp_path / "shop").rename(tmp_path / "gone")
+        assert tree.locate(str(tmp_path / "shop" / "orders.py")) is not None
 
 
 class TestWhatBelongs:
@@ -131,7 +209,10 @@ class TestWhatBelongs:
     def test_a_source_that_is_nothing_is_an_error(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(tmp_path)
         for nothing in ("no_such_package", "no/such/folder", "json.no_such"):
-            with pytest.raises(ConfigurationError, match="neither a folder or file here nor an importable package"):
+            with pytest.raises(
+                ConfigurationError,
+                match=r"^OTEL_COVERAGE_SOURCE: .* neither a folder or file in .* nor an importable package",
+            ):
                 SourceTree([nothing])
 
 
@@ -173,3 +254,40 @@ class TestACoverageConfiguration:
             SourceTree.from_rcfile(rcfile=str(tmp_path / "missing.ini"))
         with pytest.raises(ConfigurationError, match=r"settings\.ini"):
             SourceTree.from_rcfile(rcfile=self.rcfile(tmp_path, "[run\n"))
+
+    def test_is_asked_after_its_plug_ins_have_set_their_options(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As covdefaults does."""
+        monkeypatch.chdir(make(tmp_path, "shop/orders.py", "shop/slow.py", "tools/build.py"))
+        (tmp_path / "our_defaults.py").write_text(PLUGIN)
+        (tmp_path / ".coveragerc").write_text("[run]\nplugins = our_defaults\n")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        tree = SourceTree.from_rcfile(rcfile=".coveragerc")
+        assert modules(tree) == {"orders.py": "orders"}
+        assert wants_branches(".coveragerc")
+        (tmp_path / "shop" / "orders.py").write_text("def f():\n    debug()\n    return 1\n")
+        (symbol,) = build(tree).symbols
+        assert symbol.executable_lines == (3,)
+
+    @pytest.mark.parametrize(
+        ("text", "what"),
+        [
+            ("", "didn't define a coverage_init function"),
+            ("import no_such_module\n", "ModuleNotFoundError: No module named 'no_such_module'"),
+            ("def coverage_init(registry, options): 1 / 0\n", "ZeroDivisionError"),
+        ],
+    )
+    def test_with_a_plug_in_that_fails_is_an_error_that_names_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, what: str
+    ) -> None:
+        monkeypatch.syspath_prepend(str(tmp_path))
+        (tmp_path / "failing_plugin.py").write_text(text)
+        (tmp_path / "rc").write_text("[run]\nplugins = failing_plugin\n")
+        with pytest.raises(ConfigurationError) as error:
+            SourceTree.from_rcfile(rcfile=str(tmp_path / "rc"))
+        sys.modules.pop("failing_plugin", None)
+        assert str(error.value).startswith(f"OTEL_COVERAGE_RCFILE: {tmp_path / 'rc'}: ")
+        assert "failing_plugin" in str(error.value)
+        assert what in str(error.value)
+        assert "\n" not in str(error.value)

@@ -14,15 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from otel_coverage.code_objects import loaded_by
 from otel_coverage.source import SourceFile, SourceTree
 from otel_coverage.symbols import Symbol, symbol_of
 
 
-def codes_of(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from codes_of(constant)
+def codes_of(code: CodeType, qualname: str = "<module>") -> Iterator[tuple[CodeType, str]]:
+    """All code objects of a module's, each with its qualified name."""
+    yield code, qualname
+    for inner in loaded_by(code):
+        yield from codes_of(*inner)
 
 
 def symbols_in(folder: Path, source: str) -> set[str]:
@@ -32,7 +33,9 @@ def symbols_in(folder: Path, source: str) -> set[str]:
     file = SourceTree([str(folder)]).locate(str(path))
     assert file is not None
     code = compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
-    return {str(symbol) for symbol in (symbol_of(each, file) for each in codes_of(code)) if symbol is not None}
+    return {
+        str(symbol) for symbol in (symbol_of(each, file, name) for each, name in codes_of(code)) if symbol is not None
+    }
 
 
 class TestASymbol:
@@ -195,7 +198,7 @@ class TestAFunction:
     def test_is_still_one_when_its_source_is_gone(self, tmp_path: Path) -> None:
         code = compile("def gone(): return 1\n", str(tmp_path / "gone.py"), "exec", dont_inherit=True)
         file = SourceFile(str(tmp_path / "gone.py"), "gone.py", "gone")
-        assert [symbol_of(each, file) for each in codes_of(code)] == [None, Symbol("gone", "gone", 1)]
+        assert [symbol_of(each, file, name) for each, name in codes_of(code)] == [None, Symbol("gone", "gone", 1)]
 
 
 def test_the_name_comes_from_the_path_and_not_from_how_the_module_runs(tmp_path: Path) -> None:
@@ -208,7 +211,7 @@ def test_the_name_comes_from_the_path_and_not_from_how_the_module_runs(tmp_path:
     def profiler(frame: object, event: str, argument: object) -> None:
         code: CodeType = frame.f_code  # type: ignore[attr-defined]
         file = tree.locate(code.co_filename)
-        symbol = file and symbol_of(code, file)
+        symbol = file and symbol_of(code, file, code.co_name)
         if event == "call" and symbol:
             seen.append(str(symbol))
 

@@ -84,7 +84,7 @@ def test_all_processes_are_stopped_after_an_exception(tmp_path: Path) -> None:
 def test_a_process_that_ignores_sigterm_twice_is_killed(supervisor: Supervisor) -> None:
     child = start(supervisor, "stubborn", STUBBORN)
     child.wait_for("ready", 30)
-    assert supervisor.stop(child, grace=0.3) == -signal.SIGKILL
+    assert supervisor.stop(child, grace=2.0) == -signal.SIGKILL
     assert child.log.read_text() == "ready\nSIGTERM\nSIGTERM\n"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,16 @@ from zipfile import ZipFile
 
 from packaging.requirements import Requirement
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-_CONTRIB = ("flask", "httpx", "requests", "threading", "urllib", "urllib3", "wsgi")
+_CONTRIB = ("asgi", "fastapi", "flask", "httpx", "requests", "starlette", "threading", "urllib", "urllib3", "wsgi")
+_BUILT_ON = {"fastapi": "asgi", "flask": "wsgi", "starlette": "asgi"}
 
 
 def write_wheel(
@@ -82,6 +88,6 @@ def contrib(beta: str) -> dict[str, tuple[str, list[str]]]:
     }
     for name in _CONTRIB:
         requires = [*common, f"opentelemetry-instrumentation=={beta}", f"opentelemetry-util-http=={beta}"]
-        wsgi = [f"opentelemetry-instrumentation-wsgi=={beta}"] if name == "flask" else []
-        packages[f"opentelemetry-instrumentation-{name}"] = (beta, requires + wsgi)
+        below = [f"opentelemetry-instrumentation-{_BUILT_ON[name]}=={beta}"] if name in _BUILT_ON else []
+        packages[f"opentelemetry-instrumentation-{name}"] = (beta, requires + below)
     return packages

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2_grpc import (
 )
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
-PATIENCE = 60.0  # seconds that a test waits for spans before it fails
+PATIENCE = 120.0  # seconds that a test waits for spans before it fails
 
 
 @dataclass(frozen=True)
@@ -57,24 +58,27 @@ class Collector(TraceServiceServicer):
     Args:
         largest_message: the largest message that is accepted, in bytes; None for gRPC's default of 4 MiB.
         delay: seconds between the receipt of a request and the response.
+        port: another than a free one.
 
     Attributes:
         endpoint: its URL.
+        routes: what processes told of their routes: kind, method, rule, endpoint and symbol of each, with the service.
         message_sizes: the size of each request, in bytes.
     """
 
-    def __init__(self, largest_message: int | None = None, delay: float = 0.0) -> None:
+    def __init__(self, largest_message: int | None = None, delay: float = 0.0, port: int = 0) -> None:
         self._delay = delay
         self._requested = threading.Event()
         self._may_respond = threading.Event()
         self._may_respond.set()
         self._arrived = threading.Condition()
-        self._spans: list[ReceivedSpan] = []
+        self._spans: list[ReceivedSpan] = []  # but for those that tell routes, which come at a time of their own
+        self.routes: list[list[str]] = []
         self.message_sizes: list[int] = []
         options = [] if largest_message is None else [("grpc.max_receive_message_length", largest_message)]
         self._server = grpc.server(ThreadPoolExecutor(max_workers=4), options=options)
         add_TraceServiceServicer_to_server(self, self._server)  # type: ignore[no-untyped-call]
-        self.endpoint = f"http://127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        self.endpoint = f"http://127.0.0.1:{self._server.add_insecure_port(f'127.0.0.1:{port}')}"
 
     def start(self) -> None:
         """Start listening."""
@@ -108,7 +112,11 @@ class Collector(TraceServiceServicer):
         self._may_respond.wait()
         with self._arrived:
             self.message_sizes.append(request.ByteSize())
-            self._spans += spans
+            self._spans += [span for span in spans if span.role != "routes"]
+            for span in spans:
+                if span.role == "routes":
+                    service = str(span.resource.get("service.name", ""))
+                    self.routes += [[service, *json.loads(text)] for text in span.attributes["coverage.routes"]]
             self._arrived.notify_all()
         return ExportTraceServiceResponse()
 
@@ -131,11 +139,23 @@ class Collector(TraceServiceServicer):
                 raise AssertionError(f"still missing after {PATIENCE} s; arrived: {names}")
             return list(self._spans)
 
+    def wait_for_routes(self, enough: Callable[[list[list[str]]], object]) -> list[list[str]]:
+        """What was told of routes, as soon as ``enough(routes)`` is true; AssertionError after `PATIENCE` seconds."""
+        with self._arrived:
+            if not self._arrived.wait_for(lambda: enough(self.routes), PATIENCE):
+                raise AssertionError(f"still missing after {PATIENCE} s; told: {self.routes}")
+            return list(self.routes)
+
+    def wait_for_roles(self, role: str, number: int = 1) -> list[ReceivedSpan]:
+        """The spans of a role, as soon as there are that many; AssertionError after `PATIENCE` seconds."""
+        found = self.wait_for(lambda spans: sum(span.role == role for span in spans) >= number)
+        return [span for span in found if span.role == role]
+
 
 @contextmanager
-def running_collector(largest_message: int | None = None, delay: float = 0.0) -> Iterator[Collector]:
-    """A collector on a free port of the loopback interface."""
-    collector = Collector(largest_message, delay)
+def running_collector(largest_message: int | None = None, delay: float = 0.0, port: int = 0) -> Iterator[Collector]:
+    """A collector on that port of the loopback interface, or a free one."""
+    collector = Collector(largest_message, delay, port)
     collector.start()
     try:
         yield collector

@@ -8,19 +8,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
 
+from otel_coverage.spool.folder import default_base
+from otel_coverage.spool.spool_file import unsent_bytes
 from tests.support.traced import DATA
 
 BIN = Path(sys.executable).parent
 RUN = (str(BIN / "otel-coverage"), "run", "--")
 PLAIN = (str(BIN / "opentelemetry-instrument"),)
 STARTERS = {"otel-coverage run": RUN, "opentelemetry-instrument": PLAIN}
-PATIENCE = 60.0
+PATIENCE = 120.0
+NO_KEPT = httpx.Limits(max_keepalive_connections=0)  # a server may close a connection that is about to be used again
 
 
 def clean_environment(**environment: str) -> dict[str, str]:
@@ -98,7 +101,7 @@ def gunicorn(application: str, *options: str, run: Sequence[str] = RUN, **enviro
         with (
             running(command, **environment) as process,
             httpx.Client(
-                transport=httpx.HTTPTransport(uds=str(socket)), base_url="http://test", timeout=PATIENCE
+                transport=httpx.HTTPTransport(uds=str(socket), limits=NO_KEPT), base_url="http://test", timeout=PATIENCE
             ) as it,
         ):
             wait_for_answer(it, process)
@@ -116,3 +119,17 @@ def wait_for_answer(client: httpx.Client, process: subprocess.Popen[str]) -> Non
             if process.poll() is not None or time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+
+
+def wait_until(happened: Callable[[], object]) -> None:
+    """Return once it has happened; fail where it does not."""
+    deadline = time.monotonic() + PATIENCE
+    while not happened():
+        assert time.monotonic() < deadline, f"it did not happen within {PATIENCE} s"
+        time.sleep(0.02)
+
+
+def wait_until_sent() -> None:
+    """Return once what the test's processes have spooled is sent."""
+    base = default_base()
+    wait_until(lambda: not any(unsent_bytes(folder) for folder in (base.iterdir() if base.is_dir() else ())))

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 _VARIABLE = "TEST_SESSION"  # inherited by xdist's workers and by what tests start
-_PATIENCE = 10.0  # seconds: a process that was sent SIGKILL, or whose parent ended, takes a moment
+# seconds: a process that was sent SIGKILL, or whose parent ended, takes a moment
+_PATIENCE = float(os.environ.get("TEST_SESSION_PATIENCE", "30"))
 
 
 def pytest_configure(config: pytest.Config) -> None:

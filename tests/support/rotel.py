@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from importlib.metadata import files
 from pathlib import Path
 
-PATIENCE = 60.0
+from tests.support.ports import free_port
+
+PATIENCE = 120.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def rotel(clickhouse: str, *options: str) -> Iterator[Rotel]:
     """An agent that exports to the ClickHouse HTTP interface at ``clickhouse``; SIGTERM at the end makes it flush."""
     with tempfile.TemporaryDirectory(prefix="rotel-") as folder:
         log = Path(folder, "log")
-        grpc, http = (f"127.0.0.1:{port}" for port in _free_ports(2))
+        grpc, http = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         command = [
             str(_agent()),
             *("start", "--exporter", "clickhouse", "--clickhouse-exporter-endpoint", f"http://{clickhouse}"),
@@ -94,17 +96,6 @@ def _agent() -> Path:
         if file.name == "rotel-agent":
             return Path(str(file.locate()))
     raise AssertionError("the wheel of rotel holds no rotel-agent")
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 def _wait_for(endpoint: str, process: subprocess.Popen[bytes], agent: Rotel) -> None:

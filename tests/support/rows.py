@@ -85,7 +85,10 @@ class _Check:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        self._tests.update(((group, name), here) for group, name, here in node.workeroutput.get("rows", ()))
+        """A worker that crashed has told nothing."""
+        self._tests.update(
+            ((group, name), here) for group, name, here in getattr(node, "workeroutput", {}).get("rows", ())
+        )
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" and not report.skipped:

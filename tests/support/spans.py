@@ -33,9 +33,14 @@ TABLES = (  # that spans are read into
     "coverage_arcs",
     "coverage_by_symbol",
     "coverage_runs",
+    "coverage_startup",
+    "coverage_entry_points",
+    "coverage_entry_point_lines",
+    "code_routes",
 )
 
-_SETS = {"coverage_by_symbol": "profiles", "executed_functions": "profiles"}
+_INDICES = ("coverage_by_symbol", "coverage_entry_points", "counted_under_entry_points", "executed_functions")
+_SETS = {**dict.fromkeys(_INDICES, "profiles"), "coverage_entry_point_lines": "ranges"}
 
 START = 1_767_225_600  # 2026-01-01 00:00:00 UTC
 
@@ -46,6 +51,7 @@ class TracedSpan:
 
     Attributes:
         second: its start, in seconds after :data:`START`.
+        duration: in nanoseconds.
         functions: None for a span that carries no coverage.
         arcs: None where branches were not recorded.
         attributes: what else stands on it, or other values for what is derived.
@@ -62,6 +68,7 @@ class TracedSpan:
     namespace: str = ""
     revision: str = "abc"
     second: int = 0
+    duration: int = 5_000_000
     functions: Sequence[str] | None = None
     lines: Sequence[str] = ()
     line_count: int | None = None
@@ -97,7 +104,7 @@ class TracedSpan:
             self.service,
             {key: value for key, value in resource.items() if value},
             {**self._attributes(rendering), **self.attributes},
-            5_000_000,
+            self.duration,
             f"STATUS_CODE_{self.status.upper()}" if old else self.status,
         ]
 

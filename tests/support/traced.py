@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry import context as otel_context
@@ -39,8 +41,14 @@ class Spans:
 
     @property
     def ended(self) -> list[ReadableSpan]:
-        """The spans kept so far, in the order of their ends."""
-        return list(self._kept.get_finished_spans())
+        """The spans kept so far, in the order of their ends; without those that tell routes, at a time of their own."""
+        return [span for span in self._kept.get_finished_spans() if span.name != "routes"]
+
+    def routes(self) -> list[list[str]]:
+        """What was told of routes so far: kind, method, rule, endpoint and symbol of each."""
+        told = [span for span in self._kept.get_finished_spans() if span.name == "routes"]
+        texts: list[Any] = [(span.attributes or {})["coverage.routes"] for span in told]
+        return [json.loads(text) for several in texts for text in several]
 
     def with_role(self, role: str) -> list[ReadableSpan]:
         """The spans with that coverage.role."""
@@ -65,7 +73,11 @@ def functions(span: ReadableSpan) -> frozenset[str]:
 
 @pytest.fixture(autouse=True)
 def fresh_context() -> Iterator[None]:
-    """An empty context for each test: an entry span that starts stays attached until the hook around it is done."""
+    """An empty context for each test: an entry span that starts stays attached until the hook around it is done.
+
+    Nothing is counted yet, whatever went wrong in tests before.
+    """
+    log.clear()
     token = otel_context.attach(Context())
     yield
     otel_context.detach(token)
