@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -13,8 +14,18 @@ from otel_coverage.gates.outcome import FAILED, PASSED, UNDECIDED, Check, Findin
 from otel_coverage.gates.share import Unit
 from otel_coverage.reporting.changes.baseline import find_baseline
 from otel_coverage.reporting.changes.code import REMOVED
-from otel_coverage.reporting.changes.comparison import LOST, Comparison, FunctionChange, compare
+from otel_coverage.reporting.changes.comparison import (
+    LOST,
+    Comparison,
+    Difference,
+    EntryPointChange,
+    FunctionChange,
+    compare,
+)
 from otel_coverage.reporting.changes.lines import ranges
+
+_COMMENT = re.compile(r"(^|\s)#.*")  # a route may have one within
+_KINDS = ("request", "job", "command")  # of entry points
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +33,7 @@ class Allowed:
     """A line of the list: what may be lost.
 
     Attributes:
-        pattern: ``module:qualname``, with ``*`` and ``?``.
+        pattern: ``module:qualname``, or an entry point's kind and name; with ``*`` and ``?``.
         file: of the list.
         line: in that file.
     """
@@ -32,8 +43,23 @@ class Allowed:
     line: int
 
 
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What is executed no more, or may not be.
+
+    Attributes:
+        name: what a line of the list has to match.
+        certain: whether that is so even if what may be missing is thought of.
+        finding: says it; its title is `name` as people read it.
+    """
+
+    name: str
+    certain: bool
+    finding: Finding
+
+
 def read_allowed(path: Path) -> list[Allowed]:
-    """The list: ``module:qualname`` a line, ``#`` begins a comment.
+    """The list: ``module:qualname``, or an entry point with its kind before it, a line; ``#`` begins a comment.
 
     Raises:
         ConfigurationError: there is no such file, or a line is something else.
@@ -44,14 +70,16 @@ def read_allowed(path: Path) -> list[Allowed]:
         raise ConfigurationError(f"--allow {path}: cannot be read: {error}") from error
     found: list[Allowed] = []
     for number, line in enumerate(lines, 1):
-        pattern = line.partition("#")[0].strip()
+        pattern = " ".join(_COMMENT.sub("", line).split())
         if not pattern:
             continue
+        kind, _, entry_point = pattern.partition(" ")
         module, colon, qualname = pattern.partition(":")
-        if not (module and colon and qualname) or len(pattern.split()) > 1 or "@" in pattern:
+        is_function = module and colon and qualname and " " not in pattern and "@" not in pattern
+        if not is_function and not (kind in _KINDS and entry_point):
             raise ConfigurationError(
                 f"{path}:{number}: {pattern!r}: expected module:qualname without a line number, such as "
-                "shop.orders:Order.total or shop.legacy.*:*"
+                "shop.orders:Order.total or shop.legacy.*:*, or an entry point, such as request GET /legacy/*"
             )
         found.append(Allowed(pattern, str(path), number))
     return found
@@ -80,11 +108,11 @@ def losses(evidence: Evidence, baseline: str, allowed: Sequence[Allowed], unit: 
     used: set[Allowed] = set()
     lost: list[Finding] = []
     unsure: list[Finding] = []
-    for each, finding, is_certain in _lost(comparison, evidence, unit):
-        matching = [entry for entry in allowed if fnmatchcase(f"{each.module}:{each.qualname}", entry.pattern)]
+    for loss in _losses(comparison, evidence, unit):
+        matching = [entry for entry in allowed if fnmatchcase(loss.name, entry.pattern)]
         used.update(matching)
         if not matching:
-            (lost if is_certain else unsure).append(finding)
+            (lost if loss.certain else unsure).append(loss.finding)
     stale = tuple(
         Finding(
             f"{entry.pattern}: nothing that it allows is lost; delete the line",
@@ -109,23 +137,44 @@ def losses(evidence: Evidence, baseline: str, allowed: Sequence[Allowed], unit: 
     return Check(what, PASSED, f"nothing is lost that is not allowed{rest}", stale, figures)
 
 
-def _lost(comparison: Comparison, evidence: Evidence, unit: Unit) -> Iterator[tuple[FunctionChange, Finding, bool]]:
-    for each in comparison.functions:
-        name = f"{each.module}:{each.qualname}"
-        file = evidence.place({"file": each.file}) if each.file else ""
-        difference = each.difference
-        is_there = each.code != REMOVED and (each.module, each.qualname) in evidence.names
-        if difference.change == LOST and is_there:
-            who = shown(sorted({*difference.lost_by, *difference.unknown}))
-            verb = "no profile executes" if difference.certain else "no profile is known to execute"
-            text = f"{verb} {name} any more; {who} did"
-            yield each, Finding(text, name, file, each.line if file else 0), difference.certain
-        elif unit == "lines" and not difference.change:
-            for lines, is_certain in ((each.lines_lost, True), (each.lines_unknown, False)):
-                if lines:
-                    maybe = "" if is_certain else "may "
-                    text = f"lines {ranges(lines)} of {name} {maybe}{'are' if is_certain else 'be'} no longer executed"
-                    yield each, Finding(text, name, file, lines[0], lines[-1]), is_certain
+def _losses(comparison: Comparison, evidence: Evidence, unit: Unit) -> Iterator[Loss]:
+    for function in comparison.functions:
+        yield from _of_function(function, evidence, unit)
+    for entry_point in comparison.entry_points:
+        if entry_point.difference.change == LOST and _is_there(entry_point, comparison):
+            name = entry_point.entry_point
+            title = name if entry_point.kind == "request" else f"{entry_point.kind} {name}"
+            text = _no_more("reaches", "reach", title, entry_point.difference)
+            yield Loss(f"{entry_point.kind} {name}", entry_point.difference.certain, Finding(text, title))
+
+
+def _of_function(each: FunctionChange, evidence: Evidence, unit: Unit) -> Iterator[Loss]:
+    name = f"{each.module}:{each.qualname}"
+    file = evidence.place({"file": each.file}) if each.file else ""
+    difference = each.difference
+    is_there = each.code != REMOVED and (each.module, each.qualname) in evidence.names
+    if difference.change == LOST and is_there:
+        text = _no_more("executes", "execute", name, difference)
+        yield Loss(name, difference.certain, Finding(text, name, file, each.line if file else 0))
+    elif unit == "lines" and not difference.change:
+        for lines, is_certain in ((each.lines_lost, True), (each.lines_unknown, False)):
+            if lines:
+                maybe = "" if is_certain else "may "
+                text = f"lines {ranges(lines)} of {name} {maybe}{'are' if is_certain else 'be'} no longer executed"
+                yield Loss(name, is_certain, Finding(text, name, file, lines[0], lines[-1]))
+
+
+def _is_there(each: EntryPointChange, comparison: Comparison) -> bool:
+    """Whether the application still has it, as far as is known: the route, the job's function."""
+    if each.kind == "job":
+        removed = {f"{row['module']}.{row['qualname']}" for row in comparison.code.removed}
+        return each.entry_point.replace(":", ".") not in removed
+    return each.exists is not False
+
+
+def _no_more(does: str, do: str, what: str, difference: Difference) -> str:
+    who = shown(sorted({*difference.lost_by, *difference.unknown}))
+    return f"no profile {does if difference.certain else f'is known to {do}'} {what} any more; {who} did"
 
 
 def _titled(finding: Finding) -> Finding:

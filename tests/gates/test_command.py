@@ -18,7 +18,7 @@ from otel_coverage.store import Store
 from tests.impact.repository import Repository
 from tests.reporting.nights import NEW, OLD, fill_both
 from tests.reporting.project import FILES, SPANS
-from tests.support.spans import insert_spans
+from tests.support.spans import TracedSpan, insert_spans
 
 
 def call(*arguments: str) -> Result:
@@ -138,6 +138,7 @@ orders:Order.cancel  # is to go
 orders:sh*
 
 orders:nothing
+request GET /canc*
 """
 
 
@@ -155,9 +156,10 @@ def test_a_loss_that_may_be_one_of_a_profile_that_was_not_played_is_not_known(ni
     assert check["name"] == f"losses since {OLD}"
     assert [each["message"] for each in check["findings"]] == [
         "no profile executes orders:Order.cancel any more; browse did",
+        "no profile reaches GET /cancel any more; browse did",
         "no profile is known to execute orders:ship any more; admin, browse did",
     ]
-    assert (check["verdict"], check["reason"]) == ("failed", "1 is lost: orders:Order.cancel")
+    assert (check["verdict"], check["reason"]) == ("failed", "2 are lost: orders:Order.cancel, GET /cancel")
 
 
 def test_what_a_committed_list_allows_may_be_lost_and_stale_lines_are_named(nights: Path) -> None:
@@ -168,7 +170,7 @@ def test_what_a_committed_list_allows_may_be_lost_and_stale_lines_are_named(nigh
     assert [(each["level"], each["line"], each["message"]) for each in check["findings"]] == [
         ("warning", 5, "orders:nothing: nothing that it allows is lost; delete the line")
     ]
-    allowed.write_text("orders:Order.cancel\n")
+    allowed.write_text("orders:Order.cancel\nrequest GET /cancel\n")
     code, check = gate("--baseline", OLD, "--revision", NEW, "--allow", str(allowed))
     assert (code, check["verdict"]) == (1, "undecided")
     assert check["reason"] == "1 may be lost: orders:ship; not played now: admin"
@@ -177,13 +179,31 @@ def test_what_a_committed_list_allows_may_be_lost_and_stale_lines_are_named(nigh
 
 def test_lines_of_unchanged_functions_may_be_lost_too(nights: Path) -> None:
     allowed = nights / "allowed.txt"
-    allowed.write_text("orders:*\n")
+    allowed.write_text("orders:*\nrequest  *  # of another night\n")
     _, check = gate("--baseline", OLD, "--revision", NEW, "--unit", "lines")
     assert "lines 6 of orders:Order.total are no longer executed" in [each["message"] for each in check["findings"]]
     assert gate("--baseline", OLD, "--revision", NEW, "--unit", "lines", "--allow", str(allowed))[0] == 0
 
 
-@pytest.mark.parametrize("line", ["orders", "orders:ship@19", "orders: ship", ":ship"])
+JOB = TracedSpan(revision=OLD, run="old", kind="Consumer", role="consumer", profile="browse", functions=[])
+
+
+def test_routes_and_jobs_that_nobody_reaches_any_more_are_lost_unless_they_are_gone(nights: Path, store: Store) -> None:
+    insert_spans(
+        store,
+        *(
+            JOB.but(id=name, trace=name, attributes={"coverage.entry_name": f"orders:{name}"}, second=number)
+            for number, name in enumerate(("refund", "ship"), 10)
+        ),
+    )
+    _, check = gate("--baseline", OLD, "--revision", NEW)
+    assert [each["message"] for each in check["findings"] if "job orders:ship" in each["message"]] == [
+        "no profile reaches job orders:ship any more; browse did"
+    ]
+    assert not [each for each in check["findings"] if "refund" in each["message"]], "the function was removed"
+
+
+@pytest.mark.parametrize("line", ["orders", "orders:ship@19", "orders: ship", ":ship", "request", "GET /x"])
 def test_a_line_of_the_list_that_is_something_else_is_an_error(nights: Path, line: str) -> None:
     allowed = nights / "allowed.txt"
     allowed.write_text(f"# list\n{line}\n")
