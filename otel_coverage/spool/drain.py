@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,7 @@ class Drain:
     _counted: dict[str, int] = field(default_factory=dict)  # by file: how far it was read, if not acknowledged since
     _failures: dict[tuple[str, int], int] = field(default_factory=dict)  # by file and position
     _delivered: dict[str, int] = field(default_factory=dict)  # by file: up to where all but what was given up is sent
+    _aside: set[bytes] = field(default_factory=set)  # digests of what was put aside and is not acknowledged yet
     _origin: str = ""  # of what is given up, see LostSpans
 
     def run(self) -> bool:
@@ -179,6 +181,7 @@ class Drain:
         file.acknowledge(end)
         self._counted.pop(file.path.name, None)  # positions begin anew where the file is cut
         self._delivered.pop(file.path.name, None)
+        self._aside.clear()
         self._lost.acknowledged()
 
     def _send(self, request: bytes, *, is_last_attempt: bool) -> Answer:
@@ -208,6 +211,10 @@ class Drain:
         return answer
 
     def _put_aside(self, request: bytes) -> None:
+        digest = sha256(request).digest()
+        if digest in self._aside:  # what was to be sent with it was not accepted, and all of it was sent again
+            return
+        self._aside.add(digest)
         self.counts.refused += span_count(request)
         self._lost.add(_spans(_parsed(request)), self._origin)
         files = sorted(self.folder.glob(f"*{REFUSED_SUFFIX}"))

@@ -115,6 +115,31 @@ def test_a_span_that_is_refused_is_kept_aside_and_told_and_the_others_arrive(spo
     assert receiver.asked == asked  # neither the span nor the count is sent again
 
 
+def test_a_span_that_is_refused_counts_once_however_often_those_beside_it_are_sent(spool: Spool) -> None:
+    away = True
+
+    def answer(message: bytes) -> Answer:
+        if away and set(names_in(message)) & {"late", "later"} and "poison" not in names_in(message):
+            return LATER
+        return refuses("poison")(message)
+
+    receiver = Receiver(answer)
+    folder = kept(spool, [request("poison", "late", "later")])
+    sending = drain(folder, receiver)
+    for _ in range(3):
+        assert not sending.run()
+    away = False
+    assert sending.run()
+    assert {"late", "later"} <= set(receiver.names)
+    assert sending.counts.refused == 1
+    assert SpoolStatus.of(folder).refused == 1
+    told = [span for message in receiver.accepted for span in spans_in(message) if span.name == "counts"]
+    assert {value(span, "coverage.dropped") for span in told} == {1}
+    kept(spool, [request("poison", "late", "later")])  # the same once more is another one
+    assert sending.run()
+    assert sending.counts.refused == 2
+
+
 def test_a_message_that_a_receiver_keeps_failing_on_does_not_hold_up_the_others(spool: Spool) -> None:
     receiver = Receiver(refuses("poison", outcome=Outcome.FAILED))
     folder = kept(spool, [request("poison"), request("first")])
