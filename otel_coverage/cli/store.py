@@ -15,6 +15,7 @@ from otel_coverage.cli.interruption import interruptible
 from otel_coverage.cli.output import show
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.printable import printable
+from otel_coverage.reporting.contents import parse_size
 from otel_coverage.store import archive, folding, open_store, retention, schema
 from otel_coverage.store.formats import FORMATS, TABLE
 from otel_coverage.store.known_names import known_revision
@@ -94,8 +95,9 @@ def export(file: Path, dsn: str) -> None:
 
 @command.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--max-size", default="20G", metavar="SIZE", help="What each may hold unpacked. [20G]")
 @_store
-def import_(files: tuple[Path, ...], dsn: str) -> None:
+def import_(files: tuple[Path, ...], max_size: str, dsn: str) -> None:
     """Insert what FILES hold, which `store export` wrote, into a store; it is made where there is none.
 
     The order does not matter, nor whether a file is imported twice. All files are read and checked before anything is
@@ -105,7 +107,8 @@ def import_(files: tuple[Path, ...], dsn: str) -> None:
     Example:
       otel-coverage store import */*.store --store chdb://$PWD/night
     """
-    manifests = [archive.check(file) for file in files]
+    most = parse_size(max_size)
+    manifests = [archive.check(file, most) for file in files]
     with (
         interruptible("run the command again: what is there already does no harm"),
         open_store(dsn, create=True) as store,

@@ -25,6 +25,7 @@ from otel_coverage.store.store import Store
 
 FORMAT = "otel-coverage store"
 FORMAT_VERSION = 1
+MOST_BYTES = 20_000_000_000  # of a file, unpacked; the benchmark's night has 0.1
 
 _MANIFEST = "manifest.json"
 _MANIFEST_BYTES = 16 * 1024 * 1024
@@ -125,13 +126,23 @@ def export(store: Store, path: Path, progress: Progress = lambda _: None) -> Man
     return manifest
 
 
-def check(path: Path) -> Manifest:
+def check(path: Path, most: int = MOST_BYTES) -> Manifest:
     """Read a whole file, and return what it says of itself.
 
+    Args:
+        path: the file.
+        most: bytes that it may hold unpacked. Deflate packs zeros a thousandfold, and a file may come from anywhere.
+
     Raises:
-        ConfigurationError: it cannot be read, is damaged, or is not what this version writes.
+        ConfigurationError: it cannot be read, is damaged, holds more, or is not what this version writes.
     """
     with _opened(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+        if size > most:
+            raise ConfigurationError(
+                f"{path}: holds {size / 1e9:.1f} GB unpacked, expected at most {most / 1e9:.1f}; where you know "
+                "who wrote it, allow it by --max-size"
+            )
         found = set(archive.namelist())
         manifest = _manifest(path, archive)
         expected = {_MANIFEST, *(_file(entry) for entry, _ in _entries())}

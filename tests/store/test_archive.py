@@ -197,6 +197,8 @@ def test_a_file_that_is_not_whole_or_another_versions_is_refused_before_anything
             archive.check(path)
         done = CliRunner().invoke(command, ["import", str(good), str(path), "--store", empty_store_dsn])
         assert isinstance(done.exception, ConfigurationError)
+    done = CliRunner().invoke(command, ["import", str(good), "--max-size", "1k", "--store", empty_store_dsn])
+    assert "unpacked, expected at most" in str(done.exception)
     with open_store(empty_store_dsn) as opened, pytest.raises(StoreError, match="no schema was applied"):
         archive.export(opened, tmp_path / "empty.store")
     assert not (tmp_path / "empty.store").exists()
