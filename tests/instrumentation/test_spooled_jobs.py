@@ -14,7 +14,6 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from redis import Redis
 
-import otel_coverage
 from otel_coverage.settings import Settings
 from otel_coverage.spool.status import SpoolStatus
 from otel_coverage.tracing.context import with_playback
@@ -22,6 +21,8 @@ from otel_coverage.tracing.playback import Playback
 from tests.support.collector import Collector
 from tests.support.commands import RUN, call, running, wait_until
 from tests.support.traced import DATA, STORE_FRONT, Spans
+
+pytestmark = pytest.mark.usefixtures("enqueuing")
 
 JOBS = "store_front.jobs:"
 SPAWN_WORKER = pytest.mark.since_rq(3)
@@ -46,12 +47,6 @@ def ask(target):
         TraceServiceStub(channel).Export(ExportTraceServiceRequest(), timeout=30)
     return "answered"
 """
-
-
-@pytest.fixture(autouse=True)
-def enqueuing(spans: Spans, store_front: None) -> None:
-    """This process enqueues; workers in processes of their own perform."""
-    otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT])
 
 
 @pytest.fixture

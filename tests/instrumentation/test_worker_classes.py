@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import rq
-from opentelemetry import context as otel_context
-from opentelemetry.context import Context
 from redis import Redis
 from rq.command import send_stop_job_command
 from rq.job import Job
 
-import otel_coverage
-from otel_coverage.settings import Settings
-from otel_coverage.tracing.context import with_playback
-from otel_coverage.tracing.playback import Playback
-from tests.support.collector import Collector, ReceivedSpan
+from tests.support.collector import Collector
 from tests.support.commands import PATIENCE, RUN, call, running, wait_until, wait_until_sent
-from tests.support.traced import STORE_FRONT, Spans
+from tests.support.traced import Spans
+from tests.support.workers import JOBS, SHIPPED, consumers, recording, traced, work
 
-JOBS, WORKERS = "store_front.jobs:", "store_front.workers:"
-SHIPPED = {JOBS + "ship", JOBS + "label"}
+pytestmark = pytest.mark.usefixtures("enqueuing")
+
+WORKERS = "store_front.workers:"
 AROUND = {WORKERS + name for name in ("enter", "leave")}
 
 
@@ -42,35 +36,9 @@ IN_PARENT = of("Supervisor", "__init__", "execute_job", "fork_work_horse", "moni
 SIMPLE = of("Simple", "perform_job") | AROUND
 
 
-@pytest.fixture(autouse=True)
-def enqueuing(spans: Spans, store_front: None) -> None:
-    """This process enqueues; workers in processes of their own perform."""
-    otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT])
-
-
-@contextmanager
-def traced(spans: Spans, profile: str = "checkout") -> Iterator[None]:
-    token = otel_context.attach(with_playback(Context(), Playback(profile, "run-1"), Settings()))
-    with spans.provider.get_tracer("t").start_as_current_span("work"):
-        yield
-    otel_context.detach(token)
-
-
-def recording(collector: Collector, **environment: str) -> dict[str, str]:
-    return {
-        "OTEL_COVERAGE_ENABLED": "1",
-        "OTEL_COVERAGE_SOURCE": STORE_FRONT,
-        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
-        **environment,
-    }
-
-
-def work(url: str, worker: str, *options: str) -> list[str]:
-    return [*RUN, "rq", "worker", "--worker-class", f"store_front.workers.{worker}", "--url", url, *options]
-
-
-def consumers(spans: list[ReceivedSpan]) -> list[ReceivedSpan]:
-    return [span for span in spans if span.role == "consumer"]
+def work_as(url: str, worker: str, *options: str) -> list[str]:
+    """The command of a worker of that class of the store front's."""
+    return work(url, "--worker-class", f"store_front.workers.{worker}", *options)
 
 
 @pytest.mark.row("worker class of the application's, started by")
@@ -142,7 +110,7 @@ def test_a_class_of_workers_is_recorded_from_its_own_methods(
 ) -> None:
     with traced(spans):
         rq.Queue(connection=redis).enqueue("store_front.jobs.ship", 3)
-    done = call(work(redis_url, worker, "--burst", "--max-jobs", "1"), **recording(collector))
+    done = call(work_as(redis_url, worker, "--burst", "--max-jobs", "1"), **recording(collector))
     assert done.returncode == 0, done.stderr
     (job,) = consumers(collector.wait_for(consumers))
     assert job.functions == expected | SHIPPED
@@ -156,7 +124,7 @@ def test_exception_handlers_belong_to_the_job_that_failed(
     with traced(spans):
         rq.Queue(connection=redis).enqueue("store_front.jobs.fail")
     handler = ["--exception-handler", "store_front.workers.note_failure"]
-    call(work(redis_url, "Supervisor", "--burst", *handler), **recording(collector))
+    call(work_as(redis_url, "Supervisor", "--burst", *handler), **recording(collector))
     (job,) = consumers(collector.wait_for(consumers))
     assert job.functions == FAILED | {JOBS + "fail", WORKERS + "note_failure"}
 
@@ -167,7 +135,7 @@ def test_an_exception_of_the_class_itself_is_on_the_span_of_its_job(
 ) -> None:
     with traced(spans):
         rq.Queue(connection=redis).enqueue("store_front.jobs.ship", 3)
-    call(work(redis_url, "Broken", "--burst"), **recording(collector))
+    call(work_as(redis_url, "Broken", "--burst"), **recording(collector))
     (job,) = consumers(collector.wait_for(consumers))
     assert job.functions == SHIPPED | of("Broken", "perform_job") | {WORKERS + "fail_late"}
     assert (job.status, job.events) == ("ERROR", ("exception",))
@@ -179,7 +147,7 @@ def test_what_a_traced_worker_does_around_a_job_belongs_to_the_workers_profile(
 ) -> None:
     with traced(spans):
         rq.Queue(connection=redis).enqueue("store_front.jobs.ship", 3)
-    call(work(redis_url, "Supervisor", "--burst"), **recording(collector, BAGGAGE="playback.profile=nightly"))
+    call(work_as(redis_url, "Supervisor", "--burst"), **recording(collector, BAGGAGE="playback.profile=nightly"))
     (job,) = consumers(collector.wait_for(consumers))
     (process,) = collector.wait_for_roles("process")
     assert [span.attributes["playback.profile"] for span in (job, process)] == ["checkout", "nightly"]
@@ -201,7 +169,7 @@ def test_what_a_worker_does_around_its_first_job_is_no_part_of_its_start(
 ) -> None:
     with traced(spans):
         rq.Queue(connection=redis).enqueue("store_front.jobs.ship", 3)
-    call(work(redis_url, worker, "--burst"), **recording(collector, OTEL_COVERAGE_STARTUP="1"))
+    call(work_as(redis_url, worker, "--burst"), **recording(collector, OTEL_COVERAGE_STARTUP="1"))
     collector.wait_for(consumers)
     wait_until_sent()
     assert {name for span in collector.spans if span.role == "startup" for name in span.functions} == at_start
@@ -216,7 +184,7 @@ def test_what_kills_the_work_horse_of_a_stopped_job_is_not_the_jobs(
         job = rq.Queue(connection=redis).enqueue(
             "store_front.jobs.last", on_stopped=rq.Callback("store_front.jobs.stopped")
         )
-    with running(work(redis_url, "Supervisor"), **recording(collector, STARTED=str(started))):
+    with running(work_as(redis_url, "Supervisor"), **recording(collector, STARTED=str(started))):
         wait_until(started.exists)
         send_stop_job_command(redis, job.id)
         (span,) = consumers(collector.wait_for(consumers))
@@ -231,7 +199,7 @@ def test_a_job_that_a_signal_handler_of_the_worker_cancels_is_recorded_until_the
     started = tmp_path / "started"
     with traced(spans):
         job = rq.Queue(connection=redis).enqueue("store_front.jobs.last")
-    with running(work(redis_url, "Supervisor"), **recording(collector, STARTED=str(started))):
+    with running(work_as(redis_url, "Supervisor"), **recording(collector, STARTED=str(started))):
         wait_until(started.exists)
         os.kill(Job.fetch(job.id, connection=redis).meta["pid"], signal.SIGUSR1)
         (span,) = consumers(collector.wait_for(consumers))
@@ -247,7 +215,7 @@ def test_a_job_that_ends_because_its_worker_is_shut_down_is_recorded_until_then(
     started = tmp_path / "started"
     with traced(spans):
         rq.Queue(connection=redis).enqueue("store_front.jobs.last")
-    with running(work(redis_url, "Heroku"), **recording(collector, STARTED=str(started))) as worker:
+    with running(work_as(redis_url, "Heroku"), **recording(collector, STARTED=str(started))) as worker:
         wait_until(started.exists)
         worker.send_signal(signal.SIGTERM)
         worker.wait(PATIENCE)
@@ -264,7 +232,7 @@ def test_each_attempt_answers_its_own_call_and_what_waited_for_the_job_belongs_t
     with traced(spans):
         first = queue.enqueue("store_front.jobs.die_once", retry=rq.Retry(max=1))
         queue.enqueue("store_front.jobs.label", 4, depends_on=first)
-    call(work(redis_url, "Supervisor", "--burst"), **recording(collector, STARTED=str(tmp_path / "died")))
+    call(work_as(redis_url, "Supervisor", "--burst"), **recording(collector, STARTED=str(tmp_path / "died")))
     collector.wait_for(lambda spans: len(consumers(spans)) == 2)
     wait_until_sent()  # what the worker did between the two
     arrived = collector.spans

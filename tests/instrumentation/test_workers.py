@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rq
-from opentelemetry import context as otel_context
-from opentelemetry.context import Context
 from redis import Redis
 from rq.command import send_stop_job_command
 from rq.decorators import job as rq_job
@@ -22,22 +20,21 @@ from rq.decorators import job as rq_job
 import otel_coverage
 from otel_coverage.collecting import Collector as OurCollector
 from otel_coverage.collecting import Endpoint
-from otel_coverage.settings import Settings
 from otel_coverage.store import Store
-from otel_coverage.tracing.context import with_playback
-from otel_coverage.tracing.playback import Playback
-from tests.support.collector import Collector, ReceivedSpan
+from tests.support.collector import Collector
 from tests.support.commands import PATIENCE, PLAIN, RUN, call, running, wait_until, wait_until_sent
 from tests.support.traced import STORE_FRONT, Spans, functions
+from tests.support.workers import JOBS, SHIPPED, consumers, recording, traced, work
 
-JOBS, MEETING, GOODS = "store_front.jobs:", "store_front.meeting:", "store_front.goods:"
+pytestmark = pytest.mark.usefixtures("enqueuing")
+
+MEETING, GOODS = "store_front.meeting:", "store_front.goods:"
 MET = {MEETING + "meet", MEETING + "arrive", MEETING + "await_all"}
 EXPECTED = {
     "looking": MET | {JOBS + "look", MEETING + "look", GOODS + "names"},
     "asking": MET | {JOBS + "ask", MEETING + "ask", GOODS + "price"},
 }
 CALLS = ("producer", "pending")
-SHIPPED = {JOBS + "ship", JOBS + "label"}
 
 # before RQ 3 a SpawnWorker writes its connection into a program in a way that current clients of Redis break
 SPAWN_WORKER = pytest.mark.since_rq(3)
@@ -49,37 +46,6 @@ TEAMS = [
     pytest.param(["rq.Worker"] * 2, PLAIN, id="Worker by opentelemetry-instrument"),
     pytest.param(["pool"], PLAIN, id="worker-pool by opentelemetry-instrument"),
 ]
-
-
-@pytest.fixture(autouse=True)
-def enqueuing(spans: Spans, store_front: None) -> None:
-    """This process enqueues; workers in processes of their own perform."""
-    otel_coverage.instrument(tracer_provider=spans.provider, enabled=True, source=[STORE_FRONT])
-
-
-@contextmanager
-def traced(spans: Spans, profile: str = "checkout") -> Iterator[None]:
-    token = otel_context.attach(with_playback(Context(), Playback(profile, "run-1"), Settings()))
-    with spans.provider.get_tracer("t").start_as_current_span("work"):
-        yield
-    otel_context.detach(token)
-
-
-def recording(collector: Collector, **environment: str) -> dict[str, str]:
-    return {
-        "OTEL_COVERAGE_ENABLED": "1",
-        "OTEL_COVERAGE_SOURCE": STORE_FRONT,
-        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
-        **environment,
-    }
-
-
-def work(url: str, *options: str, run: Sequence[str] = RUN) -> list[str]:
-    return [*run, "rq", "worker", "--url", url, *options]
-
-
-def consumers(spans: list[ReceivedSpan]) -> list[ReceivedSpan]:
-    return [span for span in spans if span.role == "consumer"]
 
 
 @pytest.mark.row("RQ worker")
