@@ -74,5 +74,5 @@ def convert(
     for name, path in files.items():
         if not path.is_file():
             raise ConfigurationError(f"--upload {name}={path}: no such file")
-    source = har.source(file)
-    show_conversion(make(source, folder, slug, rules, fresh=fresh, fields=dict(pairs("--field", fields)), uploads=files))
+    typed = dict(pairs("--field", fields))
+    show_conversion(make(har.source(file), folder, slug, rules, fresh=fresh, fields=typed, uploads=files))

@@ -1,4 +1,4 @@
-"""Turns what a browser did into a playback recording: which requests, with what of theirs, and what each answer gives."""
+"""Turns exchanges into a playback recording: which requests, with what of theirs, and what each answer gives."""
 
 from __future__ import annotations
 
@@ -139,8 +139,8 @@ def _select(source: Source, rules: Rules, conversion: Conversion) -> tuple[list[
     if not drafts:
         counts = ", ".join(f"{number} {rule}" for rule, number in left_out.most_common())
         raise ConfigurationError(
-            f"{source.name}: no request is left ({counts} left out); --host names the application's, --keep keeps what a "
-            "rule leaves out"
+            f"{source.name}: no request is left ({counts} left out); --host names the application's, "
+            "--keep keeps what a rule leaves out"
         )
     previous = None
     for draft in drafts:

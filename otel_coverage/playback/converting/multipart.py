@@ -54,7 +54,9 @@ def _part(head: str, content: memoryview) -> Part | None:
         if header.strip().lower() == "content-type":
             kind = value.partition(";")[0].strip()
         elif header.strip().lower() == "content-disposition":
-            found = {key.lower() + star: _text(*texts, star) for key, star, *texts in _PARAMETER.findall(value)}
+            found = {
+                key.lower() + star: _text(quoted, token, star) for key, star, quoted, token in _PARAMETER.findall(value)
+            }
             name, file = found.get("name"), found.get("filename*", found.get("filename"))
     if name is None:
         return None
