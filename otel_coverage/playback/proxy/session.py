@@ -182,8 +182,8 @@ class Session:
             self._say(f"{where}: the application wants HTTPS; record with --target https://{host}")
             return
         self._say(
-            f"{where}: that host is not behind the proxy, nothing there is recorded, and a sign-on there returns to the "
-            f"address that is registered with it, not to the proxy; if it is the application's own, add --host {host}"
+            f"{where}: that host is not behind the proxy, nothing there is recorded, and a sign-on there returns to "
+            f"the address that is registered with it, not to the proxy; if it is the application's, add --host {host}"
         )
 
     def _say_once(self, key: str, message: str) -> None:

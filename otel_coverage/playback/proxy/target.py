@@ -40,7 +40,7 @@ class Target:
             raise ConfigurationError(f"--target {url!r} must be http://HOST[:PORT] or https://HOST[:PORT]")
         if parts.query or parts.fragment or parts.path.rstrip("/"):
             raise ConfigurationError(
-                f"--target {url!r} must end after the host: the proxy serves all of its paths, open that one in the browser"
+                f"--target {url!r} must end after the host: the proxy serves all paths, open that one in the browser"
             )
         name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         host = name if port in (None, _PORTS[parts.scheme]) else f"{name}:{port}"
