@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -27,7 +27,7 @@ def visit(
         name: of the user.
         profile: that the browser's requests name.
     """
-    recorded = {} if har is None else {"record_har_path": har, "record_har_content": "embed"}
+    recorded: dict[str, Any] = {} if har is None else {"record_har_path": har, "record_har_content": "embed"}
     context = browser.new_context(extra_http_headers={"X-Profile-Trace": profile}, **recorded)
     context.set_default_timeout(120_000)  # milliseconds; a busy machine is no fault
     page = context.new_page()

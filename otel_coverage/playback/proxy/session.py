@@ -144,7 +144,8 @@ class Session:
         passing.seconds = time.time() - passing.began
         if passing.body is not None and passing.body.lost:
             self._say(f"{_path(passing)}: {passing.body.lost}")
-        if passing.text is not None and self.target.origin in passing.text.text():
+        is_page = "html" in passing.answer_header("content-type")
+        if is_page and passing.text is not None and self.target.origin in passing.text.text():
             self._say_once(
                 "links",
                 f"{_path(passing)} names {self.target.origin} itself: where a link leads there, the browser leaves the "

@@ -11,9 +11,8 @@ from multidict import CIMultiDict
 from otel_coverage.playback.proxy.session import Passing, Session
 
 _Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
-_ABNORMAL = 1006  # RFC 6455, 7.4.1: it is never sent
-_NO_STATUS = 1005
-_GOING_AWAY = 1001
+_NORMAL, _GOING_AWAY = 1000, 1001  # RFC 6455, 7.4.1
+_NEVER_SENT = (None, 0, 1005, 1006, 1015)
 
 
 async def handle(
@@ -46,7 +45,7 @@ async def handle(
         await browser.prepare(request)
         ways = [asyncio.ensure_future(_pass(browser, target)), asyncio.ensure_future(_pass(target, browser))]
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(ways, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             for way in ways:
                 way.cancel()
@@ -67,11 +66,12 @@ async def _pass(source: _Socket, sink: _Socket) -> None:
             await sink.ping(message.data)
         elif message.type is WSMsgType.PONG:
             await sink.pong(message.data)
-        else:
-            code = message.data if message.type is WSMsgType.CLOSE else source.close_code
-            if code in (None, _ABNORMAL, _NO_STATUS):
-                code = 1000 if message.type is WSMsgType.CLOSE else _GOING_AWAY
-            reason = (message.extra or "") if message.type is WSMsgType.CLOSE else ""
-            await sink.close(code=code, message=reason.encode())
+        elif message.type is WSMsgType.CLOSE:
+            code = message.data if message.data not in _NEVER_SENT else _NORMAL
+            await sink.close(code=code, message=(message.extra or "").encode())
             await source.close(code=code)
+            return
+        else:
+            if message.type is not WSMsgType.CLOSING:  # by the other way, which closes both
+                await sink.close(code=_GOING_AWAY)
             return
