@@ -29,7 +29,7 @@ COMMANDS = {
     "run": "Run a command with tracing and recording.",
     "schema": "Create or show the tables and views, or detach them from inserts.",
     "spool": "Show and send the spans that wait in files.",
-    "store": "Show the size of a store, put requests into runs, delete old revisions.",
+    "store": "Show the size of a store, export and import it, take out runs and old revisions.",
     "verify": "Check that all of a run arrived, and say what is missing.",
 }
 
