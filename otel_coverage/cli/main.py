@@ -29,7 +29,7 @@ COMMANDS = {
     "run": "Run a command with tracing and recording.",
     "schema": "Create or show the tables and views, or detach them from inserts.",
     "spool": "Show and send the spans that wait in files.",
-    "store": "Show the size of a store, put requests into runs, delete old revisions.",
+    "store": "Show the size of a store, export and import it, take out runs and old revisions.",
     "verify": "Check that all of a run arrived, and say what is missing.",
 }
 
@@ -84,7 +84,7 @@ def main() -> None:
         if error.name is None or error.name.partition(".")[0] == "otel_coverage":
             raise
         message = f"this command needs the module {error.name!r}, which is not installed"
-        install = "pip install 'otel-coverage[embedded,playback,report]'"
+        install = "pip install 'otel-coverage[embedded,playback,record,report]'"
         sys.exit(_print_error(ConfigurationError(f"{message}; run {install}")))
     except click.Abort:
         sys.exit(_print_error(Interrupted()))

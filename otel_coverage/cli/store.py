@@ -16,23 +16,26 @@ from otel_coverage.cli.output import show
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.printable import printable
 from otel_coverage.reporting.contents import parse_size
-from otel_coverage.store import archive, folding, open_store, retention, schema
+from otel_coverage.store import archive, folding, forgetting, open_store, retention, schema
 from otel_coverage.store.formats import FORMATS, TABLE
 from otel_coverage.store.known_names import known_revision
 from otel_coverage.store.named_queries import named_query
+from otel_coverage.store.store import Result
+from otel_coverage.store.table import as_table
 
 _store = click.option("--store", "dsn", required=True, envvar="OTEL_COVERAGE_STORE", help="The store.")
 
 
 @click.group(cls=CommandGroup)
 def command() -> None:
-    """Show what a store holds, export and import it, put requests into runs, delete old revisions.
+    """Show what a store holds, export and import it, put requests into runs, take out runs and old revisions.
 
     \b
     Examples:
       otel-coverage store fold --store clickhouse://user:password@host:8123/otel
       otel-coverage store stats --store chdb:///var/lib/coverage
       otel-coverage store prune --older-than 90 --dry-run
+      otel-coverage store forget --run night-7 --store chdb:///var/lib/coverage
     """
 
 
@@ -176,3 +179,51 @@ def prune(dsn: str, names: tuple[str, ...], older_than: int | None, namespace: s
         click.echo(f"{'would delete' if dry_run else 'deleted'} {name}, {each.days} days old")
     if not chosen:
         click.echo("nothing to do: no revision is that old")
+
+
+@command.command()
+@_store
+@click.option("--run", "runs", multiple=True, required=True, metavar="ID", help="The run; may be repeated.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--format", "output", type=click.Choice(sorted([*FORMATS, TABLE])), help=DEFAULT_HELP)
+def forget(dsn: str, runs: tuple[str, ...], yes: bool, output: str | None) -> None:
+    """Take a run out of the store: one that was played by mistake, or against another application.
+
+    Its coverage is deleted, with its outcome and all that is known of it, and prints what that was. No report counts it
+    any more. Through `collect`, where that holds the store. Do it when the run has ended.
+
+    Raw spans stay as long as `schema apply --keep-spans` says. What is derived from them once more, imported or
+    delivered late does not count: `query runs` shows it as incomplete, `forgotten`, until it is forgotten once more. A
+    run that begins later may have the same id.
+
+    \b
+    Examples:
+      otel-coverage store forget --run night-7 --store chdb:///var/lib/coverage
+      otel-coverage store forget --run night-7 --run night-7.2 --yes --store "$STORE"
+    """
+    with open_store(dsn, via_collector=True) as store:
+        found = [forgetting.profiles_of(store, run) for run in dict.fromkeys(runs)]
+        rows = [(run, *row) for run, each in zip(dict.fromkeys(runs), found, strict=True) for row in each.rows]
+        result = Result(("run", *found[0].columns), rows)
+        if not yes:
+            _confirm(result, str(store.dsn))
+        with (
+            interruptible("nothing of the run counts; run the command again to delete the rest"),
+            _bar(len(forgetting.TABLES) * len(found), "deleting") as progress,
+        ):
+            for run in dict.fromkeys(runs):
+                forgetting.forget(store, run, progress)
+    show(result, output)
+
+
+def _confirm(result: Result, where: str) -> None:
+    """Ask whether to delete that.
+
+    Raises:
+        ConfigurationError: nobody is there to answer.
+        click.Abort: no.
+    """
+    if not sys.stdin.isatty():
+        raise ConfigurationError("nobody is there to be asked; --yes deletes without a question")
+    click.echo(as_table(result), err=True, nl=False)
+    click.confirm(f"Delete all that {where} holds of this?", abort=True, err=True)

@@ -8,10 +8,12 @@ SELECT profile, run, kind, name, service, started, arrived, incomplete_reason, i
 FROM (
     SELECT *,
         toBool(
-            (profile, run) GLOBAL NOT IN (SELECT profile, run FROM coverage_runs WHERE failed)
-            OR (profile) GLOBAL NOT IN (
-                SELECT profile FROM succeeded_profiles
-                WHERE namespace = {namespace:String} AND revision = {revision:String}
+            run GLOBAL NOT IN (SELECT run FROM forgotten_runs) AND (
+                (profile, run) GLOBAL NOT IN (SELECT profile, run FROM coverage_runs WHERE failed)
+                OR (profile) GLOBAL NOT IN (
+                    SELECT profile FROM succeeded_profiles
+                    WHERE namespace = {namespace:String} AND revision = {revision:String}
+                )
             )
         ) AS counted
     FROM missing_coverage

@@ -4,7 +4,7 @@
 CREATE TABLE IF NOT EXISTS coverage_run_windows (
     profile LowCardinality(String),
     run String,
-    kind LowCardinality(String) COMMENT 'begin or end',
+    kind LowCardinality(String) COMMENT 'begin or end; forgotten: of all profiles of the run, as `store forget` says it',
     at DateTime64(6, 'UTC') COMMENT 'when it was said, by the clock of the machine that said it',
     outcome LowCardinality(String) COMMENT 'of an end: passed or failed; else empty',
     host String COMMENT 'the machine that said it',

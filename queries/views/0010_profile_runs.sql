@@ -4,8 +4,10 @@
 CREATE OR REPLACE VIEW profile_runs AS
 SELECT
     namespace, revision, profile, run, first_seen, last_seen, outcome, evidence,
-    toBool(outcome != 'failed' OR (namespace, revision, profile) GLOBAL NOT IN (
-        SELECT namespace, revision, profile FROM succeeded_profiles
+    toBool(run GLOBAL NOT IN (SELECT run FROM forgotten_runs) AND (
+        outcome != 'failed' OR (namespace, revision, profile) GLOBAL NOT IN (
+            SELECT namespace, revision, profile FROM succeeded_profiles
+        )
     )) AS counted,
     requests, jobs, processes, missing, pending, incomplete_requests,
     toBool(empty(reasons) AND recorded) AS complete,
@@ -68,6 +70,12 @@ FROM (
             [(toString(reason), detail)], exemplar_trace_id, '', true
         FROM doubtful_runs AS d
         WHERE reason != 'outside_window'
+        UNION ALL
+        SELECT namespace, revision, profile, run, first_seen, first_seen, [0, 0, 0, 0, 0, 0], [('forgotten',
+            'store forget took the run out, and spans of it arrived after that; it does not count, and can be forgotten once more'
+            )], exemplar_trace_id, '', false
+        FROM coverage_runs
+        WHERE (recorded OR covered) AND run GLOBAL IN (SELECT run FROM forgotten_runs)
         UNION ALL
         SELECT namespace, revision, profile, run, first_seen, last_seen, [0, 0, 0, 0, 0, 0], [], exemplar_trace_id, '',
             recorded

@@ -26,6 +26,7 @@ WITH
         SELECT *
         FROM coverage_runs
         WHERE run != '' AND run GLOBAL NOT IN (SELECT run FROM coverage_runs WHERE recorded OR covered)
+            AND run GLOBAL NOT IN (SELECT run FROM forgotten_runs)
     ),
     lost AS (
         SELECT
@@ -84,7 +85,7 @@ WITH
         FROM (
             SELECT namespace, revision, run, min(r.first_seen) AS began
             FROM coverage_runs AS r
-            WHERE run != '' AND recorded
+            WHERE run != '' AND recorded AND run GLOBAL NOT IN (SELECT run FROM forgotten_runs)
             GROUP BY namespace, revision, run
         ) AS b
         GLOBAL INNER JOIN (

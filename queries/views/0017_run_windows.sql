@@ -11,6 +11,7 @@ SELECT
     max(at) AS last_seen,
     '' AS exemplar_trace_id
 FROM coverage_run_windows
+WHERE kind != 'forgotten'
 GROUP BY profile, run;
 
 -- The window of each profile in a run: from its first begin to its last end; without an end, or where it began once more
@@ -26,4 +27,5 @@ SELECT
     toBool(begins > 0 AND ended < last_began) AS is_open,
     multiIf(max(w.outcome = 'failed'), 'failed', max(w.outcome = 'passed'), 'passed', '') AS outcome
 FROM coverage_run_windows AS w
+WHERE kind != 'forgotten'
 GROUP BY profile, run;

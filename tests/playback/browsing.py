@@ -1,9 +1,9 @@
-"""A visit to the notebook in Chromium, recorded as HAR."""
+"""A visit to the notebook in Chromium."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -14,16 +14,26 @@ VISIT = "visit"
 NAME, PASSWORD, TITLE = "ada-lovelace", "correct horse 7", "On tables and cards"
 
 
-def visit(browser: Browser, url: str, har: Path, attachment: Path) -> None:
-    """Register, log in, write a note with an attachment, change it, have its words counted, log out."""
-    context = browser.new_context(
-        record_har_path=har, record_har_content="embed", extra_http_headers={"X-Profile-Trace": VISIT}
-    )
+def visit(
+    browser: Browser, url: str, attachment: Path, har: Path | None = None, *, name: str = NAME, profile: str = VISIT
+) -> None:
+    """Register, log in, write a note with an attachment, change it, have its words counted, log out.
+
+    Args:
+        browser: the browser.
+        url: of the notebook, or of a proxy in front of it.
+        attachment: the file.
+        har: where Playwright records what the browser does.
+        name: of the user.
+        profile: that the browser's requests name.
+    """
+    recorded: dict[str, Any] = {} if har is None else {"record_har_path": har, "record_har_content": "embed"}
+    context = browser.new_context(extra_http_headers={"X-Profile-Trace": profile}, **recorded)
     context.set_default_timeout(120_000)  # milliseconds; a busy machine is no fault
     page = context.new_page()
 
     def fill(button: str) -> None:
-        page.fill("#name", NAME)
+        page.fill("#name", name)
         page.fill("#password", PASSWORD)
         page.click(f"#{button}")
 
@@ -31,7 +41,7 @@ def visit(browser: Browser, url: str, har: Path, attachment: Path) -> None:
     fill("register")
     page.wait_for_url(f"{url}/login?*")
     fill("login")
-    page.wait_for_url(f"{url}/people/{NAME}")
+    page.wait_for_url(f"{url}/people/{name}")
     page.fill("#title", TITLE)
     page.set_input_files("#attachment", attachment)
     page.click("#add")

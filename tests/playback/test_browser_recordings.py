@@ -1,4 +1,4 @@
-"""What Chromium recorded of an application with logins, CSRF tokens, uploads, redirects and jobs, played again."""
+"""What was recorded of Chromium and an application with logins, CSRF tokens, uploads, redirects and jobs, is played."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from jsonschema import Draft202012Validator
 
 from otel_coverage.playback.schemas import schema
 from tests.playback.browsing import NAME, PASSWORD, TITLE, VISIT, visit
+from tests.playback.proxying import Recorder, recording
 from tests.playback.test_traced_application import otel_coverage
 from tests.support.browser import chromium
 from tests.support.collector import Collector, ReceivedSpan, running_collector
@@ -29,6 +30,7 @@ WORKER = (*RUN, "rq", "worker", "--worker-class", "rq.worker.SimpleWorker", "--u
 REQUESTS = 12  # of a visit, with those that redirects lead to
 BROWSERS = ("GET /static/<path:filename>", "GET /favicon.ico")  # which a browser asks for by itself
 TIMES = 10
+OTHER, VISIT_BY_PROXY = "grace-hopper", "visit-by-proxy"
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -46,21 +48,37 @@ EXECUTED = of(
 
 @dataclass
 class Visited:
-    """The application after a visit by Chromium, and its recording."""
+    """The application after two visits by Chromium.
+
+    Attributes:
+        har: that Playwright saved of the first one.
+        recording: that was made of it.
+        converted: what the command said of it.
+        recorder: through which the second one went.
+    """
 
     url: str
     collector: Collector
     har: Path
     recording: Path
     converted: dict[str, Any]
+    recorder: Recorder
 
-    def play(self, run: str, *options: str, **environment: str) -> tuple[int, str, list[dict[str, Any]]]:
-        """Play it; exit code, stderr and outcomes."""
+    def play(
+        self, run: str, *options: str, recording: Path | None = None, **environment: str
+    ) -> tuple[int, str, list[dict[str, Any]]]:
+        """Play the converted recording, or another one; exit code, stderr and outcomes."""
+        played = (recording or self.recording).parent
         done = otel_coverage(
-            *("playback", "run", str(self.recording.parent), "--base-url", self.url, "--run-id", run, *options),
+            *("playback", "run", str(played), "--base-url", self.url, "--run-id", run, *options),
             **{"OTEL_EXPORTER_OTLP_ENDPOINT": self.collector.endpoint, "PLAYBACK_PASSWORD": "another 1", **environment},
         )
         return done.returncode, done.stderr, [json.loads(line) for line in done.stdout.splitlines()]
+
+    @property
+    def proxied(self) -> Path:
+        """The recording that the proxy made."""
+        return self.recorder.folder / "profiles" / "proxied" / "recording.jsonl"
 
     def matrix(self, profile: str, runs: int, prefix: str) -> dict[str, frozenset[str]]:
         """The functions of each run, once all of its requests and its job have arrived."""
@@ -109,30 +127,53 @@ def visited(tmp_path_factory: pytest.TempPathFactory, redis_socket: Path) -> Ite
         with serving(SERVER, **tracing) as client, running([*WORKER, redis], **tracing):
             url = str(client.base_url)
             with chromium() as browser:
-                visit(browser, url, har, attachment)
+                visit(browser, url, attachment, har)
+                with recording(folder / "proxied", "proxied", url, "--fresh", OTHER) as recorder:
+                    visit(browser, recorder.url, attachment, name=OTHER, profile=VISIT_BY_PROXY)
             done = otel_coverage(
                 *("playback", "convert", str(har), "--out", str(out), "--fresh", NAME),
                 *("--field", f"title={TITLE}", "--upload", f"attachment={attachment}"),
             )
             assert (done.returncode, done.stderr) == (0, "")
-            yield Visited(url, collector, har, out / "recording.jsonl", json.loads(done.stdout))
+            yield Visited(url, collector, har, out / "recording.jsonl", json.loads(done.stdout), recorder)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_a_recording_played_ten_times_in_turn_and_at_once_executes_what_the_browser_did(visited: Visited) -> None:
-    in_turn = visited.play("turn", "--repeat", str(TIMES))
-    at_once = visited.play("once", "--repeat", str(TIMES), "--concurrency", str(TIMES))
+@pytest.mark.parametrize(("profile", "visit"), [("notebook", VISIT), ("proxied", VISIT_BY_PROXY)])
+def test_a_recording_played_ten_times_in_turn_and_at_once_executes_what_the_browser_did(
+    visited: Visited, profile: str, visit: str
+) -> None:
+    played = {"notebook": visited.recording, "proxied": visited.proxied}[profile]
+    in_turn = visited.play("turn", "--repeat", str(TIMES), recording=played)
+    at_once = visited.play("once", "--repeat", str(TIMES), "--concurrency", str(TIMES), recording=played)
     for code, stderr, outcomes in (in_turn, at_once):
         assert (code, stderr) == (0, ""), [each["failure"] for each in outcomes]
         assert [(each["outcome"], each["requests"], each["jobs"]) for each in outcomes] == [("passed", 8, 1)] * TIMES
-    ((_, of_browser),) = visited.matrix(VISIT, 1, "").items()
+    ((_, of_browser),) = visited.matrix(visit, 1, "").items()
     assert of_browser == EXECUTED
-    found = {**visited.matrix("notebook", TIMES, "turn"), **visited.matrix("notebook", TIMES, "once")}
+    found = {**visited.matrix(profile, TIMES, "turn"), **visited.matrix(profile, TIMES, "once")}
     names = [*(f"{run}.{number}" for run in ("turn", "once") for number in range(2, TIMES + 1)), "turn", "once"]
     assert found == dict.fromkeys(names, EXECUTED)
+
+
+def test_the_proxy_writes_what_is_converted_of_a_har_file_and_has_the_upload_by_itself(visited: Visited) -> None:
+    recorder = visited.recorder
+    assert (recorder.code, recorder.result["notes"]) == (0, [])
+    header, *steps = lines(visited.proxied)
+    of_har, *expected = lines(visited.recording)
+    for each in (*steps, *expected):
+        each.pop("think", None)
+    expected[3]["files"] = {"attachment": {"path": "uploads/cards.csv", "name": "cards.csv", "type": "text/csv"}}
+    assert (steps, header["hosts"]) == (expected, of_har["hosts"])
+    assert visited.proxied.with_name("uploads").joinpath("cards.csv").read_bytes() == b"a,b\r\n1,2\r\n"
+    text = visited.proxied.read_text(encoding="utf-8")
+    assert not [secret for secret in (PASSWORD, OTHER, recorder.url) if secret in text]
+    assert oct(visited.proxied.stat().st_mode & 0o777) == "0o600"
+    keys = ("requests", "redirects", "variables", "captures", "hosts")
+    assert {key: recorder.result[key] for key in keys} == {key: visited.converted[key] for key in keys}
 
 
 def test_what_is_written_holds_the_workflow_and_neither_passwords_nor_tokens_nor_cookies(visited: Visited) -> None:

@@ -416,7 +416,7 @@ def test_a_har_file_of_100_megabytes_is_read_in_little_memory(tmp_path: Path) ->
     code = (
         "import sys; from otel_coverage.playback.converting import *; from pathlib import Path\n"
         "def most(): return int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) // 1024\n"
-        "before = most(); made = convert(Path(sys.argv[1]), Path(sys.argv[2]), 'big', Rules(()))\n"
+        "before = most(); made = convert(har.source(Path(sys.argv[1])), Path(sys.argv[2]), 'big', Rules(()))\n"
         "print(made.left_out, most() - before)"
     )
     command = [sys.executable, "-c", code, str(har), str(tmp_path / "out")]

@@ -15,6 +15,7 @@ _COMMANDS = {
     "end": ("window", "Say that it has ended, and how."),
     "exec": ("window", "Run a command that plays a profile, and say when and how it went."),
     "headers": ("headers", "Print the header that names a profile, for any other client."),
+    "record": ("record", "Record what you do in a browser, through a proxy on this machine."),
     "run": ("run", "Replay playback recordings."),
 }
 
@@ -48,6 +49,7 @@ def command() -> None:
 
     \b
     Examples:
+      otel-coverage playback record checkout --target http://127.0.0.1:8000
       otel-coverage playback convert checkout.har
       otel-coverage playback run profiles/* --base-url http://127.0.0.1:8000
       curl -H "$(otel-coverage playback headers checkout)" http://127.0.0.1:8000/

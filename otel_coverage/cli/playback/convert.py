@@ -2,65 +2,38 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
-from otel_coverage.cli.audience import read_by_people
+from otel_coverage.cli.playback.conversion import (
+    check_absent,
+    conversion_options,
+    folder_of,
+    pairs,
+    rules_of,
+    show_conversion,
+)
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.playback import job_status
-from otel_coverage.playback.converting import Conversion, Rules
 from otel_coverage.playback.converting import convert as make
-from otel_coverage.playback.converting.rules import NAMES, RULES
-from otel_coverage.printable import printable
-from otel_coverage.slug import SLUG_RULE, is_slug, shown
-
-_ALWAYS = {
-    "hosts": "requests to other hosts",
-    "polls": "polls of jobs, which playback waits for by itself",
-    "paths": "paths of --skip-path",
-    "cached": "answers from the browser's cache",
-    "streams": "WebSockets and event streams, which are not replayed",
-    "unanswered": "requests without an answer",
-}
+from otel_coverage.playback.converting import har
 
 
 @click.command
-@click.argument("har", metavar="HAR", type=click.Path(path_type=Path))
+@click.argument("file", metavar="HAR", type=click.Path(path_type=Path))
 @click.option("--profile", metavar="SLUG", help="The profile's name. [the file's name]")
-@click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Where to. [profiles/SLUG]")
 @click.option(
     "--host", "hosts", metavar="HOST", multiple=True, help="A host of the application, or HOST:PORT. [the first page's]"
 )
-@click.option(
-    "--fresh",
-    metavar="VALUE",
-    multiple=True,
-    help="A value that has to be new each time; it becomes ${run}.",
-)
-@click.option(
-    "--keep", metavar="RULE", multiple=True, type=click.Choice(NAMES), help=f"Leave out less: {', '.join(NAMES)}."
-)
-@click.option("--keep-path", "with_paths", metavar="GLOB", multiple=True, help="Keep these paths, whatever rules say.")
-@click.option("--skip-path", "without_paths", metavar="GLOB", multiple=True, help="Leave these paths out, too.")
-@click.option(
-    "--job-status",
-    "job_status_path",
-    metavar="PATH",
-    default=job_status.PATH,
-    show_default=True,
-    help="Path that returns a job's status: polls of it are left out; empty for none.",
-)
+@conversion_options
 @click.option("--field", "fields", metavar="NAME=VALUE", multiple=True, help="Of a form that the HAR lacks.")
 @click.option("--upload", "uploads", metavar="FIELD=FILE", multiple=True, help="A file that the HAR lacks.")
 @click.option("--force", is_flag=True, help="Replace a recording that is there.")
 def convert(
-    har: Path,
+    file: Path,
     profile: str | None,
-    out: Path | None,
     hosts: tuple[str, ...],
+    out: Path | None,
     fresh: tuple[str, ...],
     keep: tuple[str, ...],
     with_paths: tuple[str, ...],
@@ -92,57 +65,14 @@ def convert(
       otel-coverage playback convert shop.har --profile import --upload stock=stock.csv --field "note=New stock"
       otel-coverage playback convert shop.har --host shop.example --host api.shop.example --keep static
     """
-    slug = har.stem.lower() if profile is None else profile
-    if not is_slug(slug):
-        raise ConfigurationError(f"the profile {shown(slug)} is not valid; use {SLUG_RULE}; --profile names it")
-    if job_status_path and "{job_id}" not in job_status_path:
-        raise ConfigurationError(f"--job-status {job_status_path!r} must contain {{job_id}}")
-    folder = out or Path("profiles", slug)
-    if (folder / "recording.jsonl").exists() and not force:
-        raise ConfigurationError(f"{folder / 'recording.jsonl'}: exists; --force replaces it, --out names another")
-    files = {name: Path(path) for name, path in _pairs("--upload", uploads)}
+    slug = file.stem.lower() if profile is None else profile
+    folder = folder_of(slug, out, "; --profile names it")
+    rules = rules_of(hosts, keep, with_paths, without_paths, job_status_path)
+    if not force:
+        check_absent(folder, "--force replaces it")
+    files = {name: Path(path) for name, path in pairs("--upload", uploads)}
     for name, path in files.items():
         if not path.is_file():
             raise ConfigurationError(f"--upload {name}={path}: no such file")
-    rules = Rules(hosts, job_status_path, frozenset(keep), with_paths, without_paths)
-    made = make(har, folder, slug, rules, fresh=fresh, fields=dict(_pairs("--field", fields)), uploads=files)
-    if read_by_people():
-        _print(made)
-    else:
-        click.echo(
-            json.dumps(
-                {
-                    "profile": made.profile,
-                    "file": str(made.file),
-                    "requests": made.requests,
-                    "redirects": made.redirects,
-                    "hosts": list(made.hosts),
-                    "left_out": made.left_out,
-                    "variables": made.variables,
-                    "captures": made.captures,
-                    "notes": made.notes,
-                }
-            )
-        )
-
-
-def _pairs(option: str, texts: Iterable[str]) -> list[tuple[str, str]]:
-    pairs = [text.partition("=") for text in texts]
-    for name, equals, value in pairs:
-        if not (name and equals):
-            raise ConfigurationError(f"{option} {name + equals + value!r} must be NAME=VALUE")
-    return [(name, value) for name, _, value in pairs]
-
-
-def _print(made: Conversion) -> None:
-    follow = f", and {made.redirects} that redirects lead to" if made.redirects else ""
-    click.echo(f"{made.file}: {made.requests} requests of {', '.join(made.hosts)}{follow}")
-    for rule, number in made.left_out.items():
-        meaning = RULES[rule][0] if rule in RULES else _ALWAYS[rule]
-        click.echo(f"  left out  {number:>5}  {meaning}" + (f" (--keep {rule})" if rule in NAMES else ""))
-    for title, names in (("captured", made.captures), ("needs", made.variables)):
-        for name in names:
-            click.echo(f"  {title:<8}  {name}")
-    for note in made.notes:
-        click.echo(f"  note      {printable(note)}")
-    click.echo(f"Read it, then: otel-coverage playback run {made.file.parent} --base-url URL")
+    typed = dict(pairs("--field", fields))
+    show_conversion(make(har.source(file), folder, slug, rules, fresh=fresh, fields=typed, uploads=files))

@@ -32,7 +32,7 @@ from otel_coverage.collecting.clickhouse.request import (
     parse_options,
 )
 from otel_coverage.collecting.clickhouse.sessions import QueryStats, SessionFactory
-from otel_coverage.collecting.clickhouse.statements import Insert, is_catalog_deletion
+from otel_coverage.collecting.clickhouse.statements import Insert, is_known_deletion
 from otel_coverage.collecting.connections import EXCHANGE
 from otel_coverage.collecting.memory import MemoryFullError, RequestMemory
 from otel_coverage.store.store import BEHIND
@@ -147,7 +147,7 @@ class ClickHouseApplication:
                 raise bad_arguments("INSERT needs the method POST")
             return self._insert(insert, body, database, options)
         sql = _statement_text(head, body)
-        if is_catalog_deletion(sql):
+        if is_known_deletion(sql):
             if request.method != "POST":
                 raise bad_arguments("DELETE needs the method POST")
             return self._delete(sql, database, options)

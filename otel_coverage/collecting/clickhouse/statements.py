@@ -1,4 +1,4 @@
-"""The writes that the endpoint allows: inserts of spans, catalogs and windows, and deletions of replaced catalogs.
+"""The writes that the endpoint allows: inserts of spans, catalogs and windows, and deletions of catalogs and runs.
 
 Everything else is judged as a read (`judge.py`).
 """
@@ -10,10 +10,16 @@ from dataclasses import dataclass
 
 from otel_coverage.catalog import code_symbols
 from otel_coverage.collecting.clickhouse.exceptions import not_implemented, read_only
-from otel_coverage.store import windows
+from otel_coverage.store import forgetting, windows
 from otel_coverage.store.layout import ONE_SERVER, TRACES
 
-_DELETIONS = frozenset(code_symbols.replacement_deletions(ONE_SERVER))
+_DELETIONS = frozenset(
+    {
+        *code_symbols.replacement_deletions(ONE_SERVER),
+        *forgetting.deletions(ONE_SERVER),
+        forgetting.deletion_of_unassigned(ONE_SERVER),
+    }
+)
 _INSERT_FORMATS = frozenset({"Native", "RowBinary", "RowBinaryWithNames", "RowBinaryWithNamesAndTypes", "JSONEachRow"})
 
 _NAME = r"(?:`[^`\\]+`|\"[^\"\\]+\"|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?)"
@@ -84,6 +90,6 @@ class Insert:
         return cls(table, database, columns, name, found.end())
 
 
-def is_catalog_deletion(sql: str) -> bool:
-    """Whether a statement is, word by word, one of those by which `catalog push` replaces a catalog."""
+def is_known_deletion(sql: str) -> bool:
+    """Whether a statement is, word by word, one by which `catalog push` replaces a catalog, or `store forget` a run."""
     return " ".join(sql.split()) in _DELETIONS

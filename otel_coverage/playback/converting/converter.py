@@ -1,10 +1,9 @@
-"""Turns a HAR file into a playback recording: which requests, with what of theirs, and what each answer gives."""
+"""Turns exchanges into a playback recording: which requests, with what of theirs, and what each answer gives."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,9 +14,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.playback import jsonl, pages, templates
-from otel_coverage.playback.converting import har
 from otel_coverage.playback.converting.draft import Draft, File, Place, substitute
-from otel_coverage.playback.converting.har import Exchange
+from otel_coverage.playback.converting.exchange import Content, Exchange, Source
 from otel_coverage.playback.converting.proposals import Proposals
 from otel_coverage.playback.converting.rules import Rules
 from otel_coverage.playback.converting.secrets import SHORTEST, Variables, is_secret
@@ -57,7 +55,7 @@ class Conversion:
 
 
 def convert(
-    source: Path,
+    source: Source,
     out: Path,
     profile: str,
     rules: Rules,
@@ -69,16 +67,16 @@ def convert(
     """Write ``recording.jsonl``, and the files that it uploads, into a folder.
 
     Args:
-        source: the HAR file.
+        source: the requests and answers.
         out: the folder.
         profile: the slug.
         rules: what is left out. Without hosts, the application's is that of the first page.
         fresh: values that are replaced by ``${run}``, so that each playback has its own.
-        fields: form fields of requests whose body the HAR lacks.
-        uploads: form field → file, for those whose content the HAR lacks.
+        fields: form fields of requests whose body is not known.
+        uploads: form field → file, for those whose content is not known.
 
     Raises:
-        ConfigurationError: the file is not a HAR file, or nothing of it is left; nothing was written.
+        ConfigurationError: the source cannot be read, or nothing of it is left; nothing was written.
     """
     conversion = Conversion(profile, out / "recording.jsonl")
     drafts, rules = _select(source, rules, conversion)
@@ -86,7 +84,12 @@ def convert(
     _complete_forms(drafts, conversion, fields or {}, uploads or {})
     cookies = _replace_tokens(drafts)
     for value in fresh:
-        _replace_fresh(drafts, value)
+        if _replace_fresh(drafts, value):
+            continue
+        message = f"--fresh {value!r}: no request that is left has this value"
+        if source.is_lasting:
+            raise ConfigurationError(message)
+        conversion.notes.append(message)
     proposals = Proposals()
     for draft in drafts:
         proposals.add(draft)
@@ -99,19 +102,19 @@ def convert(
     conversion.redirects = sum(len(draft.exchanges) - 1 for draft in drafts)
     if cookies:
         conversion.notes.append(
-            f"cookies were sent that no answer in the HAR had set: {', '.join(sorted(cookies))}; the recording takes "
-            "them from the environment. Better: begin the HAR before the login"
+            f"cookies were sent that no recorded answer had set: {', '.join(sorted(cookies))}; the recording takes "
+            f"them from the environment. Better: {source.with_login}"
         )
     _write(drafts, conversion, cookies)
     return conversion
 
 
-def _select(source: Path, rules: Rules, conversion: Conversion) -> tuple[list[Draft], Rules]:
+def _select(source: Source, rules: Rules, conversion: Conversion) -> tuple[list[Draft], Rules]:
     """The requests of the workflow; those that redirects led to are with the first one."""
     left_out: Counter[str] = Counter()
     drafts: list[Draft] = []
     pending: dict[tuple[str, str], Draft] = {}  # method and URL that a redirect leads to
-    for exchange in har.read(source):
+    for exchange in source.exchanges:
         if not rules.hosts:
             is_page = exchange.kind == "document" or "html" in exchange.answer_type
             if not is_page or exchange.status <= 0 or not urlsplit(exchange.url).hostname:
@@ -136,8 +139,8 @@ def _select(source: Path, rules: Rules, conversion: Conversion) -> tuple[list[Dr
     if not drafts:
         counts = ", ".join(f"{number} {rule}" for rule, number in left_out.most_common())
         raise ConfigurationError(
-            f"{source}: no request is left ({counts} left out); --host names the application's, --keep keeps what a "
-            "rule leaves out"
+            f"{source.name}: no request is left ({counts} left out); --host names the application's, "
+            "--keep keeps what a rule leaves out"
         )
     previous = None
     for draft in drafts:
@@ -199,14 +202,16 @@ def _stop_following(draft: Draft, drafts: list[Draft]) -> None:
 def _complete_forms(
     drafts: Sequence[Draft], conversion: Conversion, fields: Mapping[str, str], uploads: Mapping[str, Path]
 ) -> None:
-    """Give requests whose body the HAR lacks the fields of the page's form; browsers leave out forms with files."""
+    """Give requests whose body is not known the fields of the page's form: HAR files lack those of forms with files."""
     forms: list[pages.Form] = []
     for number, draft in enumerate(drafts, 2):
         if draft.lost_body:
             path = urlsplit(draft.exchange.url).path
             form = next((each for each in reversed(forms) if each.path == path), None)
-            where = f"line {number}, {draft.exchange.method} {path}: the HAR lacks the body"
-            if form is None:
+            where = f"line {number}, {draft.exchange.method} {path}: {draft.exchange.lost or 'the HAR lacks the body'}"
+            if draft.exchange.lost:
+                conversion.notes.append(where)
+            elif form is None:
                 conversion.notes.append(f"{where}, and no page before it has a form for it: write it yourself")
             else:
                 values = {**form.fields, **{name: fields[name] for name in form.fields if name in fields}}
@@ -267,8 +272,8 @@ def _cookies(exchange: Exchange) -> Iterable[tuple[str, str]]:
             yield name, value
 
 
-def _replace_fresh(drafts: Sequence[Draft], value: str) -> None:
-    """Replace a value everywhere, in URLs and redirect targets, too."""
+def _replace_fresh(drafts: Sequence[Draft], value: str) -> bool:
+    """Replace a value everywhere, in URLs and redirect targets, too. Returns whether any request had it."""
     local, at, domain = value.partition("@")
     placeholder = "${run}" + (at + domain if at and local else "")
     escaped = templates.escape(value)
@@ -291,8 +296,7 @@ def _replace_fresh(drafts: Sequence[Draft], value: str) -> None:
                     substitute(templates.escape(segment), escaped, placeholder) if value in segment else each
                     for each, segment in zip(draft.redirect, segments, strict=True)
                 ]
-    if not found:
-        raise ConfigurationError(f"--fresh {value!r}: no request that is left has this value")
+    return found
 
 
 def _replace_secrets(drafts: Sequence[Draft], variables: Variables) -> None:
@@ -332,8 +336,8 @@ def _write(drafts: Sequence[Draft], conversion: Conversion, cookies: Mapping[str
         header["headers"] = shared
     if cookies:
         header["cookies"] = dict(cookies)
-    lines, contents = [header], dict[str, bytes]()
-    for draft in drafts:
+    lines, contents = [header], dict[str, Content]()
+    for line_number, draft in enumerate(drafts, 2):
         draft.headers = {name: value for name, value in draft.headers.items() if shared.get(name) != value}
         paths = {}
         for number, file in enumerate(draft.files):
@@ -342,11 +346,16 @@ def _write(drafts: Sequence[Draft], conversion: Conversion, cookies: Mapping[str
             paths[number] = _free_path(file, contents)
             if file.content is not None:
                 contents[paths[number]] = file.content
-        lines.append(draft.line(paths))
+        raw_path = ""
+        if draft.raw is not None and draft.raw.content is not None:
+            draft.raw.name = f"body-of-line-{line_number}"
+            raw_path = _free_path(draft.raw, contents)
+            contents[raw_path] = draft.raw.content
+        lines.append(draft.line(paths, raw_path))
     _write_folder(conversion.file, contents, "".join(map(json_line, lines)))
 
 
-def _write_folder(recording: Path, contents: Mapping[str, bytes], text: str) -> None:
+def _write_folder(recording: Path, contents: Mapping[str, Content], text: str) -> None:
     """Write the files into a folder beside it first, so that nothing half written is left."""
     folder = recording.parent
     try:
@@ -361,7 +370,9 @@ def _write_folder(recording: Path, contents: Mapping[str, bytes], text: str) -> 
                 os.chmod(path, 0o600)
             write_whole(made / recording.name, text)
             if folder.exists():
-                shutil.copytree(made, folder, dirs_exist_ok=True)
+                for name in (*contents, recording.name):  # last what names the others
+                    (folder / name).parent.mkdir(mode=0o700, exist_ok=True)
+                    os.replace(made / name, folder / name)
             else:
                 os.rename(made, folder)
     except OSError as error:
@@ -381,7 +392,7 @@ def _shared_headers(drafts: Sequence[Draft]) -> dict[str, str]:
     }
 
 
-def _free_path(file: File, taken: Mapping[str, bytes]) -> str:
+def _free_path(file: File, taken: Mapping[str, Content]) -> str:
     """Where a file is put: below ``uploads``, under its own name; files that differ get names that do."""
     name = re.sub(r"[^\w.-]+", "_", Path(str(file.name).replace("\\", "/")).name).lstrip(".") or "file"
     stem, dot, ending = name.rpartition(".")

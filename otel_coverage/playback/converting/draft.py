@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from email.message import Message
-from email.parser import BytesParser
-from email.policy import HTTP
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit
 
 from otel_coverage.playback import templates
-from otel_coverage.playback.converting.har import Exchange, Part
+from otel_coverage.playback.converting.exchange import Content, Exchange, Part
 
 _NONE: Any = object()
 
@@ -50,13 +47,13 @@ class File:
         field: of the form.
         name: of the file; None where none was chosen.
         type: its media type.
-        content: None where the HAR does not have it.
+        content: None where it is not known.
     """
 
     field: str
     name: str | None
     type: str | None = None
-    content: bytes | None = None
+    content: Content | None = None
 
 
 @dataclass(slots=True)
@@ -65,7 +62,8 @@ class Draft:
 
     Attributes:
         exchanges: the request's, then those of redirects that it led to.
-        lost_body: whether the HAR lacks the body of the request.
+        raw: a body that is not text, as a file.
+        lost_body: whether the body of the request is not known.
     """
 
     exchanges: list[Exchange]
@@ -78,6 +76,7 @@ class Draft:
     is_multipart: bool = False
     files: list[File] = field(default_factory=list)
     body: str | None = None
+    raw: File | None = None
     redirect: list[str] | None = None
     follow: bool = True
     captures: dict[str, Any] = field(default_factory=dict)
@@ -134,11 +133,12 @@ class Draft:
             return f"{path}?{'&'.join(pairs)}"
         return path if self.bare_query is None else f"{path}?{_encoded(self.bare_query, quote_plus)}"
 
-    def line(self, file_paths: dict[int, str]) -> dict[str, Any]:
+    def line(self, file_paths: dict[int, str], raw_path: str = "") -> dict[str, Any]:
         """The line of the playback recording.
 
         Args:
             file_paths: where files were put, by their index in ``files``.
+            raw_path: where the body was put that is not text.
         """
         line: dict[str, Any] = {"method": self.exchange.method, "path": self.path(), "status": self.exchange.status}
         if self.redirect is not None:
@@ -160,6 +160,8 @@ class Draft:
             )
         if self.body is not None:
             line["body"] = self.body
+        elif self.raw is not None:
+            line["body"] = {"file": raw_path}
         if self.captures:
             line["capture"] = self.captures
         if self.think >= 0.01:
@@ -168,19 +170,24 @@ class Draft:
 
     def _set_body(self, exchange: Exchange) -> None:
         kind = exchange.type.partition(";")[0].strip().lower()
-        if exchange.text is None and not exchange.parts:
+        if exchange.content is not None:
+            self.raw = File("", "body.bin", content=exchange.content)
+            if exchange.type:
+                self.headers["Content-Type"] = exchange.type
+        elif exchange.lost:
+            self.lost_body = True
+        elif exchange.text is None and not exchange.parts:
             length = exchange.header("content-length")
             self.is_multipart = kind == "multipart/form-data"
             self.lost_body = bool(kind) and length != "0" and exchange.method not in ("GET", "HEAD")
-            return
-        if kind == "application/x-www-form-urlencoded":
+        elif kind == "application/x-www-form-urlencoded":
             pairs = [(part.name, part.value) for part in exchange.parts]
             if exchange.text:  # what was really sent; browsers differ in how far they decode the others
                 pairs = parse_qsl(exchange.text, keep_blank_values=True)
             self.form = [(templates.escape(name), templates.escape(value)) for name, value in pairs]
         elif kind == "multipart/form-data":
             self.is_multipart = True
-            for part in _multipart(exchange.type, exchange.text or "") or exchange.parts:
+            for part in exchange.parts:
                 self._add_part(part)
         elif exchange.text:
             try:
@@ -196,8 +203,7 @@ class Draft:
         if part.file is None:
             self.form.append((templates.escape(part.name), templates.escape(part.value)))
         else:
-            content = part.value.encode() if part.value and "\ufffd" not in part.value else None
-            self.files.append(File(part.name, part.file or None, part.type, content))
+            self.files.append(File(part.name, part.file or None, part.type, part.content))
 
 
 def substitute(text: str, value: str, placeholder: str) -> str:
@@ -222,24 +228,6 @@ def _headers(exchange: Exchange) -> list[tuple[str, str]]:
         text = _PAGE if name == "accept" and value.startswith("text/html") else value
         kept.append(("-".join(word.capitalize() for word in name.split("-")), templates.escape(text)))
     return kept
-
-
-def _multipart(kind: str, text: str) -> list[Part]:
-    """The parts of a multipart body."""
-    if not text:
-        return []
-    message = BytesParser(policy=HTTP).parsebytes(f"Content-Type: {kind}\r\n\r\n".encode() + text.encode())
-    found = []
-    for part in message.get_payload() if message.is_multipart() else []:
-        name = part.get_param("name", header="content-disposition") if isinstance(part, Message) else None
-        if not isinstance(part, Message) or not isinstance(name, str):
-            continue
-        content = part.get_payload(decode=True)
-        value = content.decode("utf-8", "replace") if isinstance(content, bytes) else ""
-        file = part.get_param("filename", header="content-disposition")
-        has_file = isinstance(file, str)
-        found.append(Part(name, value, str(file) if has_file else None, part.get_content_type() if has_file else None))
-    return found
 
 
 def _replace_json(value: Any, name: str, change: Replace) -> Any:

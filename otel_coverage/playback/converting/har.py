@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,74 +13,15 @@ from typing import Any
 import ijson
 
 from otel_coverage.errors import ConfigurationError
-
-KEPT_TEXT = 1024 * 1024  # characters of an answer that are looked at
+from otel_coverage.playback.converting import multipart
+from otel_coverage.playback.converting.exchange import KEPT_TEXT, Content, Exchange, Part, Source
 
 _TEXTUAL = ("json", "html", "xml", "text/plain", "javascript")
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A part of a form.
-
-    Attributes:
-        name: of the field.
-        value: its text; of a file, what the HAR has of its content, which often is nothing.
-        file: the name of a file; None for a plain field.
-        type: media type of a file.
-    """
-
-    name: str
-    value: str
-    file: str | None = None
-    type: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """A request and its answer.
-
-    Attributes:
-        number: of the entry, from 1.
-        method: in upper case.
-        url: absolute.
-        headers: of the request: lower-case name and value; without those of HTTP/2 that begin with a colon.
-        type: media type of the request's body; empty without one.
-        text: the request's body; None where the HAR has none.
-        parts: of a form, where the HAR lists them.
-        status: of the answer; 0 or less where there was none.
-        answer_headers: lower-case name and value.
-        answer_type: media type of the answer.
-        answer: the beginning of a textual answer; empty for any other.
-        began: seconds since the epoch.
-        seconds: from the request to the end of the answer.
-        kind: what the browser wanted it for (``document``, ``fetch``, ``image`` …); empty where it does not say.
-        is_cached: whether the answer came from the browser's cache.
-    """
-
-    number: int
-    method: str
-    url: str
-    headers: Sequence[tuple[str, str]]
-    type: str
-    text: str | None
-    parts: Sequence[Part]
-    status: int
-    answer_headers: Sequence[tuple[str, str]]
-    answer_type: str
-    answer: str
-    began: float
-    seconds: float
-    kind: str = ""
-    is_cached: bool = False
-
-    def header(self, name: str) -> str:
-        """The first request header of that lower-case name; empty without one."""
-        return next((value for each, value in self.headers if each == name), "")
-
-    def answer_header(self, name: str) -> str:
-        """The first response header of that lower-case name; empty without one."""
-        return next((value for each, value in self.answer_headers if each == name), "")
+def source(path: Path) -> Source:
+    """A file as a source of exchanges; see :func:`read`."""
+    return Source(str(path), read(path), "begin the HAR before the login")
 
 
 def read(path: Path) -> Iterator[Exchange]:
@@ -132,15 +73,17 @@ def _exchange(path: Path, number: int, entry: Any) -> Exchange:
     answer_type = str(content.get("mimeType") or dict(answer_headers).get("content-type", "")).lower()
     posted = _mapping(request.get("postData"))
     headers = _headers(request.get("headers"))
+    kind = str(posted.get("mimeType") or dict(headers).get("content-type", ""))
+    text = _text(posted) if posted.get("text") is not None else None
     seconds = entry.get("time")
     return Exchange(
         number=number,
         method=method.upper(),
         url=url,
         headers=headers,
-        type=str(posted.get("mimeType") or dict(headers).get("content-type", "")),
-        text=_text(posted) if posted.get("text") is not None else None,
-        parts=_parts(posted.get("params")),
+        type=kind,
+        text=text,
+        parts=_sent_parts(kind, text) or _listed_parts(posted.get("params")),
         status=int(status),
         answer_headers=answer_headers,
         answer_type=answer_type,
@@ -162,18 +105,31 @@ def _headers(value: Any) -> list[tuple[str, str]]:
     return [(name, text) for name, text in pairs if name and not name.startswith(":")]
 
 
-def _parts(value: Any) -> list[Part]:
-    found = [_mapping(each) for each in value] if isinstance(value, list) else []
-    return [
-        Part(
-            str(each["name"]),
-            str(each.get("value") or ""),
-            None if each.get("fileName") is None else str(each["fileName"]),
-            None if each.get("contentType") is None else str(each["contentType"]),
-        )
-        for each in found
-        if each.get("name") is not None
-    ]
+def _sent_parts(kind: str, text: str | None) -> list[Part]:
+    """The parts of a multipart body."""
+    if not text or not kind.lower().startswith("multipart/form-data"):
+        return []
+    return [replace(part, content=_known(part.content)) for part in multipart.parts(kind, text.encode())]
+
+
+def _listed_parts(value: Any) -> list[Part]:
+    """What the HAR lists as the parameters of a form."""
+    found = []
+    for each in value if isinstance(value, list) else []:
+        if _mapping(each).get("name") is None:
+            continue
+        text, file = str(each.get("value") or ""), each.get("fileName")
+        if file is None:
+            found.append(Part(str(each["name"]), text))
+        else:
+            kind = None if each.get("contentType") is None else str(each["contentType"])
+            found.append(Part(str(each["name"]), "", str(file), kind, _known(text.encode())))
+    return found
+
+
+def _known(content: Content | None) -> Content | None:
+    """What a HAR has of a file, which often is nothing, or a text with characters in place of its bytes."""
+    return None if not content or "\ufffd".encode() in bytes(content) else content
 
 
 def _text(content: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
-from otel_coverage.playback.converting.har import Exchange
+from otel_coverage.playback.converting.exchange import Exchange
 
 _FONT = re.compile(r"(?i)\.(?:woff2?|ttf|otf|eot)$")
 _STATIC = re.compile(

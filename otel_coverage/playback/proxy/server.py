@@ -1,0 +1,113 @@
+"""Serves the proxy on this machine until it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import ssl
+from collections.abc import Callable
+
+from aiohttp import web
+
+from otel_coverage.errors import ConfigurationError, UnreachableError
+from otel_coverage.playback.proxy.proxy import HEADER_BYTES, Proxy
+from otel_coverage.playback.proxy.session import Session
+from otel_coverage.playback.proxy.target import Target
+
+HOST = "127.0.0.1"
+_STOPS = ("SIGINT", "SIGTERM", "SIGHUP")
+_CONNECT_SECONDS = 10.0
+_LAST_ANSWERS = 10.0  # seconds that answers in progress have when it is stopped
+_LOOK_SECONDS = 0.05
+
+
+def serve(session: Session, port: int, max_body: int, ready: Callable[[str], None]) -> str:
+    """Record until one of SIGINT, SIGTERM and SIGHUP arrives. A second one does not wait for answers in progress.
+
+    Args:
+        session: gets what passes.
+        port: of 127.0.0.1; 0 for any that is free.
+        max_body: bytes of a request's body that are recorded.
+        ready: called with the proxy's URL.
+
+    Returns:
+        The name of the signal.
+
+    Raises:
+        ConfigurationError: the port is taken.
+        UnreachableError: the application cannot be reached.
+    """
+    return asyncio.run(_serve(session, port, max_body, ready))
+
+
+async def _serve(session: Session, port: int, max_body: int, ready: Callable[[str], None]) -> str:
+    stops = _signals()
+    await _check(session.target)
+    async with Proxy(session, max_body) as proxy:
+        server = web.Server(
+            proxy.handle,
+            access_log=None,
+            max_line_size=HEADER_BYTES,
+            max_field_size=HEADER_BYTES,
+            auto_decompress=False,
+        )
+        runner = web.ServerRunner(server, shutdown_timeout=0.1)
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, HOST, port)
+            try:
+                await site.start()
+            except OSError as error:
+                raise ConfigurationError(
+                    f"--port {port}: {error.strerror or error}; choose another one, or 0 for any that is free"
+                ) from error
+            ready(f"http://{HOST}:{runner.addresses[0][1]}")
+            name = await stops.get()
+            await site.stop()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(_until_answered(session, stops), _LAST_ANSWERS)
+        finally:
+            await runner.cleanup()
+    return name
+
+
+def _signals() -> asyncio.Queue[str]:
+    """The signals that arrive from now on."""
+    loop, found = asyncio.get_running_loop(), asyncio.Queue[str]()
+    for name in _STOPS:
+        if hasattr(signal, name):
+            loop.add_signal_handler(getattr(signal, name), found.put_nowait, name)
+    return found
+
+
+async def _until_answered(session: Session, stops: asyncio.Queue[str]) -> None:
+    while session.open_answers() and stops.empty():
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _check(target: Target) -> None:
+    """Connect to the application.
+
+    Raises:
+        UnreachableError: nobody answers there, or nobody whose certificate is valid.
+    """
+    host, port = target.address
+    context = ssl.create_default_context() if target.scheme == "https" else None
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port, ssl=context), _CONNECT_SECONDS)
+    except ssl.SSLCertVerificationError as error:
+        raise UnreachableError(
+            f"{target.origin}: its certificate is not valid: {error.verify_message}; SSL_CERT_FILE names the "
+            "certificates that are trusted"
+        ) from error
+    except asyncio.TimeoutError as error:
+        raise UnreachableError(f"{target.origin}: no connection within {_CONNECT_SECONDS:g} s") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise UnreachableError(
+            f"{target.origin}: {reason}; start the application first, or correct --target"
+        ) from error
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
