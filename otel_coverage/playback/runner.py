@@ -45,7 +45,7 @@ class PlaybackTelemetry:
 
         Args:
             settings: where the spool is; None for no spool.
-            may_fork: leave all spans to the spool, if there is one, so that no connection is open when this process forks.
+            may_fork: leave all spans to the spool, if there is one: a process that forks has no connection open then.
 
         Raises:
             ConfigurationError: they name an exporter that is not installed.

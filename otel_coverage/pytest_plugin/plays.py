@@ -59,18 +59,20 @@ class Play:
     Attributes:
         slug: of the profile.
         requests: how many count.
-        traced: how many were answered as traced ones are.
+        answered: how many were answered, whether they count or not.
+        traced: how many of those as traced ones are.
         failed: whether it failed; then it is no evidence of what the profile does not execute.
     """
 
     def __init__(self, run: Run, slug: str) -> None:
         self.slug = slug
-        self.requests = self.traced = 0
+        self.requests = self.answered = self.traced = 0
         self.failed = False
         self._run = run
         self._began = time.time_ns()
         self._root: Span | None = None
-        self._is_planned = self._has_called = False
+        self._planned: int | None = None  # steps that are said to be planned
+        self._has_called = False
         self._open: set[Call] = set()
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -93,13 +95,10 @@ class Play:
             may_vanish: whether nobody says so where it is not sent after all, as when a browser leaves the page.
         """
         with self._lock:
-            if self._root is None:
-                self._root = self._run.tracer.start_span(
-                    f"playback {self.slug}", Context(), attributes=self._identity(), start_time=self._began
-                )
+            root = self._start()
             attributes = {**self._identity(), ROLE: "client", "http.request.method": method, "url.full": url}
             span = self._run.tracer.start_span(
-                method, trace.set_span_in_context(self._root, Context()), SpanKind.CLIENT, attributes
+                method, trace.set_span_in_context(root, Context()), SpanKind.CLIENT, attributes
             )
             call = Call(self, span, origin, is_expected or self._run.named, may_vanish)
             self._open.add(call)
@@ -107,8 +106,16 @@ class Play:
 
     @property
     def has_called(self) -> bool:
-        """Whether it made any request that named it and was sent."""
+        """Whether it made any request that named it and was sent, as far as that is known."""
         return self._has_called
+
+    def give_headers(self) -> dict[str, str]:
+        """The headers, for requests that nobody counts; how it went is said all the same."""
+        with self._lock:
+            self._start()
+            self._plan(0)
+            self._has_called = True
+        return self.headers()
 
     def headers(self, span: Span | None = None) -> dict[str, str]:
         """The headers of its requests.
@@ -125,6 +132,7 @@ class Play:
 
     def _note_answer(self, origin: Origin | None, is_traced: bool) -> None:
         with self._lock:
+            self.answered += 1
             self.traced += is_traced
             if origin is None:
                 return
@@ -141,14 +149,14 @@ class Play:
         for call in left:
             call.drop() if call.may_vanish else call.fail("the test ended before it was answered")
         with self._lock:
-            if not self._is_planned or self._root is None:
+            if self._planned is None or self._root is None:
                 return
             if self.failed:
                 self._root.set_status(StatusCode.ERROR, "the test failed")
             self._root.set_attribute(OUTCOME, "failed" if self.failed else "passed")
             self._root.end()
             self._tell("played", self.requests)
-            self._root, self._is_planned = None, False
+            self._root = self._planned = None
 
     def _end(self, call: Call, is_sent: bool) -> None:
         with self._lock:
@@ -158,14 +166,21 @@ class Play:
             self._has_called = self._has_called or is_sent
             if not is_sent or not (call.is_expected or call.origin in self._run.traced):
                 return  # nothing is to arrive of it
-            self._plan()
+            self._plan(1)  # a test does not say how many; the first one is known
             self.requests += 1
             call.span.end()
 
-    def _plan(self) -> None:
-        if not self._is_planned:
-            self._is_planned = True
-            self._tell("plan", 1)  # a test does not say how many; the first one is known
+    def _start(self) -> Span:
+        if self._root is None:
+            self._root = self._run.tracer.start_span(
+                f"playback {self.slug}", Context(), attributes=self._identity(), start_time=self._began
+            )
+        return self._root
+
+    def _plan(self, steps: int) -> None:
+        if self._planned is None or self._planned < steps:
+            self._planned = steps
+            self._tell("plan", steps)
 
     def _tell(self, role: str, steps: int) -> None:
         attributes = {**self._identity(), ROLE: role, STEPS: steps}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from otel_coverage.errors import OtelCoverageError
@@ -20,11 +20,13 @@ class Played:
 
     Attributes:
         requests: how many count.
-        traced: how many were answered as traced ones are.
+        answered: how many were answered.
+        traced: how many of those as traced ones are.
         failed: whether it failed.
     """
 
     requests: int = 0
+    answered: int = 0
     traced: int = 0
     failed: bool = False
 
@@ -54,7 +56,7 @@ class Results:
     def note(self, play: Play) -> None:
         """Note how a profile went; one that made no request is not one."""
         if play.has_called:
-            self._add(play.slug, Played(play.requests, play.traced, play.failed))
+            self._add(play.slug, Played(play.requests, play.answered, play.traced, play.failed))
 
     def add(self, other: Results) -> None:
         """Add those of a worker."""
@@ -69,7 +71,7 @@ class Results:
     def as_json(self) -> dict[str, Any]:
         """For another process."""
         return {
-            "profiles": {slug: [each.requests, each.traced, each.failed] for slug, each in self.profiles.items()},
+            "profiles": {slug: list(astuple(each)) for slug, each in self.profiles.items()},
             "undelivered": [self.undelivered.lost, self.undelivered.spooled],
             "waiting": self.waiting_bytes,
             "notes": sorted(self.notes),
@@ -110,13 +112,13 @@ class Results:
     def problems(self, run_id: str) -> Iterator[str]:
         """What is known to be missing, a sentence for each cause."""
         yield from sorted(self.notes)
-        untraced = sorted(slug for slug, each in self.profiles.items() if not each.traced)
+        untraced = sorted(slug for slug, each in self.profiles.items() if each.answered and not each.traced)
         if untraced:
             hosts = f" ({listed(sorted(self.untraced))})" if self.untraced else ""
             yield (
                 f"nothing says that an application{hosts} traced {listed(untraced)}: start it by `otel-coverage run -- "
-                "…` with OTEL_COVERAGE_ENABLED=1, and with the OTEL_COVERAGE_TOKEN that is set here, if one is; name its "
-                "hosts by --playback-target where they are not loopback"
+                "…` with OTEL_COVERAGE_ENABLED=1, and with the OTEL_COVERAGE_TOKEN that is set here, if one is; name "
+                "its hosts by --playback-target where they are not loopback"
             )
         if self.undelivered.lost:
             yield (
@@ -152,6 +154,7 @@ class Results:
     def _add(self, slug: str, played: Played) -> None:
         known = self.profiles.setdefault(slug, Played())
         known.requests += played.requests
+        known.answered += played.answered
         known.traced += played.traced
         known.failed = known.failed or played.failed
 

@@ -10,7 +10,10 @@ from otel_coverage.slug import is_slug
 
 
 def test_a_node_id_is_in_lower_case_with_hyphens_for_what_a_slug_may_not_contain() -> None:
-    assert slug_of("tests/web/test_cart.py::TestCart::test_pay[visa 1]") == "tests-web-test_cart.py-testcart-test_pay-visa-1"
+    assert (
+        slug_of("tests/web/test_cart.py::TestCart::test_pay[visa 1]")
+        == "tests-web-test_cart.py-testcart-test_pay-visa-1"
+    )
     assert slug_of("./.hidden/test_a.py::test") == "hidden-test_a.py-test"
 
 

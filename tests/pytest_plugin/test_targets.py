@@ -14,7 +14,9 @@ def allowed(url: str, *named: str) -> bool:
     return Targets.parse(named).allow(origin)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8000/a", "http://localhost/", "https://[::1]:1/", "http://a.localhost"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:8000/a", "http://localhost/", "https://[::1]:1/", "http://a.localhost"]
+)
 def test_loopback_is_allowed_where_nothing_is_named(url: str) -> None:
     assert allowed(url)
 
