@@ -38,4 +38,4 @@ def slugs(node_ids: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
 
 
 def _readable(text: str) -> str:
-    return re.sub(r"[^a-z0-9._-]+", "-", text.lower()).lstrip("._-").rstrip("-")
+    return re.sub(r"[^a-z0-9._]+", "-", text.lower()).lstrip("._-").rstrip("-")

@@ -128,7 +128,7 @@ class Suite:
         if fixturedef.scope == "function":
             return (yield)
         marked = _marked(request.node)
-        slug = marked or slug_of(f"fixture-{fixturedef.baseid}-{fixturedef.argname}")
+        slug = marked or slug_of(f"fixture-{fixturedef.baseid}::{fixturedef.argname}")
         play = self._lasting(slug)
         fixturedef.addfinalizer(self._stage.leave)  # the last that runs: they run in reverse
         try:
