@@ -23,6 +23,7 @@ from otel_coverage.playback.player import Outcome, Player, StepResult
 from otel_coverage.playback.profile import Profile
 from otel_coverage.printable import listed
 from otel_coverage.settings import Settings
+from otel_coverage.spool import service
 from otel_coverage.tracing.provider import exporter_makers
 
 SERVICE = "otel-coverage-playback"
@@ -39,11 +40,12 @@ class PlaybackTelemetry:
     deliveries: tuple[Delivery, ...]
 
     @classmethod
-    def open(cls, settings: Settings | None = None) -> PlaybackTelemetry:
+    def open(cls, settings: Settings | None = None, *, may_fork: bool = False) -> PlaybackTelemetry:
         """Set up exporters and resource from the standard ``OTEL_*`` variables.
 
         Args:
             settings: where the spool is; None for no spool.
+            may_fork: leave all spans to the spool, if there is one: a process that forks has no connection open then.
 
         Raises:
             ConfigurationError: they name an exporter that is not installed.
@@ -52,7 +54,10 @@ class PlaybackTelemetry:
         resource = Resource.create({} if named else {SERVICE_NAME: SERVICE})
         provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         spool = None if settings is None else functools.partial(_spool_exporter, settings, resource)
-        deliveries = tuple(Delivery(make, spool=spool) for make in exporter_makers().values())
+        if may_fork and spool is not None and settings is not None and service.install(settings) is not None:
+            deliveries: tuple[Delivery, ...] = (Delivery(spool),)
+        else:
+            deliveries = tuple(Delivery(make, spool=spool) for make in exporter_makers().values())
         for delivery in deliveries:
             provider.add_span_processor(delivery)
         return cls(provider, deliveries)
@@ -81,8 +86,7 @@ def _spool_exporter(settings: Settings, resource: Resource) -> SpanExporter:
     Raises:
         RuntimeError: there is no spool.
     """
-    from otel_coverage.spool import service  # rarely needed
-    from otel_coverage.spool.exporter import SpoolExporter
+    from otel_coverage.spool.exporter import SpoolExporter  # rarely needed
 
     spool = service.install(settings)
     if spool is None or not spool.prepare(resource):

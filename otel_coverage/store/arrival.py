@@ -8,14 +8,28 @@ from typing import NamedTuple
 
 from otel_coverage.store.store import Store
 
-_INTERVAL = 0.5  # seconds between two queries
+_FIRST_INTERVAL, _LONGEST_INTERVAL = 0.25, 2.0  # seconds between two attempts
+
 _RECORDED = "SELECT DISTINCT toString(profile) FROM coverage_runs WHERE run = {run:String} AND recorded"
-_MISSING = """
+_NOT_ARRIVED = """
 SELECT profile, kind, name, count() AS number
 FROM (
     SELECT DISTINCT toString(profile) AS profile, toString(kind) AS kind, toString(name) AS name, trace, span
     FROM run_completeness
-    WHERE run = {run:String} AND NOT arrived AND NOT pending
+    WHERE run = {run:String} AND NOT arrived AND pending = {pending:Bool}
+)
+GROUP BY profile, kind, name
+ORDER BY profile, kind, name
+"""
+# what goes on, or is on its way: not what is lost, which nobody needs to wait for
+_UNFINISHED = """
+SELECT profile, kind, name, count() AS number
+FROM (
+    SELECT DISTINCT toString(profile) AS profile, toString(kind) AS kind, toString(name) AS name, trace, span
+    FROM incomplete_entries
+    WHERE run = {run:String} AND arrived AND incomplete_reason IN ('not_closed', 'parts_missing')
+    UNION DISTINCT
+    SELECT toString(profile), toString(kind), toString(name), trace, span FROM uncalled_jobs WHERE run = {run:String}
 )
 GROUP BY profile, kind, name
 ORDER BY profile, kind, name
@@ -23,11 +37,11 @@ ORDER BY profile, kind, name
 
 
 class MissingCalls(NamedTuple):
-    """Requests or jobs of one name of which nothing arrived.
+    """Requests or jobs of one name of which nothing, or not all, arrived.
 
     Attributes:
         profile: whose they are.
-        kind: ``request`` or ``job``.
+        kind: ``request``, ``job`` or ``process``.
         name: of the span that called them.
         number: how many.
     """
@@ -44,32 +58,46 @@ class Arrival(NamedTuple):
     Attributes:
         profiles: those of which a request, job or process has arrived.
         missing: requests and jobs that were called, and of which nothing arrived.
+        unfinished: requests and jobs that had not ended when they were last heard of, or of which something that is
+            known to have been sent has not arrived.
+        pending: jobs that wait for their time, or for another job: they were not waited for.
     """
 
     profiles: frozenset[str]
-    missing: tuple[MissingCalls, ...]
+    missing: tuple[MissingCalls, ...] = ()
+    unfinished: tuple[MissingCalls, ...] = ()
+    pending: tuple[MissingCalls, ...] = ()
 
 
 def wait_for_arrival(store: Store, run: str, expected: Iterable[str], timeout: float) -> Arrival:
     """What has arrived of a run: when all has, or after a while.
 
+    The traces say what is to arrive: an answer to each request of the playback client, a job for each that was queued,
+    by whatever job; what goes on after its span has ended. The spans of the jobs that a job has queued are sent before
+    its own, so that where nothing is missing nothing is running either.
+
     Args:
         store: an open store.
         run: the run's id.
         expected: the profiles.
-        timeout: seconds to wait for what has not arrived yet; applications export in intervals.
+        timeout: seconds to wait for what has not arrived yet; applications export in intervals, and jobs take time.
 
     Raises:
         StoreError: the engine refuses.
         UnreachableError: the server does not answer.
     """
-    wanted, deadline = frozenset(expected), time.monotonic() + timeout
+    wanted, deadline, interval = frozenset(expected), time.monotonic() + timeout, _FIRST_INTERVAL
     while True:
-        is_late = time.monotonic() > deadline
+        is_late = time.monotonic() >= deadline
         arrived = wanted & {profile for (profile,) in store.query(_RECORDED, {"run": run}).rows}
-        missing: tuple[MissingCalls, ...] = ()
         if arrived == wanted or is_late:
-            missing = tuple(MissingCalls(*row) for row in store.query(_MISSING, {"run": run}).rows)
-        if is_late or (arrived == wanted and not missing):
-            return Arrival(arrived, missing)
-        time.sleep(_INTERVAL)
+            missing = _calls(store, _NOT_ARRIVED, run)
+            unfinished = _calls(store, _UNFINISHED, run) if is_late or not missing else ()
+            if is_late or not (missing or unfinished):
+                return Arrival(arrived, missing, unfinished, _calls(store, _NOT_ARRIVED, run, pending=True))
+        time.sleep(max(min(interval, deadline - time.monotonic()), 0.0))
+        interval = min(interval * 1.5, _LONGEST_INTERVAL)
+
+
+def _calls(store: Store, query: str, run: str, *, pending: bool = False) -> tuple[MissingCalls, ...]:
+    return tuple(MissingCalls(*row) for row in store.query(query, {"run": run, "pending": pending}).rows)

@@ -21,12 +21,18 @@ def absent(what: str) -> None:
     pytest.skip(what)
 
 
-@contextmanager
-def chromium() -> Iterator[Browser]:
-    """The Chromium that is installed. Until the end of the block, the thread has a running event loop."""
+def executable() -> str:
+    """The path of the Chromium that is installed."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None:
         absent("no Chromium: apt-get install chromium")
+    return str(found)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """The Chromium that is installed. Until the end of the block, the thread has a running event loop."""
+    found = executable()
     from playwright.sync_api import expect, sync_playwright
 
     expect.set_options(timeout=30_000)  # milliseconds; a busy machine is no fault

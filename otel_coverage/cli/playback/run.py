@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from otel_coverage.cli.audience import read_by_people
 from otel_coverage.cli.interruption import interruptible
 from otel_coverage.errors import ConfigurationError, OtelCoverageError
-from otel_coverage.playback import Outcome, Player, Profile, files, job_status, load_all
+from otel_coverage.playback import Outcome, Player, Profile, files, job_status, load_all, waiting
 from otel_coverage.playback.delivery import Delivered
 from otel_coverage.playback.job_status import JobStatus
 from otel_coverage.playback.player import REQUEST_TIMEOUT, StepResult
@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
 _PLAN_SECONDS = 3.0  # that the first request waits for the collector to know what is planned
 _LEAVE_SECONDS = 2.0  # that an interrupted command waits for the collector
-_ARRIVAL_TIMEOUT = 20.0  # seconds; exporters wait five, by default, until they send what they have
 
 
 def _print_schema(context: click.Context, parameter: click.Parameter, file: str | None) -> None:
@@ -118,7 +117,17 @@ def _print_schema(context: click.Context, parameter: click.Parameter, file: str 
     "dsn",
     envvar="OTEL_COVERAGE_STORE",
     metavar="DSN",
-    help="Wait until this store has all of the run, for 20 s at most, and say what is missing. [OTEL_COVERAGE_STORE]",
+    help="Wait until this store has all of the run, jobs and their jobs included, and say what is missing. "
+    "[OTEL_COVERAGE_STORE]",
+)
+@click.option(
+    "--wait",
+    "arrival_timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(0),
+    default=waiting.SECONDS,
+    show_default=True,
+    help="How long, at the end, that may take: as long as the longest job, where jobs have no --job-status.",
 )
 @click.option(
     "--delivery-timeout",
@@ -158,6 +167,7 @@ def run(
     job_status_path: str,
     job_timeout: float,
     dsn: str | None,
+    arrival_timeout: float,
     delivery_timeout: float,
     allow_untraced: bool,
     result_file: Path | None,
@@ -179,6 +189,10 @@ def run(
     them: while profiles are played, and for --delivery-timeout after that. What is left then lies in the spool, which
     is sent once the collector can be reached (`otel-coverage spool status`); without a spool it is lost.
 
+    With --store the command then waits until the store has all that the profiles set in motion: the traces say which
+    jobs were queued, by requests or by other jobs, and which have ended. Jobs that are scheduled for later are named,
+    and not waited for.
+
     \b
     Exit codes:
       0    every profile passed and was traced, and every span of the playback was acknowledged
@@ -193,6 +207,7 @@ def run(
       otel-coverage playback run profiles/checkout --base-url http://127.0.0.1:8000
       otel-coverage playback run profiles/* --base-url http://127.0.0.1:8000 --concurrency 4
       otel-coverage playback run profiles/* --base-url https://staging.example.org --store chdb:///var/lib/coverage
+      otel-coverage playback run profiles/* --base-url "$URL" --store "$STORE" --job-status "" --wait 900
       otel-coverage playback run profiles/checkout --base-url http://127.0.0.1:8000 --no-trace-code -v
       otel-coverage playback run profiles/* --base-url "$URL" --result result.json --junit playback.xml
     """
@@ -259,7 +274,7 @@ def run(
     if trace_code:
         for each in players:
             own = [outcome for outcome in outcomes if outcome.run_id == each.run_id]
-            unrecorded += _unrecorded(each.run_id, own, dsn)
+            unrecorded += _unrecorded(each.run_id, own, dsn, arrival_timeout)
     for problem in unrecorded:
         click.echo(f"otel-coverage: {problem}", err=True)
     if not all(outcome.passed for outcome in outcomes) or ((undelivered or unrecorded) and not allow_untraced):
@@ -286,13 +301,13 @@ def _undelivered(run_id: str, outcome: Delivered) -> Iterator[str]:
         )
 
 
-def _unrecorded(run_id: str, outcomes: list[Outcome], dsn: str | None) -> Iterator[str]:
+def _unrecorded(run_id: str, outcomes: list[Outcome], dsn: str | None, timeout: float) -> Iterator[str]:
     """What says that profiles were played and not recorded, a sentence for each cause."""
     played = {outcome.profile: outcome.traced > 0 for outcome in outcomes if outcome.requests}
     arrival: Arrival | None = None
     if dsn is not None and played:
         try:
-            arrival = _arrival(dsn, run_id, played)
+            arrival = waiting.arrival_in(dsn, run_id, played, timeout)
         except OtelCoverageError as error:
             yield f"whether all of run {run_id} arrived is not known: {error}"
     arrived = frozenset() if arrival is None else arrival.profiles
@@ -304,37 +319,10 @@ def _unrecorded(run_id: str, outcomes: list[Outcome], dsn: str | None) -> Iterat
             "`otel-coverage run -- …` with OTEL_COVERAGE_ENABLED=1, and with the OTEL_COVERAGE_TOKEN that is set here, "
             f"if one is{look}; --allow-untraced accepts it"
         )
-    if arrival is None:
-        return
-    lost = [profile for profile, traced in played.items() if traced and profile not in arrived]
-    if lost:
-        yield (
-            f"the application traced {listed(sorted(lost))}, and within {_ARRIVAL_TIMEOUT:g} s nothing of it arrived "
-            "in the store: check the application's OTEL_EXPORTER_OTLP_ENDPOINT, its log, and the collector's"
-        )
-    missing = [calls for calls in arrival.missing if calls.profile not in (*untraced, *lost)]
-    if missing:
-        requests = sum(calls.number for calls in missing if calls.kind == "request")
-        jobs = sum(calls.number for calls in missing if calls.kind != "request")
-        names = [
-            f"{calls.profile}: {printable(calls.name)}{f' ({calls.number})' * (calls.number > 1)}" for calls in missing
-        ]
-        yield (
-            f"{requests} requests and {jobs} jobs of run {run_id} did not arrive in the store within "
-            f"{_ARRIVAL_TIMEOUT:g} s: {listed(names)}; their processes were killed, their spans wait in a spool "
-            "(`otel-coverage spool status`), or they run still: `otel-coverage query incomplete` shows each"
-        )
-
-
-def _arrival(dsn: str, run_id: str, profiles: Iterable[str]) -> Arrival:
-    """What the store has of the run."""
-    try:
-        from otel_coverage.store import open_store  # playing profiles needs no store
-        from otel_coverage.store.arrival import wait_for_arrival
-    except ImportError as error:
-        raise ConfigurationError("no store can be read here; pip install 'otel-coverage[store]'") from error
-    with open_store(dsn, read_only=True) as store:
-        return wait_for_arrival(store, run_id, profiles, _ARRIVAL_TIMEOUT)
+    if arrival is not None:
+        yield from waiting.lacking(arrival, run_id, played.keys() - {*untraced}, timeout)
+        for note in waiting.not_waited_for(arrival, run_id):
+            click.echo(f"otel-coverage: {note}", err=True)
 
 
 _Plays = Sequence[tuple[Player, Profile]]
