@@ -22,6 +22,7 @@ COMMANDS = {
     "doctor": "Show what is instrumented in this environment, and what is missing.",
     "gate": "Check coverage, losses, overhead or artifacts against limits.",
     "impacted": "Name the profiles to replay for a change, and why.",
+    "overhead": "Measure what tracing costs, and write perf-baseline.json for the gate.",
     "playback": "Replay recorded workflows, or say when another client plays one.",
     "query": "Query the store, by a query's name or in SQL.",
     "redundancy": "Find a small set of profiles that executes what all of them execute.",
