@@ -16,6 +16,7 @@ from otel_coverage.printable import printable
 # command → its line in the help; the module of the same name in this folder defines ``command``
 COMMANDS = {
     "catalog": "Find all functions and classes of a source tree, without running it.",
+    "ci": "Write nightly and pull-request workflows.",
     "collect": "Receive spans and write them to a store.",
     "demo": "Play the example application's profiles and report on them.",
     "diff": "Show what profiles execute at one revision and not at another.",

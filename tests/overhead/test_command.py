@@ -158,7 +158,8 @@ def test_what_cannot_be_compared_is_an_error_and_leaves_the_file(
 def test_an_interruption_leaves_the_file_and_says_so(
     application: Application, recording: Write, tmp_path: Path
 ) -> None:
-    out, asked = tmp_path / "perf-baseline.json", []
+    out = tmp_path / "perf-baseline.json"
+    asked: list[int] = []
     command = [sys.executable, "-m", "otel_coverage", "overhead", str(recording({"method": "GET", "path": "/"}))]
     with subprocess.Popen(
         [*command, "--base-url", application.base_url, "--out", str(out), "--precision", NEVER, "--max-rounds", "500"],
