@@ -10,7 +10,7 @@ NO_SKIPS := $(if $(CI),--no-skips)
 # Containers often set it. Each of the hundreds of processes that the tests start would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo test test-faults try test-rq test-pins lint types format check bench-pipeline bench-recorder bench-playback prove-recorder bench-store page web-check bench-report clean help
+.PHONY: env demo test test-faults nightly try test-rq test-pins lint types format check bench-pipeline bench-recorder bench-playback prove-recorder bench-store page web-check bench-report clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -53,6 +53,9 @@ try:  ## do what README says under "Use it", line by line, in a fresh environmen
 
 test-rq: $(VENV)/.test  ## the tests of jobs on other versions of RQ; VERSIONS="1.16.2 2.12.0" chooses
 	JOBS=$(JOBS) scripts/test-rq-versions $(BIN)/python $(VERSIONS)
+
+nightly: $(VENV)/.test  ## two nights of the example, by the steps of its nightly workflow; ARGS="--out nights"
+	$(BIN)/python -m tests.ci.night $(ARGS)
 
 test-pins:  ## install the package beside first users' versions with pip and uv, show every help, trace a request
 	scripts/test-pins $(PYTHON)

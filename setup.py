@@ -56,6 +56,7 @@ setup(
     package_data={
         "otel_coverage": ["py.typed"],
         "otel_coverage.catalog": ["*.schema.json"],
+        "otel_coverage.ci": ["templates/*.j2"],
         "otel_coverage.gates": ["*.schema.json"],
         "otel_coverage.impact": ["*.schema.json"],
         "otel_coverage.playback.schemas": ["*.schema.json"],

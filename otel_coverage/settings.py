@@ -18,7 +18,7 @@ EngineChoice = Literal["auto", "monitoring", "coverage"]
 
 ENVIRONMENT_PREFIX = "OTEL_COVERAGE_"
 PYPROJECT_TABLE = "tool.otel_coverage"
-_COMMAND_TABLES = frozenset({"impacted"})  # tables in that one which commands read
+_COMMAND_TABLES = frozenset({"ci", "impacted"})  # tables in that one which commands read
 
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})

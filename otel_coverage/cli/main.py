@@ -16,12 +16,14 @@ from otel_coverage.printable import printable
 # command → its line in the help; the module of the same name in this folder defines ``command``
 COMMANDS = {
     "catalog": "Find all functions and classes of a source tree, without running it.",
+    "ci": "Write nightly and pull-request workflows.",
     "collect": "Receive spans and write them to a store.",
     "demo": "Play the example application's profiles and report on them.",
     "diff": "Show what profiles execute at one revision and not at another.",
     "doctor": "Show what is instrumented in this environment, and what is missing.",
     "gate": "Check coverage, losses, overhead or artifacts against limits.",
     "impacted": "Name the profiles to replay for a change, and why.",
+    "overhead": "Measure what tracing costs, and write perf-baseline.json for the gate.",
     "playback": "Replay recorded workflows, or say when another client plays one.",
     "query": "Query the store, by a query's name or in SQL.",
     "redundancy": "Find a small set of profiles that executes what all of them execute.",

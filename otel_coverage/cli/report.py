@@ -18,6 +18,8 @@ from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.output import chosen, console
 from otel_coverage.cli.page import checked_links, serve_page
 from otel_coverage.errors import ConfigurationError, StoreError
+from otel_coverage.gates.overhead import FILE as PERF_BASELINE
+from otel_coverage.gates.overhead import PerfBaseline, sentence
 from otel_coverage.printable import printable
 from otel_coverage.reporting.artifacts import leaderboard
 from otel_coverage.reporting.changes.baseline import PREVIOUS, find_baseline
@@ -42,7 +44,19 @@ from otel_coverage.store.named_queries import named_query
 
 # parameters that say what is written
 _OF_FILES = frozenset(
-    {"out", "split", "only", "no_html", "formats", "max_size", "output", "symbols", "fail_on_incomplete", "fail_under"}
+    {
+        "out",
+        "split",
+        "only",
+        "no_html",
+        "formats",
+        "max_size",
+        "output",
+        "symbols",
+        "overhead",
+        "fail_on_incomplete",
+        "fail_under",
+    }
 )
 
 
@@ -120,6 +134,12 @@ def _print_schema(context: click.Context, parameter: click.Parameter, file: str 
     help="Compare with this revision, or a run or night-*; previous: the revision that was traced before.",
 )
 @click.option(
+    "--overhead",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help=f"What tracing costs, as `otel-coverage overhead` writes it; a line of summary.md. [{PERF_BASELINE}, if any]",
+)
+@click.option(
     "--history",
     "history_length",
     type=click.IntRange(min=1),
@@ -195,6 +215,7 @@ def command(
     since: str,
     profiles: tuple[str, ...],
     baseline: str | None,
+    overhead: Path | None,
     history_length: int,
     trace_url: str,
     source_url: str,
@@ -254,6 +275,7 @@ def command(
     if opens:
         raise click.UsageError("--open opens what --serve serves: add --serve")
     contents = Contents(html=not no_html, formats=formats, only=only, max_size=parse_size(max_size))
+    cost = _cost(overhead)
     sources = _sources(source, rcfile, symbols, source_root)
     folder = Path(sources.roots[0]) if sources.roots else Path()
     with open_store(dsn, read_only=True) as store:
@@ -283,6 +305,7 @@ def command(
                 contents=contents,
                 baseline=before,
                 history_length=history_length,
+                overhead=cost,
                 progress=progress,
             )
     if chosen(output) == TABLE:
@@ -326,6 +349,15 @@ def _baseline(queries: RevisionQueries, name: str, folder: Path) -> RevisionQuer
     elif name == PREVIOUS:
         click.echo(f"compared with revision {printable(found.revision) or '(none was set)'}", err=True)
     return found
+
+
+def _cost(file: Path | None) -> str:
+    """What tracing costs, a sentence; empty where that was not measured."""
+    if file is None:
+        file = Path(PERF_BASELINE)
+        if not file.is_file():
+            return ""
+    return sentence(PerfBaseline.read(file))
 
 
 def _sources(source: tuple[str, ...], rcfile: str | None, symbols: Path | None, root: Path | None) -> Sources:

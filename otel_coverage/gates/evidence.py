@@ -49,11 +49,11 @@ class Evidence:
         revision = self.queries.revision
         if self.source and revision != self.source:
             return (
-                f"the newest coverage is of {_short(revision)}, and the source here is {_short(self.source)}: replay "
-                "the profiles against it, or name what to judge by --revision"
+                f"the newest coverage is of {short_revision(revision)}, and the source here is "
+                f"{short_revision(self.source)}: replay the profiles against it, or name what to judge by --revision"
             )
         if not self.functions:
-            return f"no catalog was pushed for {_short(revision)}; `otel-coverage catalog push` stores one"
+            return f"no catalog was pushed for {short_revision(revision)}; `otel-coverage catalog push` stores one"
         return ""
 
     @cached_property
@@ -86,7 +86,7 @@ class Evidence:
         found = ExecutedLines(self.queries.ask("executed-ranges").rows, bits, self.queries.catalog)
         if not found.any:
             raise ConfigurationError(
-                f"no lines were recorded at revision {_short(self.queries.revision)}: judge functions (--unit "
+                f"no lines were recorded at revision {short_revision(self.queries.revision)}: judge functions (--unit "
                 "functions), or record with OTEL_COVERAGE_GRANULARITY=line"
             )
         return found
@@ -111,6 +111,7 @@ def shown(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + more
 
 
-def _short(revision: str) -> str:
+def short_revision(revision: str) -> str:
+    """A revision as it is shown."""
     name, _, dirty = (revision or "unknown").partition("+")
     return (name[:12] if len(name) >= 40 else name) + (f"+{dirty}" if dirty else "")

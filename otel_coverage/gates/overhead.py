@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from otel_coverage.errors import ConfigurationError
+from otel_coverage.gates.evidence import short_revision
 from otel_coverage.gates.outcome import FAILED, PASSED, UNDECIDED, Check, Finding
 
+FILE = "perf-baseline.json"
 SCHEMA_VERSION = 1
 
 
@@ -42,6 +44,7 @@ class PerfBaseline:
         confidence: of the intervals, such as 0.95.
         overall: of all profiles together.
         profiles: of each.
+        measured_at: when, as the file has it.
     """
 
     path: Path
@@ -49,6 +52,7 @@ class PerfBaseline:
     confidence: float
     overall: Ratio
     profiles: tuple[Ratio, ...]
+    measured_at: str = ""
 
     @classmethod
     def read(cls, path: Path) -> PerfBaseline:
@@ -76,6 +80,7 @@ class PerfBaseline:
             _number(found, "confidence", f"{path}"),
             _ratio(found.get("overall"), "", f"{path}: overall"),
             tuple(_ratio(each, None, f"{path}: profiles[{place}]") for place, each in enumerate(profiles)),
+            str(found.get("measured_at", "")),
         )
 
 
@@ -108,6 +113,13 @@ def overhead(baseline: PerfBaseline, limit: float, *, accept_incomplete: bool = 
     if accept_incomplete:
         return Check("overhead", FAILED, said, findings, figures)
     return Check("overhead", UNDECIDED, f"{said}: the interval holds the limit; measure longer", findings, figures)
+
+
+def sentence(baseline: PerfBaseline) -> str:
+    """What was measured, for a summary."""
+    when = f" on {baseline.measured_at[:10]}" if baseline.measured_at else ""
+    revision = short_revision(baseline.revision) if baseline.revision else "an unknown one"
+    return f"Tracing takes {_more(baseline.overall)} more time, as measured{when} at revision {revision}."
 
 
 def schema_text() -> str:

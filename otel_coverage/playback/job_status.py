@@ -15,7 +15,7 @@ FAILED = frozenset({"failed", "stopped", "canceled", "cancelled"})
 PATH = "/jobs/{job_id}"
 TIMEOUT = 300.0  # seconds
 
-_MIN_INTERVAL, _MAX_INTERVAL = 0.05, 1.0  # seconds between two polls
+_MAX_INTERVAL = 1.0  # seconds between two polls
 
 
 class JobError(Exception):
@@ -29,10 +29,12 @@ class JobStatus:
     Attributes:
         path: below the base URL, with ``{job_id}`` in it; empty to wait for no job.
         timeout: seconds that a job may take.
+        interval: seconds between the first two polls; each later one is longer, up to a second.
     """
 
     path: str = PATH
     timeout: float = TIMEOUT
+    interval: float = 0.05
 
     def wait(self, client: httpx.Client, base_url: str, job_id: str, stopped: threading.Event) -> None:
         """Poll until the job is finished. The requests carry no trace context: they are not part of the workflow.
@@ -41,7 +43,7 @@ class JobStatus:
             JobError: the job failed or timed out, the response has no status, or ``stopped`` was set.
         """
         url = base_url + self.path.replace("{job_id}", quote(job_id, safe=""))
-        deadline, interval = time.monotonic() + self.timeout, _MIN_INTERVAL
+        deadline, interval = time.monotonic() + self.timeout, self.interval
         while True:
             status = _poll(client, url, job_id)
             if status in SUCCEEDED:

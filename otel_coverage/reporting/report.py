@@ -57,6 +57,7 @@ def write_report(
     contents: Contents = _EVERYTHING,
     baseline: RevisionQueries | None = None,
     history_length: int = LENGTH,
+    overhead: str = "",
     progress: Progress = lambda text: None,
 ) -> Report:
     """Write the files of a report; ``out`` has all of them afterwards, or is unchanged.
@@ -71,6 +72,7 @@ def write_report(
         contents: which files are wanted.
         baseline: what to compare with.
         history_length: how many revisions ``history.json`` has at most.
+        overhead: what ``summary.md`` says of the cost of tracing.
         progress: called with the name of what is under way.
 
     Raises:
@@ -96,7 +98,7 @@ def write_report(
                     history=points,
                 )
             if contents.wants("summary.md"):
-                write_text(folder / "summary.md", summary(queries, found, comparison, contents))
+                write_text(folder / "summary.md", summary(queries, found, comparison, contents, overhead))
 
         def wants(name: str) -> bool:
             return contents.wants(name) and name not in left.sizes

@@ -120,6 +120,7 @@ def summary(
     notes: tuple[str, ...] = (),
     comparison: Comparison | None = None,
     contents: Contents = _NO_CONTENTS,
+    overhead: str = "",
 ) -> str:
     """The page's text, of at most :data:`LINES` lines.
 
@@ -128,6 +129,7 @@ def summary(
         notes: sentences about what the report could not do.
         comparison: what changed since the baseline; None without one.
         contents: what the report has.
+        overhead: a sentence about what tracing costs; empty where that was not measured.
     """
     profiles, gaps = _profile_rows(queries), _gap_rows(queries)
     shown = [len(profiles), len(gaps)]
@@ -136,7 +138,7 @@ def summary(
             f"# Coverage of revision {_code(queries.revision or 'unknown')}\n",
             _warning(queries),
             _notes([note for note in notes if note not in queries.problems]),
-            "\n\n".join(_sentences(queries)) + "\n",
+            "\n\n".join([*_sentences(queries), *([_text(overhead)] if overhead else [])]) + "\n",
             "" if comparison is None else _changes(comparison),
             "## Profiles\n\n" + _profiles(profiles, shown[0]),
             "## Largest gaps\n\n" + _gaps(queries, gaps[: shown[1]]),

@@ -1,0 +1,1 @@
+"""Workflows of CI systems, written from a table of settings."""

@@ -1,0 +1,85 @@
+"""The workflows of GitHub Actions, as text made of the settings by templates."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from otel_coverage.ci.settings import CiSettings
+from otel_coverage.errors import ConfigurationError
+from otel_coverage.playback.folders import profiles_at
+
+NIGHTLY = "coverage-nightly.yml"
+PULL_REQUEST = "coverage-pull-request.yml"
+
+_MOST_MATRIX_JOBS = 256
+
+
+def workflows(settings: CiSettings, root: Path) -> dict[str, str]:
+    """The name and the text of each workflow.
+
+    Args:
+        settings: of the project.
+        root: the repository's folder.
+
+    Raises:
+        ConfigurationError: there are no playback recordings, or more than a matrix can have.
+    """
+    slugs = profiles_at(root / settings.folder / settings.profiles)
+    if settings.layout == "matrix" and len(slugs) > _MOST_MATRIX_JOBS:
+        raise ConfigurationError(
+            f"{len(slugs)} profiles in {settings.profiles}, and a matrix has {_MOST_MATRIX_JOBS} jobs at most: "
+            'use layout = "profiles"'
+        )
+    _check_names(root / settings.folder / settings.profiles, slugs)
+    return {NIGHTLY: _render("nightly.yml.j2", settings, slugs)}
+
+
+def _check_names(folder: Path, slugs: Sequence[str]) -> None:
+    lost = [slug for slug in slugs if not (folder / slug).is_dir() and not (folder / f"{slug}.jsonl").is_file()]
+    if lost:
+        raise ConfigurationError(
+            f"{folder}: a playback recording of the profile {lost[0]}, and neither a folder {lost[0]} nor a file "
+            f"{lost[0]}.jsonl: name the one like the other"
+        )
+
+
+def _render(template: str, settings: CiSettings, slugs: Sequence[str], **values: Any) -> str:
+    given: Mapping[str, Any] = {
+        **{each.name: getattr(settings, each.name) for each in fields(settings)},
+        "service_list": [{"name": name, **asdict(service)} for name, service in settings.services.items()],
+        "slugs": slugs,
+        "NIGHTLY": NIGHTLY,
+        **values,
+    }
+    return _environment().get_template(template).render(given) + "\n"
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("otel_coverage.ci", "templates"),
+        block_start_string="[%",
+        block_end_string="%]",
+        variable_start_string="[[",
+        variable_end_string="]]",
+        comment_start_string="[#",
+        comment_end_string="#]",
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 - what is written is no HTML; texts are quoted as YAML has them
+    )
+    environment.filters["y"] = _quoted
+    environment.filters["sh"] = shlex.quote
+    return environment
+
+
+def _quoted(value: str) -> str:
+    """A text as YAML has it: a JSON string is one."""
+    return json.dumps(value, ensure_ascii=False)

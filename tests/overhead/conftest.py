@@ -1,0 +1,3 @@
+from tests.playback.conftest import application, recording
+
+__all__ = ["application", "recording"]
