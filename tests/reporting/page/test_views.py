@@ -95,6 +95,33 @@ def test_rows_are_reached_and_opened_by_the_keyboard_alone(show: Show) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("browse")
 
 
+def test_functions_stand_below_their_module_which_the_keyboard_closes_and_opens(show: Show) -> None:
+    page = show("#/profile/checkout")
+    jobs = page.get_by_role("row", name="shop.jobs")
+    expect(jobs).to_contain_text("1 of 3 functions")
+    function = page.get_by_role("link", name="mail", exact=True)
+    expect(function).to_be_visible()
+    page.get_by_role("button", name="shop.jobs").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(function).to_have_count(0)
+    expect(jobs).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(function).to_be_visible()
+    page.get_by_role("searchbox", name="Filter functions").fill("total")
+    expect(jobs).to_have_count(0)
+    expect(page.get_by_role("row", name="shop.orders")).to_contain_text("1 of 5 functions")
+
+
+def test_functions_are_sorted_across_modules_where_they_do_not_stand_below_them(show: Show) -> None:
+    page = show("#/profile/checkout")
+    page.get_by_label("By module").uncheck()
+    names = page.locator("[role=cell] a.name")
+    expect(names.first).to_have_text("shop.jobs:mail")
+    page.get_by_role("button", name="Lines run").click()
+    expect(names.first).to_have_text("shop.orders:Order.total")
+    expect(page.get_by_role("row", name="shop.orders 4 of")).to_have_count(0)
+
+
 def test_two_profiles_stand_side_by_side(show: Show) -> None:
     page = show("#/profiles")
     for name in ("browse", "checkout"):
@@ -102,7 +129,7 @@ def test_two_profiles_stand_side_by_side(show: Show) -> None:
     page.get_by_role("link", name="Compare both").click()
     expect(page.locator(".tile", has_text="Both")).to_contain_text("3")
     page.get_by_role("link", name="Only checkout 2").click()
-    expect(page.locator("[role=cell] a.name").first).to_contain_text("mail")
+    expect(page.locator("[role=cell] a.name")).to_have_text(["shop.jobs", "mail", "shop.orders", "Order.total"])
 
 
 def test_a_function_opens_to_the_profiles_of_each_of_its_lines(show: Show) -> None:
