@@ -9,7 +9,7 @@ import { type Group, grouped, type Item, items } from "./grouping";
 export interface Column<Row> {
   key: string;
   title: string;
-  /** What sorting and CSV take. */
+  /** What sorting and CSV take; it depends on the row alone. */
   value: (row: Row) => string | number | boolean | null;
   show?: (row: Row) => ComponentChildren;
   /** What it has in the heading of a group. */
@@ -34,7 +34,7 @@ interface Props<Row> {
   rowKey: (row: Row) => string | number;
   /** Key of the column that sorts at first; `-` in front for the largest first. */
   sort?: string;
-  /** Text that the filter looks into; without it there is no filter. */
+  /** Text that the filter looks into, which depends on the row alone; without it there is no filter. */
   text?: (row: Row) => string;
   tools?: ComponentChildren;
   rowHeight?: number;
@@ -72,17 +72,17 @@ export function Table<Row>(props: Props<Row>) {
   const settings = route.value.settings;
   const sort = settings.get(`${id}-sort`) ?? props.sort ?? "";
   const filter = text ? (settings.get(`${id}-filter`) ?? "") : "";
+  const texts = useRef<{ rows: readonly Row[]; lower: string[] } | null>(null); // to make them takes longer than to look
   const shown = useMemo(() => {
     const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+    if (text && words.length && texts.current?.rows !== rows)
+      texts.current = { rows, lower: rows.map((row) => text(row).toLowerCase()) };
     const matching =
       text && words.length
-        ? rows.filter((row) => {
-            const lower = text(row).toLowerCase();
-            return words.every((word) => lower.includes(word));
-          })
+        ? rows.filter((_, at) => words.every((word) => texts.current?.lower[at]?.includes(word)))
         : rows;
     return presorted ? matching : sorted(matching, columns, sort);
-  }, [rows, columns, sort, filter, text, presorted]);
+  }, [rows, sort, filter, presorted]);
 
   const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
   const toggle = (key: string) =>
