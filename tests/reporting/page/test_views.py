@@ -210,43 +210,6 @@ def test_names_from_elsewhere_neither_break_nor_run(show: Show, hostile: Path) -
     expect(page.get_by_role("option").first).to_contain_text(HOSTILE[0].partition("@")[0])
 
 
-def test_the_page_works_where_nothing_may_be_stored(show: Show, reported: Reported, tmp_path: Path) -> None:
-    inner = reported.report.out / "index.html"
-    outer = tmp_path / "outer.html"
-    outer.write_text(f'<iframe sandbox="allow-scripts" src="{inner.as_uri()}" width="1200" height="800"></iframe>')
-    page = show()
-    page.goto(outer.as_uri())
-    frame = page.frame_locator("iframe")
-    frame.get_by_role("button", name="Dark colours").click()
-    frame.get_by_role("link", name="Profiles", exact=True).click()
-    frame.get_by_role("button", name="Profile", exact=True).click()
-    expect(frame.locator("[role=cell] a.name").first).to_have_text("browse")
-
-
-def test_the_summary_shows_where_no_script_may_run(reported: Reported, browser: Browser) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto((reported.report.out / "index.html").as_uri())
-    expect(page.get_by_role("heading", level=1)).to_have_text("Coverage of abc")
-    expect(page.get_by_text("does not let its script run")).to_be_visible()
-    expect(page.get_by_role("cell", name="checkout")).to_be_visible()
-    context.close()
-
-
-def test_script_and_style_stand_beside_the_page_where_they_may_not_be_inline(
-    show: Show, reported: Reported, tmp_path: Path
-) -> None:
-    found = bundle()
-    assert found is not None
-    write_page(reported.report.queries, found, tmp_path, split=True)
-    text = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "script-src 'self'; style-src 'self'" in text
-    assert "<style>" not in text
-    assert found.script not in text
-    page = show(file=tmp_path / "index.html")
-    expect(page.get_by_role("heading", level=1)).to_contain_text("abc")
-
-
 def test_the_same_data_gives_the_same_page(reported: Reported, built: None, tmp_path: Path) -> None:
     found = bundle()
     assert found is not None
