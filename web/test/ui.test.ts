@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { href, parse } from "../src/state/route";
 import { fromTemplate, milliseconds, percent, ranges, shortRevision } from "../src/ui/format";
+import { grouped, items } from "../src/ui/grouping";
 import { sorted } from "../src/ui/table";
 import { groups } from "../src/views/function";
 
@@ -83,4 +84,14 @@ test("lines in a row that the same profiles execute are one group", () => {
       { set: 0, lines: [5] },
     ],
   );
+});
+
+test("groups follow the order of the rows, and those that are closed keep their rows to themselves", () => {
+  const groups = grouped(["b1", "a1", "b2"], (row) => row.slice(0, 1));
+  assert.deepEqual(groups, [
+    { name: "b", rows: ["b1", "b2"] },
+    { name: "a", rows: ["a1"] },
+  ]);
+  const shown = items(groups, new Set(["b"])).map(({ row, group }) => row ?? `${group?.name}:`);
+  assert.deepEqual(shown, ["b:", "a:", "a1"]);
 });

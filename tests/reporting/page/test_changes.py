@@ -21,6 +21,7 @@ VIEWS = [
     "#/changes?part=entries",
     "#/changes?part=profiles",
     "#/code",
+    "#/code?show=tree",
 ]
 
 
@@ -51,6 +52,22 @@ def test_the_treemap_has_four_colours_and_can_show_the_share_instead(show: Show,
     page.get_by_role("link", name="Share run").click()
     expect(page.locator(".legend")).to_contain_text("no line runs")
     expect(page.get_by_role("link", name="audit, function, 1 line, 0 % run", exact=True)).to_have_count(1)
+
+
+def test_the_tree_says_what_changed_and_no_profile_runs(show: Show, compared: Compared) -> None:
+    page = show("#/code?show=tree", file=compared.report.out / "index.html")
+    rows = page.locator("[data-row]")
+    expect(rows).to_have_count(5)
+    read = "rows => rows.map(row => [row.querySelector('.name').textContent, row.lastChild.textContent])"
+    assert rows.evaluate_all(read) == [
+        ["Order", "unchanged"],
+        ["place", "changed, run"],
+        ["ship", "changed, not run"],
+        ["invoice", "changed, run"],
+        ["audit", "new, not run"],
+    ]
+    page.get_by_role("button", name="Changed, not run").click()
+    expect(rows.locator(".name")).to_have_text(["ship", "audit", "Order", "place", "invoice"])
 
 
 def test_the_views_of_changes_are_accessible_and_fit_a_narrow_screen(show: Show, compared: Compared) -> None:

@@ -95,6 +95,33 @@ def test_rows_are_reached_and_opened_by_the_keyboard_alone(show: Show) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("browse")
 
 
+def test_functions_stand_below_their_module_which_the_keyboard_closes_and_opens(show: Show) -> None:
+    page = show("#/profile/checkout")
+    jobs = page.get_by_role("row", name="shop.jobs")
+    expect(jobs).to_contain_text("1 of 3 functions")
+    function = page.get_by_role("link", name="mail", exact=True)
+    expect(function).to_be_visible()
+    page.get_by_role("button", name="shop.jobs").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(function).to_have_count(0)
+    expect(jobs).to_be_visible()
+    page.keyboard.press("ArrowRight")
+    expect(function).to_be_visible()
+    page.get_by_role("searchbox", name="Filter functions").fill("total")
+    expect(jobs).to_have_count(0)
+    expect(page.get_by_role("row", name="shop.orders")).to_contain_text("1 of 5 functions")
+
+
+def test_functions_are_sorted_across_modules_where_they_do_not_stand_below_them(show: Show) -> None:
+    page = show("#/profile/checkout")
+    page.get_by_label("By module").uncheck()
+    names = page.locator("[role=cell] a.name")
+    expect(names.first).to_have_text("shop.jobs:mail")
+    page.get_by_role("button", name="Lines run").click()
+    expect(names.first).to_have_text("shop.orders:Order.total")
+    expect(page.get_by_role("row", name="shop.orders 4 of")).to_have_count(0)
+
+
 def test_two_profiles_stand_side_by_side(show: Show) -> None:
     page = show("#/profiles")
     for name in ("browse", "checkout"):
@@ -102,7 +129,7 @@ def test_two_profiles_stand_side_by_side(show: Show) -> None:
     page.get_by_role("link", name="Compare both").click()
     expect(page.locator(".tile", has_text="Both")).to_contain_text("3")
     page.get_by_role("link", name="Only checkout 2").click()
-    expect(page.locator("[role=cell] a.name").first).to_contain_text("mail")
+    expect(page.locator("[role=cell] a.name")).to_have_text(["shop.jobs", "mail", "shop.orders", "Order.total"])
 
 
 def test_a_function_opens_to_the_profiles_of_each_of_its_lines(show: Show) -> None:
@@ -181,43 +208,6 @@ def test_names_from_elsewhere_neither_break_nor_run(show: Show, hostile: Path) -
     page.keyboard.press("/")
     page.keyboard.type("onerror")
     expect(page.get_by_role("option").first).to_contain_text(HOSTILE[0].partition("@")[0])
-
-
-def test_the_page_works_where_nothing_may_be_stored(show: Show, reported: Reported, tmp_path: Path) -> None:
-    inner = reported.report.out / "index.html"
-    outer = tmp_path / "outer.html"
-    outer.write_text(f'<iframe sandbox="allow-scripts" src="{inner.as_uri()}" width="1200" height="800"></iframe>')
-    page = show()
-    page.goto(outer.as_uri())
-    frame = page.frame_locator("iframe")
-    frame.get_by_role("button", name="Dark colours").click()
-    frame.get_by_role("link", name="Profiles", exact=True).click()
-    frame.get_by_role("button", name="Profile", exact=True).click()
-    expect(frame.locator("[role=cell] a.name").first).to_have_text("browse")
-
-
-def test_the_summary_shows_where_no_script_may_run(reported: Reported, browser: Browser) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto((reported.report.out / "index.html").as_uri())
-    expect(page.get_by_role("heading", level=1)).to_have_text("Coverage of abc")
-    expect(page.get_by_text("does not let its script run")).to_be_visible()
-    expect(page.get_by_role("cell", name="checkout")).to_be_visible()
-    context.close()
-
-
-def test_script_and_style_stand_beside_the_page_where_they_may_not_be_inline(
-    show: Show, reported: Reported, tmp_path: Path
-) -> None:
-    found = bundle()
-    assert found is not None
-    write_page(reported.report.queries, found, tmp_path, split=True)
-    text = (tmp_path / "index.html").read_text(encoding="utf-8")
-    assert "script-src 'self'; style-src 'self'" in text
-    assert "<style>" not in text
-    assert found.script not in text
-    page = show(file=tmp_path / "index.html")
-    expect(page.get_by_role("heading", level=1)).to_contain_text("abc")
 
 
 def test_the_same_data_gives_the_same_page(reported: Reported, built: None, tmp_path: Path) -> None:

@@ -209,6 +209,8 @@ export class Model {
   /** Executable lines of each symbol, and those that some profile executes. */
   readonly lines: Int32Array;
   readonly linesRun: Int32Array;
+  /** Functions of each module that the catalog has. */
+  readonly functionsIn: Int32Array;
   readonly tree: TreeNode;
   /** What changed since the baseline; null without one. */
   readonly changes: Changes | null;
@@ -244,6 +246,7 @@ export class Model {
     this.lineStart = new Int32Array(this.count + 1);
     this.lines = new Int32Array(this.count);
     this.linesRun = new Int32Array(this.count);
+    this.functionsIn = new Int32Array(names.modules.length);
     let module = 0;
     let line = 0;
     let at = 0;
@@ -259,6 +262,7 @@ export class Model {
       this.lines[symbol] = lines;
       this.lineStart[symbol] = ++at;
       for (const end = at + lines; at < end; at++) if (this.lineSet[at]) (this.linesRun[symbol] as number)++;
+      if (!this.isClass(symbol) && !this.isUncataloged(symbol)) (this.functionsIn[module] as number)++;
     }
     this.changes = changes && new Changes(changes, column("symbol.change"));
     this.tree = buildTree(this);
@@ -340,6 +344,19 @@ export class Model {
   traceOf(symbol: number): string {
     const number = this.trace[symbol] as number;
     return number ? (this.names.traces[number - 1] as string) : "";
+  }
+
+  /** How many of its lines a profile executes. */
+  linesRunBy(profile: number, symbol: number): number {
+    const own = this.set[symbol] as number;
+    const inOwn = this.sets.has(own, profile);
+    let found = 0;
+    const from = this.lineStart[symbol] as number;
+    for (let at = from; at < from + (this.lines[symbol] as number); at++) {
+      const code = this.lineSet[at] as number;
+      if (code === 1 ? inOwn : code > 1 && this.sets.has(code - 1, profile)) found++;
+    }
+    return found;
   }
 
   /** Its executable lines, with the profiles that execute each. */

@@ -44,6 +44,11 @@ export class Search {
     }
   }
 
+  /** Search once, so that the first search that somebody waits for is as fast as the next ones. */
+  warm(): void {
+    for (const fuzzy of [this.exact, this.fuzzy]) this.with(fuzzy, "warm-up", 1);
+  }
+
   find(text: string, limit = 40): Hit[] {
     const needle = text.trim().slice(0, 200);
     if (!needle) return [];

@@ -32,7 +32,7 @@ export function SymbolLink({ symbol, short = false }: { symbol: number; short?: 
   const model = useModel();
   return (
     <a class="name" href={href("function", [model.id(symbol)])} title={model.id(symbol)}>
-      {short ? <bdi>{model.qualname(symbol)}</bdi> : <SymbolName symbol={symbol} />}
+      {short ? <bdi class="mono">{model.qualname(symbol)}</bdi> : <SymbolName symbol={symbol} />}
     </a>
   );
 }

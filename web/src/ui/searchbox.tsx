@@ -22,7 +22,7 @@ export function SearchBox() {
   }, [text, model]);
 
   useEffect(() => {
-    const prepare = () => void indexOf(model);
+    const prepare = () => indexOf(model).warm();
     if (typeof requestIdleCallback === "undefined") setTimeout(prepare, 500);
     else requestIdleCallback(prepare);
   }, [model]);

@@ -4,13 +4,16 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 import { download, toCsv } from "../data/csv";
 import { change, route } from "../state/route";
 import { count, plural } from "./format";
+import { type Group, grouped, type Item, items } from "./grouping";
 
 export interface Column<Row> {
   key: string;
   title: string;
-  /** What sorting and CSV take. */
+  /** What sorting and CSV take; it depends on the row alone. */
   value: (row: Row) => string | number | boolean | null;
   show?: (row: Row) => ComponentChildren;
+  /** What it has in the heading of a group. */
+  heading?: (group: Group<Row>) => ComponentChildren;
   /** A track of a CSS grid. */
   width: string;
   /** The same below 640 pixels. */
@@ -31,7 +34,7 @@ interface Props<Row> {
   rowKey: (row: Row) => string | number;
   /** Key of the column that sorts at first; `-` in front for the largest first. */
   sort?: string;
-  /** Text that the filter looks into; without it there is no filter. */
+  /** Text that the filter looks into, which depends on the row alone; without it there is no filter. */
   text?: (row: Row) => string;
   tools?: ComponentChildren;
   rowHeight?: number;
@@ -41,6 +44,8 @@ interface Props<Row> {
   short?: boolean;
   /** The rows come in the order that the address asks for. */
   presorted?: boolean;
+  /** Rows with the same name here stand below a heading, which closes and opens them. */
+  groupOf?: ((row: Row) => string) | undefined;
 }
 
 function compare(a: string | number | boolean | null, b: string | number | boolean | null): number {
@@ -63,25 +68,38 @@ export function sorted<Row>(rows: readonly Row[], columns: readonly Column<Row>[
 }
 
 export function Table<Row>(props: Props<Row>) {
-  const { id, columns, rows, text, presorted } = props;
+  const { id, columns, rows, text, presorted, groupOf } = props;
   const settings = route.value.settings;
   const sort = settings.get(`${id}-sort`) ?? props.sort ?? "";
   const filter = text ? (settings.get(`${id}-filter`) ?? "") : "";
+  const texts = useRef<{ rows: readonly Row[]; lower: string[] } | null>(null); // to make them takes longer than to look
   const shown = useMemo(() => {
     const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+    if (text && words.length && texts.current?.rows !== rows)
+      texts.current = { rows, lower: rows.map((row) => text(row).toLowerCase()) };
     const matching =
       text && words.length
-        ? rows.filter((row) => {
-            const lower = text(row).toLowerCase();
-            return words.every((word) => lower.includes(word));
-          })
+        ? rows.filter((_, at) => words.every((word) => texts.current?.lower[at]?.includes(word)))
         : rows;
     return presorted ? matching : sorted(matching, columns, sort);
-  }, [rows, columns, sort, filter, text, presorted]);
+  }, [rows, sort, filter, presorted]);
+
+  const [closed, setClosed] = useState<ReadonlySet<string>>(new Set());
+  const toggle = (key: string) =>
+    setClosed((now) => {
+      const next = new Set(now);
+      if (!next.delete(key)) next.add(key);
+      return next;
+    });
+  const groups = useMemo(() => (groupOf ? grouped(shown, groupOf) : null), [shown, groupOf]);
+  const lines = useMemo(
+    (): readonly Item<Row>[] => (groups ? items(groups, closed) : shown.map((row) => ({ row, group: null }))),
+    [groups, shown, closed],
+  );
 
   const height = props.rowHeight ?? 36;
   const body = useRef<HTMLDivElement>(null);
-  const [range, setRange] = useState<[number, number]>([0, props.short ? shown.length : 60]);
+  const [range, setRange] = useState<[number, number]>([0, props.short ? lines.length : 60]);
   const focus = useRef<number | null>(null);
 
   useEffect(() => {
@@ -89,10 +107,10 @@ export function Table<Row>(props: Props<Row>) {
     const update = () => {
       const top = body.current?.getBoundingClientRect().top ?? 0;
       const first = Math.max(0, Math.floor(-top / height) - 12);
-      const last = Math.min(shown.length, Math.ceil((innerHeight - top) / height) + 12);
+      const last = Math.min(lines.length, Math.ceil((innerHeight - top) / height) + 12);
       setRange(([from, to]) => (from === first && to === last ? [from, to] : [first, Math.max(first, last)]));
     };
-    const all = () => setRange([0, Math.min(shown.length, 2000)]);
+    const all = () => setRange([0, Math.min(lines.length, 2000)]);
     update();
     addEventListener("scroll", update, { passive: true });
     addEventListener("resize", update);
@@ -104,7 +122,7 @@ export function Table<Row>(props: Props<Row>) {
       removeEventListener("beforeprint", all);
       removeEventListener("afterprint", update);
     };
-  }, [shown.length, height, props.short]);
+  }, [lines.length, height, props.short]);
 
   useLayoutEffect(() => {
     if (focus.current === null) return;
@@ -114,7 +132,7 @@ export function Table<Row>(props: Props<Row>) {
   });
 
   const move = (to: number) => {
-    const at = Math.min(Math.max(to, 0), shown.length - 1);
+    const at = Math.min(Math.max(to, 0), lines.length - 1);
     focus.current = at;
     const top = (body.current?.getBoundingClientRect().top ?? 0) + scrollY + at * height;
     const bar = (document.querySelector<HTMLElement>(".top")?.offsetHeight ?? 0) + 50; // what stands above it
@@ -142,7 +160,7 @@ export function Table<Row>(props: Props<Row>) {
       PageDown: at + page,
       PageUp: at - page,
       Home: 0,
-      End: shown.length - 1,
+      End: lines.length - 1,
     }[event.key];
     if (to === undefined) return;
     event.preventDefault();
@@ -150,20 +168,20 @@ export function Table<Row>(props: Props<Row>) {
   };
 
   const save = () => {
-    const lines = shown.map((row) => columns.map((column) => column.value(row)));
+    const values = shown.map((row) => columns.map((column) => column.value(row)));
     download(
       `${id}.csv`,
       toCsv(
         columns.map((column) => column.key),
-        lines,
+        values,
       ),
     );
   };
 
   const [first, last] = props.short
-    ? [0, shown.length]
-    : [Math.min(range[0], shown.length), Math.min(range[1], shown.length)];
-  const visible = shown.slice(first, last);
+    ? [0, lines.length]
+    : [Math.min(range[0], lines.length), Math.min(range[1], lines.length)];
+  const visible = lines.slice(first, last);
   const tracks = (narrow: 0 | 1 | 2) =>
     columns
       .filter((column) => !(narrow >= 1 && column.hide === 1) && !(narrow === 2 && column.hide))
@@ -203,10 +221,10 @@ export function Table<Row>(props: Props<Row>) {
         </span>
       </div>
       <div
-        class="table"
+        class={`table${groups ? " is-grouped" : ""}`}
         role="table"
         aria-label={props.label}
-        aria-rowcount={shown.length + 1}
+        aria-rowcount={lines.length + 1}
         onKeyDown={onKey}
         style={{ "--tracks": tracks(0), "--tracks-1": tracks(1), "--tracks-2": tracks(2) } as Record<string, string>}
       >
@@ -243,30 +261,65 @@ export function Table<Row>(props: Props<Row>) {
           role="rowgroup"
           class="table-body"
           ref={body}
-          style={props.short ? {} : { height: `${shown.length * height}px` }}
+          style={props.short ? {} : { height: `${lines.length * height}px` }}
         >
-          {visible.map((row, offset) => (
-            <div
-              key={props.rowKey(row)}
-              role="row"
-              class={`row${props.short ? "" : " placed"} ${props.rowClass?.(row) ?? ""}`}
-              data-row={first + offset}
-              aria-rowindex={first + offset + 2}
-              style={props.short ? {} : { top: `${(first + offset) * height}px`, height: `${height}px` }}
-            >
-              {columns.map((column) => (
-                <div key={column.key} role="cell" class={cellClass(column)}>
-                  {column.show ? column.show(row) : <span class="cut">{shownValue(column.value(row))}</span>}
-                </div>
-              ))}
-            </div>
-          ))}
+          {visible.map(({ row, group }, offset) => {
+            const at = first + offset;
+            const place = {
+              role: "row" as const,
+              "data-row": at,
+              "aria-rowindex": at + 2,
+              style: props.short ? {} : { top: `${at * height}px`, height: `${height}px` },
+            };
+            const placed = props.short ? "" : " placed";
+            return group ? (
+              <div key={`group ${group.name}`} class={`row row-group${placed}`} {...place}>
+                {columns.map((column, number) => (
+                  <div key={column.key} role="cell" class={cellClass(column)}>
+                    {number === 0 && (
+                      <Twist name={group.name} open={!closed.has(group.name)} toggle={() => toggle(group.name)} />
+                    )}
+                    {column.heading?.(group)}
+                  </div>
+                ))}
+              </div>
+            ) : (
+              <div key={props.rowKey(row)} class={`row${placed} ${props.rowClass?.(row) ?? ""}`} {...place}>
+                {columns.map((column) => (
+                  <div key={column.key} role="cell" class={cellClass(column)}>
+                    {column.show ? column.show(row) : <span class="cut">{shownValue(column.value(row))}</span>}
+                  </div>
+                ))}
+              </div>
+            );
+          })}
         </div>
       </div>
       {shown.length === 0 && (
         <p class="empty">{rows.length ? "Nothing matches the filter." : (props.empty ?? "None.")}</p>
       )}
     </div>
+  );
+}
+
+/** Opens and closes what stands below it: by click, Enter, → and ←. */
+export function Twist({ name, open, toggle }: { name: string; open: boolean; toggle: () => void }) {
+  return (
+    <button
+      type="button"
+      class="twist"
+      aria-expanded={open}
+      aria-label={name}
+      onClick={toggle}
+      onKeyDown={(event) => {
+        if ((event.key === "ArrowRight" && !open) || (event.key === "ArrowLeft" && open)) {
+          event.preventDefault();
+          toggle();
+        }
+      }}
+    >
+      <span aria-hidden="true">{open ? "▾" : "▸"}</span>
+    </button>
   );
 }
 

@@ -1,10 +1,11 @@
 /** The tree of code as a table: opened and closed by click, Enter, → and ←. */
 import { useMemo, useState } from "preact/hooks";
+import { STATES } from "../data/changes";
 import { functionsShare, linesShare, type TreeNode } from "../data/tree";
 import { href, route } from "../state/route";
 import { useModel } from "./context";
 import { Bar, Figure } from "./parts";
-import { type Column, sorted, Table } from "./table";
+import { type Column, sorted, Table, Twist } from "./table";
 
 const NODE_COLUMNS: Column<TreeNode>[] = [
   { key: "name", title: "Name", value: (node) => node.name, width: "minmax(12rem, 4fr)", narrow: "minmax(0, 1fr)" },
@@ -46,6 +47,36 @@ const NODE_COLUMNS: Column<TreeNode>[] = [
   },
 ];
 
+/** Lines of functions in each state of `STATES`. */
+const changed = (states: readonly number[]) => (states[1] ?? 0) + notRun(states);
+const notRun = (states: readonly number[]) => (states[2] ?? 0) + (states[3] ?? 0);
+
+const CHANGED: Column<TreeNode> = {
+  key: "changed_not_run",
+  title: "Changed, not run",
+  value: ({ states }) => (states?.[4] === sum(states) ? null : states && notRun(states)),
+  show: ({ kind, states }) => states && <States states={states} isFunction={kind === "function"} />,
+  width: "9.5rem",
+  align: "end",
+  hide: 1,
+  hint: "Lines of new and changed functions that no profile runs, of those of all new and changed functions",
+};
+
+/** What became of the code since the baseline. */
+function States({ states, isFunction }: { states: readonly number[]; isFunction: boolean }) {
+  if (isFunction) {
+    const state = STATES[states.findIndex((lines) => lines > 0)] ?? "unknown";
+    return <span class={`state ${state.endsWith("not run") ? "not-run" : "dim"}`}>{state.replace(" and", ",")}</span>;
+  }
+  if (states[4] === sum(states)) return <span class="dim">unknown</span>;
+  if (changed(states) === 0) return <span class="dim">unchanged</span>;
+  return <Figure value={notRun(states)} of={changed(states)} />;
+}
+
+function sum(numbers: readonly number[] | null): number {
+  return numbers?.reduce((a, b) => a + b, 0) ?? 0;
+}
+
 const key = (node: TreeNode) => `${node.kind} ${node.path}`;
 
 export function TreeTable({ root, hide }: { root: TreeNode; hide: boolean }) {
@@ -62,10 +93,11 @@ export function TreeTable({ root, hide }: { root: TreeNode; hide: boolean }) {
       if (!next.delete(key(node))) next.add(key(node));
       return next;
     });
+  const figures = model.head.baseline?.catalog ? [...NODE_COLUMNS, CHANGED] : NODE_COLUMNS;
   const rows = useMemo(() => {
     const found: TreeNode[] = [];
     const walk = (node: TreeNode) => {
-      for (const child of sorted(node.children, NODE_COLUMNS, sort)) {
+      for (const child of sorted(node.children, figures, sort)) {
         if (hide && child.functions > 0 && child.functionsRun === child.functions && child.linesRun === child.lines)
           continue;
         if (hide && child.functions === 0) continue;
@@ -88,21 +120,7 @@ export function TreeTable({ root, hide }: { root: TreeNode; hide: boolean }) {
             return (
               <span class="tree-name" style={{ paddingInlineStart: `${level * 1.25}rem` }}>
                 {node.children.length ? (
-                  <button
-                    type="button"
-                    class="twist"
-                    aria-expanded={open}
-                    aria-label={`${node.name} ${node.kind}`}
-                    onClick={() => toggle(node)}
-                    onKeyDown={(event) => {
-                      if ((event.key === "ArrowRight" && !open) || (event.key === "ArrowLeft" && open)) {
-                        event.preventDefault();
-                        toggle(node);
-                      }
-                    }}
-                  >
-                    <span aria-hidden="true">{open ? "▾" : "▸"}</span>
-                  </button>
+                  <Twist name={`${node.name} ${node.kind}`} open={open} toggle={() => toggle(node)} />
                 ) : (
                   <span class="twist" />
                 )}
@@ -122,7 +140,7 @@ export function TreeTable({ root, hide }: { root: TreeNode; hide: boolean }) {
             );
           },
         },
-        ...NODE_COLUMNS.slice(1),
+        ...figures.slice(1),
       ] as Column<TreeNode>[],
     [root, toggled, model],
   );

@@ -4,8 +4,8 @@ import type { Profile } from "../data/model";
 import { href, route } from "../state/route";
 import { useModel } from "../ui/context";
 import { count, percent } from "../ui/format";
+import { FunctionTable } from "../ui/functiontable";
 import { Crumbs, Empty, ProfileLink, Status, Tile } from "../ui/parts";
-import { FunctionTable } from "./profile";
 
 export function CompareView({ names }: { names: readonly string[] }) {
   const model = useModel();

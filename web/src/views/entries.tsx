@@ -4,9 +4,9 @@ import type { EntryPoint, EntryPointGap } from "../data/model";
 import { href, route } from "../state/route";
 import { useModel } from "../ui/context";
 import { count, milliseconds, plural } from "../ui/format";
+import { FunctionTable } from "../ui/functiontable";
 import { Badge, Card, Crumbs, Empty, ProfileLink, Tile, Trace } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
-import { FunctionTable } from "./profile";
 
 export function EntriesView() {
   const { head } = useModel();

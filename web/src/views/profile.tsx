@@ -4,20 +4,8 @@ import { duration, type Profile } from "../data/model";
 import { href, route } from "../state/route";
 import { useModel } from "../ui/context";
 import { count, milliseconds, percent, plural, shortRevision, time } from "../ui/format";
-import {
-  Badge,
-  Bar,
-  Card,
-  CoveragePage,
-  Crumbs,
-  Empty,
-  Figure,
-  ProfileLink,
-  Status,
-  SymbolLink,
-  Tile,
-  Trace,
-} from "../ui/parts";
+import { FunctionTable } from "../ui/functiontable";
+import { Badge, Bar, Card, CoveragePage, Crumbs, Empty, ProfileLink, Status, Tile, Trace } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 import { Delta } from "./changes";
 import { EntryTable } from "./entries";
@@ -143,73 +131,6 @@ function Redundancy({ profile }: { profile: Profile }) {
       ))}
       {profile.contained_in.length > 4 && ` and ${profile.contained_in.length - 4} more`}
     </p>
-  );
-}
-
-/** Functions with their lines, of all profiles or those of one. */
-export function FunctionTable(props: { id: string; label: string; symbols: readonly number[]; profile?: number }) {
-  const model = useModel();
-  const { profile } = props;
-  const columns = useMemo((): Column<number>[] => {
-    const run = (symbol: number) =>
-      profile === undefined
-        ? (model.linesRun[symbol] as number)
-        : model.linesOf(symbol).reduce((sum, line) => sum + (model.sets.has(line.set, profile) ? 1 : 0), 0);
-    return [
-      {
-        key: "function",
-        title: "Function",
-        value: (symbol) => model.id(symbol),
-        show: (symbol) => <SymbolLink symbol={symbol} />,
-        width: "minmax(12rem, 5fr)",
-        narrow: "minmax(0, 1fr)",
-      },
-      {
-        key: "lines_run",
-        title: "Lines run",
-        value: run,
-        show: (symbol) => <Figure value={run(symbol)} of={model.lines[symbol] as number} />,
-        width: "6.5rem",
-        align: "end",
-        hide: 2,
-      },
-      {
-        key: "lines_share",
-        title: "Of its lines",
-        value: (symbol) => (model.lines[symbol] ? run(symbol) / (model.lines[symbol] as number) : null),
-        show: (symbol) => <Bar share={model.lines[symbol] ? run(symbol) / (model.lines[symbol] as number) : null} />,
-        width: "minmax(6.5rem, 1.4fr)",
-        narrow: "4rem",
-        align: "end",
-      },
-      {
-        key: "profiles",
-        title: "Profiles",
-        value: (symbol) => model.sets.size(model.set[symbol] as number),
-        width: "5.5rem",
-        align: "end",
-        hide: 2,
-        hint: "How many profiles run it",
-      },
-      {
-        key: "trace",
-        title: "Trace",
-        value: (symbol) => model.traceOf(symbol),
-        show: (symbol) => <Trace id={model.traceOf(symbol)} />,
-        width: "6.5rem",
-        hide: 1,
-      },
-    ];
-  }, [model, profile]);
-  return (
-    <Table
-      id={props.id}
-      label={props.label}
-      rows={props.symbols}
-      columns={columns}
-      rowKey={(symbol) => symbol}
-      text={(symbol) => model.id(symbol)}
-    />
   );
 }
 
