@@ -31,9 +31,7 @@ def questions(document: str) -> dict[str, str]:
 
 def answered(document: str, answers: Mapping[str, Iterable[Mapping[str, Any]]]) -> str:
     """The document with an answer below each statement."""
-    return _SECTION.sub(
-        lambda found: f"{found['question']}\n```text\n{_table(answers[found['title']])}```\n", document
-    )
+    return _SECTION.sub(lambda found: f"{found['question']}\n```text\n{_table(answers[found['title']])}```\n", document)
 
 
 def _table(records: Iterable[Mapping[str, Any]]) -> str:

@@ -1,4 +1,8 @@
-"""A store with two nights: the demo's, and one before it, at another revision, in which a profile was not played."""
+"""A store with two nights: the demo's, and one before it, at another revision.
+
+The night before, a profile was not played, a module was not written yet, and one request was lost. Besides, the store
+has the metrics of a process.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from otel_coverage.store import open_store
+from tests.end_to_end.metric_rows import in_the_past, insert_metrics
 from tests.end_to_end.played import environment, query
 
 BASE = "night-before"
 NOT_PLAYED = "refund"
+NOT_WRITTEN = "shop.loyalty"
+LOST = "POST /runs/<run>/month/close"  # the span of that request, whose profile is month-end
 
 _EARLIER_SPANS = """
 INSERT INTO otel_traces
@@ -29,10 +36,13 @@ SELECT * REPLACE (
     ) AS SpanAttributes
 )
 FROM otel_traces
-WHERE SpanAttributes['playback.profile'] != {left_out:String}
+WHERE SpanAttributes['playback.profile'] != {left_out:String} AND SpanName != {lost:String}
 """
 _NEWEST = "SELECT argMax(revision, last_seen) AS revision FROM coverage_runs WHERE recorded"
-_EARLIER_CATALOG = "INSERT INTO code_symbols SELECT * REPLACE ({base:String} AS revision) FROM code_symbols"
+_EARLIER_CATALOG = """
+INSERT INTO code_symbols
+SELECT * REPLACE ({base:String} AS revision) FROM code_symbols WHERE module != {left_out:String}
+"""
 
 
 def made(played: Path, folder: Path) -> Path:
@@ -63,12 +73,13 @@ def answers(store: Path, questions: Mapping[str, str]) -> dict[str, list[dict[st
         return query(store, statements)
 
 
-def _add_night_before(store: str) -> None:
-    """Insert the spans and the catalog of a store once more, a day earlier, through its materialized views."""
+def _add(store: str) -> None:
+    """Add all that to a copy of the demo's store; spans through its materialized views."""
     with open_store(f"chdb://{store}") as opened:
-        opened.command(_EARLIER_SPANS, {"base": BASE, "left_out": NOT_PLAYED})
-        opened.command(_EARLIER_CATALOG, {"base": BASE})
+        opened.command(_EARLIER_SPANS, {"base": BASE, "left_out": NOT_PLAYED, "lost": LOST})
+        opened.command(_EARLIER_CATALOG, {"base": BASE, "left_out": NOT_WRITTEN})
+        insert_metrics(opened, in_the_past(hours=1))
 
 
 if __name__ == "__main__":
-    _add_night_before(sys.argv[1])
+    _add(sys.argv[1])
