@@ -10,7 +10,7 @@ NO_SKIPS := $(if $(CI),--no-skips)
 # Containers often set it. Each of the hundreds of processes that the tests start would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo test test-faults nightly try test-rq test-pins lint types format check bench-pipeline bench-recorder bench-playback prove-recorder bench-store page web-check bench-report clean help
+.PHONY: env demo test test-faults nightly try test-rq test-pins lint types format check bench-pipeline bench-recorder bench-playback prove-recorder bench-store page web-check bench-report answers clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -75,6 +75,9 @@ web-check: $(VENV)/.demo  ## types, lint and unit tests of web/
 
 bench-report: $(VENV)/.test  ## what a report's page costs: time, memory, sizes; in a browser: how fast it is; ARGS="--sizes 20x5000"
 	$(BIN)/python -m benchmarks.report $(ARGS)
+
+answers: $(VENV)/.test  ## run the demo and write the answers in docs/sql.md anew
+	$(BIN)/python -m tests.end_to_end.cookbook
 
 clean:  ## remove environments and whatever was built
 	rm -rf .venv artifacts build *.egg-info web/node_modules otel_coverage/reporting/page/bundle

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from otel_coverage.demo.example import Example
-from tests.end_to_end import reference
+from tests.end_to_end import reference, two_nights
 from tests.end_to_end.once import once
 from tests.end_to_end.played import Played, play
 
@@ -25,6 +25,13 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
     """All profiles, one after the other."""
     folder, made = once(tmp_path_factory, "played", play)
     return Played(folder / "artifacts", made["printed"], made["rows"])
+
+
+@pytest.fixture(scope="session")
+def two_nights_store(played: Played, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The store of `played`, with a night before it; opened by one process at a time."""
+    _, made = once(tmp_path_factory, "two-nights", lambda folder: str(two_nights.made(played.out.parent, folder)))
+    return Path(made)
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ def rotel(clickhouse: str, *options: str) -> Iterator[Rotel]:
         log = Path(folder, "log")
         grpc, http = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         command = [
-            str(_agent()),
+            str(agent()),
             *("start", "--exporter", "clickhouse", "--clickhouse-exporter-endpoint", f"http://{clickhouse}"),
             *("--otlp-grpc-endpoint", grpc, "--otlp-http-endpoint", http, "--batch-timeout", "50ms"),
             *("--otlp-grpc-max-recv-msg-size-mib", "64", "--pid-file", str(Path(folder, "pid"))),
@@ -62,10 +62,10 @@ def rotel(clickhouse: str, *options: str) -> Iterator[Rotel]:
                 start_new_session=True,
             ) as process,
         ):
-            agent = Rotel(grpc, log)
+            started = Rotel(grpc, log)
             try:
-                _wait_for(grpc, process, agent)
-                yield agent
+                _wait_for(grpc, process, started)
+                yield started
                 process.send_signal(signal.SIGTERM)
                 process.wait(PATIENCE)
             finally:
@@ -75,7 +75,7 @@ def rotel(clickhouse: str, *options: str) -> Iterator[Rotel]:
 def options_of_the_agent() -> set[str]:
     """The options of ``rotel start``; each can also be set by an environment variable."""
     help_text = subprocess.run(
-        [str(_agent()), "start", "--help"],
+        [str(agent()), "start", "--help"],
         env=_environment(),
         capture_output=True,
         text=True,
@@ -91,14 +91,15 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "LD_LIBRARY_PATH": os.pathsep.join(filter(None, folders))}
 
 
-def _agent() -> Path:
+def agent() -> Path:
+    """The program, as its wheel contains it."""
     for file in files("rotel") or ():
         if file.name == "rotel-agent":
             return Path(str(file.locate()))
     raise AssertionError("the wheel of rotel holds no rotel-agent")
 
 
-def _wait_for(endpoint: str, process: subprocess.Popen[bytes], agent: Rotel) -> None:
+def _wait_for(endpoint: str, process: subprocess.Popen[bytes], started: Rotel) -> None:
     host, port = endpoint.split(":")
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -107,5 +108,5 @@ def _wait_for(endpoint: str, process: subprocess.Popen[bytes], agent: Rotel) -> 
             return
         except OSError as error:
             if process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"rotel-agent does not listen:\n{agent.output}") from error
+                raise AssertionError(f"rotel-agent does not listen:\n{started.output}") from error
             time.sleep(0.05)

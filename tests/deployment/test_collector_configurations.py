@@ -1,16 +1,14 @@
-"""The form of collector-config/ and docker-compose.yml, which are not run in tests."""
+"""The form of collector-config/, of which Rotel's part alone is run in tests."""
 
 from __future__ import annotations
 
 import re
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from otel_coverage.settings import Settings
 from tests.support.rotel import options_of_the_agent
 
 ROOT = Path(__file__).parents[2]
@@ -33,13 +31,9 @@ def merged(*documents: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-@cache
-def compose() -> dict[str, Any]:
-    return loaded(ROOT / "docker-compose.yml")
-
-
 def test_all_configurations_are_checked() -> None:
     assert [path.name for path in CONFIGURATIONS] == [
+        "otelcol-contrib.metrics.yaml",
         "otelcol-contrib.routing.yaml",
         "otelcol-contrib.sampling.yaml",
         "otelcol-contrib.tls.yaml",
@@ -86,43 +80,6 @@ def test_secrets_come_from_the_environment() -> None:
             key, _, value = line.strip().partition(":")
             if key in ("password", "token", "key_file"):
                 assert VARIABLE.match(value.strip()), line
-
-
-def test_files_and_services_that_compose_refers_to_exist() -> None:
-    services = compose()["services"]
-    for name, service in services.items():
-        assert "image" in service or (ROOT / service["build"]["dockerfile"]).is_file(), name
-        for volume in service.get("volumes", ()):
-            source = volume.split(":")[0]
-            known = (ROOT / source).is_file() if source.endswith(".yaml") else source in compose()["volumes"]
-            assert known or source == "./artifacts", f"{name}: {source}"
-        for needed in service.get("depends_on", ()):
-            assert needed in services
-    assert (ROOT / "examples" / "shop").is_dir()
-    assert (ROOT / "examples" / "profiles").is_dir()
-
-
-def test_composes_collector_sets_only_variables_of_its_configuration() -> None:
-    read = set(VARIABLE.findall((ROOT / "collector-config" / "otelcol-contrib.yaml").read_text()))
-    assert set(compose()["services"]["collector"]["environment"]) <= read
-
-
-def test_composes_collector_listens_where_the_other_containers_send() -> None:
-    """A container's loopback interface is not reachable from other containers."""
-    collector = compose()["services"]["collector"]["environment"]
-    for name, service in compose()["services"].items():
-        target = service.get("environment", {}).get("OTEL_EXPORTER_OTLP_ENDPOINT")
-        if target is not None:
-            assert target == "http://collector:4317", name
-    assert collector["OTLP_GRPC_ENDPOINT"] == "0.0.0.0:4317"
-
-
-def test_composes_services_set_only_known_variables() -> None:
-    ours = {f"OTEL_COVERAGE_{name.upper()}" for name in Settings.__dataclass_fields__}
-    for name in ("web", "worker", "playback", "tools"):
-        for variable in compose()["services"][name]["environment"]:
-            if variable.startswith("OTEL_COVERAGE_"):
-                assert variable in ours | {"OTEL_COVERAGE_STORE"}, f"{name}: {variable}"
 
 
 @pytest.mark.until(3, 13)
