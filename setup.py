@@ -73,7 +73,7 @@ setup(
     ext_modules=[
         Extension(
             "otel_coverage.recording._callbacks",
-            [f"{CSRC}/{name}.c" for name in ("branch_edges", "code_state", "decisions", "module")],
+            [f"{CSRC}/{name}.c" for name in ("branch_edges", "code_state", "decisions", "module", "reading")],
             depends=[f"{CSRC}/callbacks.h"],
             extra_compile_args=[] if sys.platform == "win32" else ["-Wall", "-Wextra"],
             optional="CIBUILDWHEEL" not in os.environ,  # a wheel without it would claim to have it

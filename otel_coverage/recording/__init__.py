@@ -7,6 +7,7 @@ from otel_coverage.recording.backend import Backend, select_backend
 from otel_coverage.recording.engine import Engine
 from otel_coverage.recording.executed import Arc, Executed
 from otel_coverage.recording.factory import open_engine
+from otel_coverage.recording.line_set import LineSet
 from otel_coverage.recording.recording import CurrentRecording, Incomplete, Recording
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Engine",
     "Executed",
     "Incomplete",
+    "LineSet",
     "Recording",
     "open_engine",
     "select_backend",

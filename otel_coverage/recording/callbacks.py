@@ -41,6 +41,8 @@ from typing import Any, ClassVar
 
 from otel_coverage.recording.branch_edges import EdgeCallbacks
 from otel_coverage.recording.bytecode import RESUME, is_interpreted, offset_after
+from otel_coverage.recording.executed import Executed
+from otel_coverage.recording.known_sets import FilesRead
 from otel_coverage.recording.recording import NO_SLOT, RecordingSlot
 
 _CLEAN = -1
@@ -252,6 +254,14 @@ class Callbacks(EdgeCallbacks):
         slot.entered = {}
         self._taken &= ~bit
         return entered
+
+    def read_by_file(self, slot: RecordingSlot, _known: dict[bytes, Executed]) -> FilesRead:
+        """As :meth:`read`; the callbacks in C answer file by file, with what ``_known`` has where it has it."""
+        return [(b"", self.read(slot))]
+
+    def end_by_file(self, slot: RecordingSlot, _known: dict[bytes, Executed]) -> FilesRead:
+        """As :meth:`end`, in the form of :meth:`read_by_file`."""
+        return [(b"", self.end(slot))]
 
     def reset(self, slots: Iterable[RecordingSlot]) -> None:
         """Close all slots, as a forked child has to; events stay enabled or disabled as they are."""

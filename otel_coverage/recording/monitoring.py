@@ -11,13 +11,14 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext, suppress
-from types import CodeType
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from otel_coverage.recording import branch_edges
 from otel_coverage.recording.backend import callbacks_class, select_backend
 from otel_coverage.recording.engine import Engine, reset_in_forked_children
 from otel_coverage.recording.executed import Executed
+from otel_coverage.recording.known_sets import FilesRead, KnownSets
 from otel_coverage.recording.recording import NO_SLOT, CurrentRecording, Incomplete, Recording, RecordingSlot
 from otel_coverage.recording.symbolizer import Symbolizer
 from otel_coverage.settings import Granularity
@@ -45,7 +46,7 @@ _log = logging.getLogger(__name__)
 class MonitoringRecording(Recording):
     """A recording that is kept as bits in the callbacks while it is open, and as code objects and lines after it."""
 
-    __slots__ = ("_engine", "_entered", "_executed", "slot")  # the callbacks in C read `slot` at its offset
+    __slots__ = ("_engine", "_executed", "_files", "slot")  # the callbacks in C read `slot` at its offset
 
     engine_name: str = "monitoring"
 
@@ -54,7 +55,7 @@ class MonitoringRecording(Recording):
         if engine.branch:
             self.branch = True
         self._engine = engine
-        self._entered: list[tuple[CodeType, list[int]]] = []
+        self._files: FilesRead = ()
         self._executed: Executed | None = None
 
     def executed(self) -> Executed:
@@ -88,7 +89,8 @@ class MonitoringEngine:
         self._current = current
         self._open_fallback = open_fallback
         self._fallback: Engine | None = None
-        self._symbolizer = (branch_edges.EdgeSymbolizer if self.branch else Symbolizer)(source)
+        symbolizer = (branch_edges.EdgeSymbolizer if self.branch else Symbolizer)(source)
+        self._known = KnownSets(partial(symbolizer.symbolize, lines=granularity == "line"))
         self._lock = threading.RLock()  # reentrant: a signal handler may interrupt `begin` and call it
         self._tools: tuple[int, ...] = ()
         self._callbacks: Callbacks | None = None
@@ -166,7 +168,7 @@ class MonitoringEngine:
             if self._callbacks is not None and recording in self._open:
                 self._open.discard(recording)
                 try:
-                    recording._entered = self._callbacks.end(recording.slot)
+                    recording._files = self._callbacks.end_by_file(recording.slot, self._known.by_key)
                 except BaseException:  # from a signal handler, such as a job's timeout
                     recording.mark_incomplete("interrupted", "an exception interrupted its end")
                     raise
@@ -206,15 +208,18 @@ class MonitoringEngine:
 
     def _executed(self, recording: MonitoringRecording) -> Executed:
         with self._lock:
-            if self._callbacks is not None and recording in self._open:
-                return self._symbolize(self._callbacks.read(recording.slot))
-            if recording._executed is None:
-                recording._executed = self._symbolize(recording._entered)
-                recording._entered = []
-            return recording._executed
-
-    def _symbolize(self, entered: list[tuple[CodeType, list[int]]]) -> Executed:
-        return self._symbolizer.symbolize(entered, lines=self.granularity == "line")
+            is_open = self._callbacks is not None and recording in self._open
+            if self._callbacks is not None and is_open:
+                files = self._callbacks.read_by_file(recording.slot, self._known.by_key)
+            elif recording._executed is not None:
+                return recording._executed
+            else:
+                files = recording._files
+        executed = self._known.executed(files)  # without the lock: others may begin meanwhile
+        with self._lock:
+            if not is_open and recording._files is files and recording not in self._open:
+                recording._executed, recording._files = executed, ()
+        return executed
 
     def _register(self) -> None:
         """Take tool ids and register the callbacks; nothing where no tool id is free.

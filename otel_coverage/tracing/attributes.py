@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import NamedTuple, cast
 
-from otel_coverage.recording import Executed
+from otel_coverage.recording import Executed, LineSet
 from otel_coverage.source import encodable
 
 GRANULARITY = "coverage.granularity"
@@ -46,7 +47,7 @@ class ArrayAttribute(NamedTuple):
     encode: Callable[[Executed, int], Iterator[tuple[str, int]]]
 
 
-@dataclass(slots=True)
+@dataclass
 class Chunk:
     """What one span holds.
 
@@ -54,13 +55,20 @@ class Chunk:
         arrays: the elements of each array, by attribute name.
         counts: how many functions, lines or arcs they hold, by attribute name.
         size: an upper bound in bytes, encoded.
+        longest: characters of the longest element.
         too_long: elements that were left out, because the provider cuts values at a length.
     """
 
     arrays: dict[str, list[str]]
     counts: dict[str, int]
     size: int = 0
+    longest: int = 0
     too_long: int = 0
+
+    @cached_property
+    def tuples(self) -> dict[str, tuple[str, ...]]:
+        """The arrays, as a span keeps them; the same objects again where the chunk is written again."""
+        return {name: tuple(elements) for name, elements in self.arrays.items()}
 
 
 def chunks(
@@ -75,8 +83,16 @@ def chunks(
         longest: characters that an element may have; None for no limit.
 
     Returns:
-        At least one chunk, which may be empty.
+        At least one chunk, which may be empty. They are kept with what was executed, and are not to be changed.
     """
+    form = ("chunks", *(array.name for array in arrays), budget, longest)
+    known = executed.forms.get(form)
+    if known is None:
+        known = executed.forms[form] = _chunks(executed, arrays, budget, longest)
+    return cast("list[Chunk]", known)
+
+
+def _chunks(executed: Executed, arrays: Sequence[ArrayAttribute], budget: int, longest: int | None) -> list[Chunk]:
     limit = min(LONGEST_ELEMENT, max(budget // 4, 1), LONGEST_ELEMENT if longest is None else longest)
     found = [_empty(arrays)]
     for array in arrays:
@@ -84,20 +100,27 @@ def chunks(
             if longest is not None and len(element) > longest:
                 found[0].too_long += 1
                 continue
-            size = len(element.encode()) + _ELEMENT_OVERHEAD
-            if found[-1].size and found[-1].size + size > budget:
-                found.append(_empty(arrays))
+            size = (len(element) if element.isascii() else len(element.encode())) + _ELEMENT_OVERHEAD
             chunk = found[-1]
+            if chunk.size and chunk.size + size > budget:
+                chunk = _empty(arrays)
+                found.append(chunk)
             chunk.arrays[array.name].append(element)
             chunk.counts[array.count_name] += count
             chunk.size += size
+            chunk.longest = max(chunk.longest, len(element))
     return found
 
 
 def line_elements(path: str, numbers: Iterable[int], longest: int) -> Iterator[tuple[str, int]]:
     """``path:ranges`` with the number of its lines; several where one would be longer than ``longest`` characters."""
+    lines = numbers if isinstance(numbers, LineSet) else LineSet.of(numbers)
+    if len(lines.ranges) + len(path) < longest:
+        if lines:
+            yield f"{path}:{lines.ranges}", len(lines)
+        return
     element, count = "", 0
-    for first, last in ranges(numbers):
+    for first, last in lines.runs():
         text = str(first) if first == last else f"{first}-{last}"
         if element and len(element) + 1 + len(text) > longest:
             yield element, count
@@ -108,27 +131,13 @@ def line_elements(path: str, numbers: Iterable[int], longest: int) -> Iterator[t
         yield element, count
 
 
-def ranges(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """The first and the last of each run of consecutive numbers, in ascending order."""
-    first = last = None
-    for number in sorted(numbers):
-        if first is None or last is None:
-            first = last = number
-        elif number == last + 1:
-            last = number
-        else:
-            yield first, last
-            first = last = number
-    if first is not None and last is not None:
-        yield first, last
-
-
 def _empty(arrays: Sequence[ArrayAttribute]) -> Chunk:
     return Chunk({array.name: [] for array in arrays}, {array.count_name: 0 for array in arrays})
 
 
 def _encode_functions(executed: Executed, _longest: int) -> Iterator[tuple[str, int]]:
-    for symbol in sorted(map(encodable, executed.functions)):
+    # a span, and who encodes it, are quicker with strings of no class of ours
+    for symbol in sorted([encodable(str(symbol)) for symbol in executed.functions]):
         yield symbol, 1
 
 

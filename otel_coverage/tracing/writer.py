@@ -23,6 +23,7 @@ from otel_coverage.tracing.context import with_playback
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.metrics import metrics, totals
 from otel_coverage.tracing.playback import PROFILE, RUN_ID, Playback
+from otel_coverage.tracing.stored_attributes import store
 from otel_coverage.tracing.tally import EntryNumber
 
 _NOTHING: Final[Mapping[str, AttributeValue]] = {}
@@ -115,7 +116,6 @@ class CoverageWriter:
                 values[names.PROCESS], values[names.NUMBER] = self.number
             self._span_state = "closed" if self._is_closed else "open"
             self._write(span, found[0], self._role, values)
-            write_playback(span, self._playback)
             for chunk in found[1:]:
                 self._write_part(self._start_part(), chunk)
         metrics.spent("end", started)
@@ -223,7 +223,7 @@ class CoverageWriter:
             incomplete = Incomplete(
                 "value_length_limit", f"{chunk.too_long} names are longer than the provider lets a value be"
             )
-        values: dict[str, AttributeValue] = {**chunk.arrays, **chunk.counts, **others}
+        values: dict[str, AttributeValue] = {**chunk.counts, **others}
         values[names.GRANULARITY] = self._settings.granularity
         if self._recording is not None:
             values[names.ENGINE] = self._recording.engine_name
@@ -233,12 +233,15 @@ class CoverageWriter:
             values[names.INCOMPLETE_REASON] = incomplete.reason
             values[names.INCOMPLETE_DETAIL] = incomplete.detail
         totals.functions += chunk.counts[FUNCTIONS.count_name]
-        span.set_attributes(values)
-        span.set_attributes(playback_attributes(self._playback))  # takes the place of others where the span is full
+        of_playback = playback_attributes(self._playback)
+        if store(span, {**values, **chunk.tuples, **of_playback}):
+            return
+        span.set_attributes({**chunk.arrays, **values})
+        span.set_attributes(of_playback)  # takes the place of others where the span is full
         kept = getattr(span, "attributes", None)  # a span that is not sampled has none
-        if kept is not None and any(name not in kept for name in values):
+        if kept is not None and any(name not in kept for name in (*chunk.arrays, *values)):
             span.set_attributes({names.COMPLETE: False, names.INCOMPLETE_REASON: "attribute_count_limit"})
-            span.set_attributes(playback_attributes(self._playback))
+        write_playback(span, self._playback)
 
 
 def playback_attributes(playback: Playback) -> dict[str, str]:
@@ -258,7 +261,9 @@ def write_playback(span: Span, playback: Playback) -> None:
 
 def _value_limit(span: Span, found: list[Chunk]) -> int | None:
     """The characters that the span lets a value have, where that cuts an element; None where it cuts none."""
-    longest = max((len(text) for chunk in found for array in chunk.arrays.values() for text in array), default=0)
+    longest = max(chunk.longest for chunk in found)
+    if not longest or store(span, {FUNCTIONS.name: "x"}):  # which has no limit
+        return None
     span.set_attribute(FUNCTIONS.name, "x" * longest)
     kept = (getattr(span, "attributes", None) or {}).get(FUNCTIONS.name)  # a span that is not sampled has none
     return len(kept) if isinstance(kept, str) and len(kept) < longest else None

@@ -351,6 +351,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("wider-masks-keep-bits", drop, in_c=True),
     Mutation("freed-code-is-forgotten", value("NULL"), in_c=True),
     Mutation("ended-slot-releases-code", drop, in_c=True),
+    Mutation("keys-name-code", drop, in_c=True),
+    Mutation("keys-have-lines", drop, in_c=True),
     Mutation("left-is-not-right", copy, in_c=True, since=(3, 14)),
     Mutation("edge-needs-all-active", always_disable, in_c=True, since=(3, 14)),
     Mutation("disabled-edge-is-dirty", only_for_lines, in_c=True, since=(3, 14)),

@@ -85,6 +85,7 @@ class Side:
         self.variable: ContextVar[Any] = ContextVar(self.name)
         self.context = copy_context()
         self.slots: list[Any] = []
+        self.known: dict[bytes, Any] = {}
         self.callbacks = callbacks_class(Backend(self.name, ""))(  # type: ignore[arg-type]
             tool=TOOL,
             events=starts | (0 if self.granularity == "function" else events.LINE) | self.edges(),
@@ -173,6 +174,12 @@ def take(side: Side, step: tuple[Any, ...], codes: list[CodeType]) -> object:
         if what == "is read":
             return comparable(callbacks.read(slot))
         return comparable(callbacks.end(slot))
+    if what in ("ends by file", "is read by file"):
+        if not side.slots:
+            return None
+        slot = side.slots[first % len(side.slots)]
+        read = callbacks.read_by_file if what == "is read by file" else callbacks.end_by_file
+        return sorted(comparable(pairs_of(side.known, read(slot, side.known))))
     if what == "runs":
         side.context.run(side.variable.set, side.found(first % (len(side.slots) + 4)))
         return None
@@ -202,6 +209,21 @@ def offsets_of(code: CodeType, name: str) -> list[int]:
     return [offset for offset in range(0, len(code.co_code), 2) if code.co_code[offset] == dis.opmap[name]]
 
 
+def pairs_of(known: dict[bytes, Any], files: Any) -> list[tuple[CodeType, Any]]:
+    """Code objects and lines of what was read by file, which is known from now on."""
+    found = []
+    for file in files:
+        if isinstance(file, tuple):
+            key, pairs = file
+            assert key not in known
+            if key:
+                known[key] = pairs
+        else:
+            pairs = file
+        found += pairs
+    return found
+
+
 def comparable(read: list[tuple[CodeType, Any]]) -> list[tuple[int, list[int]]]:
     return [(id(code), sorted(lines)) for code, lines in read]
 
@@ -209,7 +231,9 @@ def comparable(read: list[tuple[CodeType, Any]]) -> list[tuple[int, list[int]]]:
 EVENTS = ("start", "start", "line", "line", "line", "edge", "edge", "throw", "discovery")
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from((*EVENTS, "begins", "runs", "runs", "ends", "is read", "forks")),
+        st.sampled_from(
+            (*EVENTS, "begins", "runs", "runs", "ends", "is read", "ends by file", "is read by file", "forks")
+        ),
         st.integers(0, 5),
         st.integers(0, 12),
     ),

@@ -3,6 +3,7 @@
    code_state.c    what is known of each code object: its lines, and who ran them
    branch_edges.c  the edges of branches, which are recorded like lines
    decisions.c     what each event records, and whether it stays enabled
+   reading.c       what a recording has executed
    module.c        the type and the module
 
    The rules, the interface and the answers are those of otel_coverage/recording/callbacks.py, which explains them; the
@@ -95,12 +96,22 @@ typedef struct {
 
 #define NO_OFFSET INT_MIN
 
+/* The code objects of one file name. */
+typedef struct FileState {
+    struct FileState *next;     /* in the owner's list */
+    struct CodeState **entered; /* while a recording is read: its code objects of this file */
+    Py_ssize_t entered_count;
+    struct FileState *next_entered;
+} FileState;
+
 /* What every event reads is at the end, side by side: the processor fetches memory in lines of 64 bytes. */
 typedef struct CodeState {
     ListNode all;                 /* in the owner's list */
     ListNode disabled;            /* in the owner's list while a start event is disabled */
     struct CodeState *next_owner; /* the state of the same code object for another owner */
     PyObject *code;               /* not owned: freeing it frees this */
+    FileState *file;
+    uint64_t number; /* which no other code object has had, or will have, in this process */
     Entry *entries;               /* those after the first */
     int entry_count;
     int *lines; /* the numbers of lines and edges, ascending; NULL for lines that go up by one from the first */
@@ -129,7 +140,8 @@ struct Callbacks {
     PyObject_HEAD
     PyObject *variable, *key, *should_trace;
     PyObject *set_local_events, *restart_events, *tool, *events, *no_events;
-    PyObject *traced_files;       /* should_trace's answers by file name */
+    PyObject *traced_files;       /* by file name the address of its state; False where it should not be traced */
+    FileState *files;
     PyTypeObject *recording_type; /* objects of this type have their slot at `slot_offset` */
     Py_ssize_t slot_offset;
     PyObject *last_mapping;   /* a weak reference to the mapping in the variable that was last looked into */
@@ -153,7 +165,7 @@ extern Py_ssize_t extra_index;
 void free_code_states(void *extra);
 
 /* The state of a code object that has none with this owner; NULL with an exception set. */
-CodeState *code_state_new(Callbacks *self, PyObject *code);
+CodeState *code_state_new(Callbacks *self, PyObject *code, FileState *file);
 
 /* Detach the state from a code object that lives on, and free it. */
 void code_state_drop(CodeState *state);
@@ -217,15 +229,20 @@ PyObject *on_left(Callbacks *self, PyObject *const *arguments, Py_ssize_t count)
 PyObject *on_right(Callbacks *self, PyObject *const *arguments, Py_ssize_t count);
 PyObject *on_return(Callbacks *self, PyObject *const *arguments, Py_ssize_t count);
 
-/* --- decisions.c: the methods of Callbacks */
+/* --- reading.c: the methods of Callbacks that say what a recording has executed */
+
+PyObject *read_slot(Callbacks *self, PyObject *slot);
+PyObject *end_slot(Callbacks *self, PyObject *slot);
+PyObject *read_slot_by_file(Callbacks *self, PyObject *const *arguments, Py_ssize_t count);
+PyObject *end_slot_by_file(Callbacks *self, PyObject *const *arguments, Py_ssize_t count);
+
+/* --- decisions.c: the other methods of Callbacks */
 
 PyObject *on_start(Callbacks *self, PyObject *const *arguments, Py_ssize_t count);
 PyObject *on_discovery(Callbacks *self, PyObject *const *arguments, Py_ssize_t count);
 PyObject *on_throw(Callbacks *self, PyObject *const *arguments, Py_ssize_t count);
 PyObject *on_line(Callbacks *self, PyObject *const *arguments, Py_ssize_t count);
 PyObject *begin_slot(Callbacks *self, PyObject *ignored);
-PyObject *read_slot(Callbacks *self, PyObject *object);
-PyObject *end_slot(Callbacks *self, PyObject *object);
 PyObject *reset(Callbacks *self, PyObject *slots);
 PyObject *disarm(Callbacks *self, PyObject *ignored);
 
@@ -234,6 +251,9 @@ PyObject *decide_line(Callbacks *self, PyObject *code, int number);
 
 /* Have room for that many words of active recordings. The masks of code follow when they are next needed. */
 int set_words(Callbacks *self, size_t words);
+
+/* The recording is no longer active. The caller clears its bit in the masks of what it entered. */
+void retire(Callbacks *self, RecordingSlot *slot);
 
 /* Close all slots and drop all states. */
 void drop_all_states(Callbacks *self);

@@ -258,7 +258,8 @@ Row find_entry_row(CodeState *state, int offset) {
     return entry.row;
 }
 
-CodeState *code_state_new(Callbacks *self, PyObject *code) {
+CodeState *code_state_new(Callbacks *self, PyObject *code, FileState *file) {
+    static uint64_t last_number = 0;
     Layout layout = {.first = 1, .numbers = NULL, .rows = 1};
     void *states = NULL; /* of other owners */
     if (PyUnstable_Code_GetExtra(code, extra_index, &states) < 0 ||
@@ -275,6 +276,8 @@ CodeState *code_state_new(Callbacks *self, PyObject *code) {
     list_clear(&state->disabled);
     state->next_owner = states;
     state->code = code;
+    state->file = file;
+    state->number = ++last_number;
     state->lines = layout.numbers;
     state->owner = self;
     state->first_entry.offset = NO_OFFSET;

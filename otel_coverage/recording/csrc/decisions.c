@@ -203,26 +203,47 @@ static int rearm_all(Callbacks *self) {
     return 0;
 }
 
-static int should_trace(Callbacks *self, PyObject *filename) {
+/* The state of a file of the application; NULL for all others, or with an exception set. */
+static FileState *traced_file(Callbacks *self, PyObject *filename) {
     PyObject *known = PyDict_GetItemWithError(self->traced_files, filename);
-    if (known != NULL || PyErr_Occurred()) {
-        return known == NULL ? -1 : known == Py_True;
+    if (known == NULL && !PyErr_Occurred()) {
+        PyObject *answer = PyObject_CallOneArg(self->should_trace, filename);
+        int traced = answer == NULL ? -1 : PyObject_IsTrue(answer);
+        Py_XDECREF(answer);
+        /* other threads may have asked meanwhile */
+        known = traced < 0 ? NULL : PyDict_GetItemWithError(self->traced_files, filename);
+        if (known == NULL && traced >= 0 && !PyErr_Occurred()) {
+            FileState *file = traced ? PyMem_Calloc(1, sizeof(FileState)) : NULL;
+            if (traced && file == NULL) {
+                PyErr_NoMemory();
+                return NULL;
+            }
+            PyObject *value = traced ? PyLong_FromVoidPtr(file) : Py_NewRef(Py_False);
+            if (value == NULL || PyDict_SetItem(self->traced_files, filename, value) < 0) {
+                Py_XDECREF(value);
+                PyMem_Free(file);
+                return NULL;
+            }
+            Py_DECREF(value); /* the dict holds it */
+            if (traced) {
+                file->next = self->files;
+                self->files = file;
+            }
+            return file;
+        }
     }
-    PyObject *answer = PyObject_CallOneArg(self->should_trace, filename);
-    int traced = answer == NULL ? -1 : PyObject_IsTrue(answer);
-    Py_XDECREF(answer);
-    if (traced >= 0 && PyDict_SetItem(self->traced_files, filename, traced ? Py_True : Py_False) < 0) {
-        return -1;
-    }
-    return traced;
+    return known == NULL || known == Py_False ? NULL : PyLong_AsVoidPtr(known);
 }
 
 /* Set the local events of the application's code: 1; 0 for all other code; -1 with an exception set. */
 static int discover(Callbacks *self, PyObject *code) {
-    int traced = should_trace(self, ((PyCodeObject *)code)->co_filename);
-    traced = traced > 0 ? is_interpreted(code) : traced;
-    if (traced <= 0) {
-        return traced;
+    FileState *file = traced_file(self, ((PyCodeObject *)code)->co_filename);
+    if (file == NULL) {
+        return PyErr_Occurred() ? -1 : 0;
+    }
+    int interpreted = is_interpreted(code);
+    if (interpreted <= 0) {
+        return interpreted;
     }
     if (self->disarmed || code_state_of(self, code) != NULL) { /* other threads may have run */
         return !self->disarmed;
@@ -234,7 +255,7 @@ static int discover(Callbacks *self, PyObject *code) {
         }
         return -1;
     }
-    return code_state_new(self, code) == NULL ? -1 : 1;
+    return code_state_new(self, code, file) == NULL ? -1 : 1;
 }
 
 /* --- events */
@@ -432,8 +453,7 @@ static int free_index(Callbacks *self, size_t *index) {
     return set_words(self, 2 * self->words); /* rule: masks-widen */
 }
 
-/* The recording is no longer active. The caller clears its bit in the masks of what it entered. */
-static void retire(Callbacks *self, RecordingSlot *slot) {
+void retire(Callbacks *self, RecordingSlot *slot) {
     self->active[WORD_OF(slot->index)] &= ~BIT_OF(slot->index);
     self->slots[slot->index] = NULL;
     slot->owner = NULL;
@@ -458,68 +478,6 @@ PyObject *begin_slot(Callbacks *self, PyObject *Py_UNUSED(ignored)) {
         Py_CLEAR(slot);
     }
     return (PyObject *)slot;
-}
-
-static PyObject *lines_of(const CodeState *state, size_t index) {
-    size_t word = WORD_OF(index);
-    Word bit = BIT_OF(index);
-    Py_ssize_t count = 0;
-    for (Row row = 1; row < state->rows; row++) {
-        count += (mask_of(state, row)[word] & bit) != 0;
-    }
-    PyObject *lines = PyTuple_New(count);
-    Py_ssize_t done = 0;
-    for (Row row = 1; done < count && lines != NULL; row++) {
-        if (mask_of(state, row)[word] & bit) {
-            int number = state->lines == NULL ? state->first_line + (int)row - 1 : state->lines[row - 1];
-            PyObject *line = PyLong_FromLong(number);
-            if (line == NULL) {
-                Py_CLEAR(lines);
-            } else {
-                PyTuple_SET_ITEM(lines, done++, line);
-            }
-        }
-    }
-    return lines;
-}
-
-static RecordingSlot *own_slot(Callbacks *self, PyObject *object) {
-    RecordingSlot *slot = (RecordingSlot *)object;
-    return Py_IS_TYPE(object, &RecordingSlot_Type) && slot->owner == self ? slot : NULL;
-}
-
-PyObject *read_slot(Callbacks *self, PyObject *object) {
-    RecordingSlot *slot = own_slot(self, object);
-    PyObject *entered = PyList_New(slot == NULL ? 0 : slot->entered_count);
-    for (Py_ssize_t index = 0; entered != NULL && index < PyList_GET_SIZE(entered); index++) {
-        PyObject *code = slot->entered[index];
-        PyObject *lines = lines_of(code_state_of(self, code), slot->index);
-        PyObject *pair = lines == NULL ? NULL : PyTuple_Pack(2, code, lines);
-        Py_XDECREF(lines);
-        if (pair == NULL) {
-            Py_CLEAR(entered);
-        } else {
-            PyList_SET_ITEM(entered, index, pair);
-        }
-    }
-    return entered;
-}
-
-PyObject *end_slot(Callbacks *self, PyObject *object) {
-    PyObject *entered = read_slot(self, object);
-    RecordingSlot *slot = own_slot(self, object);
-    if (entered == NULL || slot == NULL) {
-        return entered;
-    }
-    size_t word = WORD_OF(slot->index);
-    for (Py_ssize_t index = 0; index < slot->entered_count; index++) {
-        CodeState *state = code_state_of(self, slot->entered[index]);
-        for (Row row = 0; row < state->rows; row++) {
-            mask_of(state, row)[word] &= ~BIT_OF(slot->index); /* rule: end-clears-lines */
-        }
-    }
-    retire(self, slot);
-    return entered;
 }
 
 /* Close all slots; what they recorded is dropped. Where none is open, no mask has a bit, and nothing is written to: a

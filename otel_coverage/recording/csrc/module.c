@@ -20,6 +20,11 @@ static int callbacks_clear(Callbacks *self) {
 static void callbacks_dealloc(Callbacks *self) {
     PyObject_GC_UnTrack(self);
     drop_all_states(self);
+    while (self->files != NULL) {
+        FileState *next = self->files->next;
+        PyMem_Free(self->files);
+        self->files = next;
+    }
     PyMem_Free(self->active);
     PyMem_Free(self->slots);
     Py_XDECREF(self->variable);
@@ -97,6 +102,8 @@ static PyMethodDef callbacks_methods[] = {
     {"begin", METHOD(begin_slot), METH_NOARGS, "Open the slot of a new active recording."},
     {"read", METHOD(read_slot), METH_O, "The code objects that an active recording entered, with the lines that it ran."},
     {"end", METHOD(end_slot), METH_O, "Close a recording's slot and return its last read."},
+    {"read_by_file", METHOD(read_slot_by_file), METH_FASTCALL, "What an active recording has executed, file by file."},
+    {"end_by_file", METHOD(end_slot_by_file), METH_FASTCALL, "Close a recording's slot and return its last read_by_file."},
     {"reset", METHOD(reset), METH_O, "Close all slots, as a forked child has to."},
     {"disarm", METHOD(disarm), METH_NOARGS, "Set every code object's local events to 0."},
     {NULL, NULL, 0, NULL},
