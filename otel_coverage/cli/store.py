@@ -62,7 +62,7 @@ def fold(dsn: str) -> None:
     `collect`, `report`, `query` and `verify` do that by themselves. Run it in a cron where another collector fills a
     ClickHouse server and dashboards read it, or where readers may not insert. It may be interrupted and repeated.
 
-    
+    \b
     Example:
       otel-coverage store fold --store clickhouse://user:password@host:8123/otel
     """

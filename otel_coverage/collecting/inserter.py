@@ -131,7 +131,7 @@ class Inserter:
         for trace, span, digest in batches.recent_keys(self._store, WINDOW):
             self._recent.add(Key(trace, span, digest))
         self._earlier = batches.unfinished(self._store)
-        self._complete_earlier()
+        self._complete_earlier(self._log.last_inserted)
         self._thread.start()
 
     def wait(self, timeout: float) -> int:
@@ -264,12 +264,12 @@ class Inserter:
         if self._is_failing:
             logger.warning("%s: spans are inserted again", self._store.dsn)
         self._is_failing, self.error = False, ""
-        self._log.inserted(pending.last)  # this wakes those who wait
-        if self._earlier:
+        if self._earlier:  # before the log is empty: nobody would look for them if this process was killed meanwhile
             try:
-                self._complete_earlier()
+                self._complete_earlier(pending.last)
             except OtelCoverageError as error:
                 self._failed(str(error))
+        self._log.inserted(pending.last)  # this wakes those who wait
 
     def _is_whole(self, pending: _Pending) -> bool:
         if not pending.spans:
@@ -417,15 +417,15 @@ class Inserter:
                 batches.note(self._store, "torn", name, first=gap.first, detail=detail)
             self._reported_gaps += 1
 
-    def _complete_earlier(self) -> None:
-        """Complete the batches that a process before this one began, and whose records are not in the log any more."""
+    def _complete_earlier(self, inserted: int) -> None:
+        """Complete the batches that a process before this one began, and whose records are inserted up to that one."""
         mine = f"{self._log.name}:"
-        inserted = self._log.last_inserted
         ready = [batch for batch in self._earlier if not (batch.name.startswith(mine) and batch.last > inserted)]
         for batch in ready:
-            batches.derive(self._store, batch)
+            located = batches.located(self._store, batch)  # now: its process may have inserted none of it
+            batches.derive(self._store, located)
             self.folds.note_insert()
-            missing = batches.missing_of(self._store, batch)
+            missing = batches.missing_of(self._store, located)
             if missing:
                 logger.warning("%s: a batch of spans is not whole, and stays marked: %s", self._store.dsn, missing)
             else:

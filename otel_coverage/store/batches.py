@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from otel_coverage.store.derivation import INTAKE_TABLE, derived_spans, intake_query
@@ -233,7 +233,7 @@ def forget_old(store: Store, days: int = 30) -> None:
 
 
 def unfinished(store: Store) -> list[Batch]:
-    """The batches that were begun and not found whole, as far as the table tells them."""
+    """The batches that were begun and not found whole; their times and profiles are those of :func:`located`."""
     # the two rows of a batch may be on two shards, so the engine does not replace one by the other everywhere
     rows = store.query(
         f"SELECT batch, any(first), any(last), any(keys) FROM {TABLE} WHERE kind = 'batch'"
@@ -242,19 +242,21 @@ def unfinished(store: Store) -> list[Batch]:
     if not rows:
         return []
     table = layout_of(store).spans
-    return [_known(store, table, name, first, last, [_as_key(key) for key in keys]) for name, first, last, keys in rows]
+    return [
+        Batch(name, first, last, [_as_key(key) for key in keys], 0, 2**63 - 1, (), (), table=table)
+        for name, first, last, keys in rows
+    ]
 
 
-def _known(store: Store, table: str, name: str, first: int, last: int, keys: list[SpanKey]) -> Batch:
-    """A batch whose times and profiles have to be asked of the spans themselves."""
-    whole_time = Batch(name, first, last, keys, 0, 2**63 - 1, (), (), table=table)
+def located(store: Store, batch: Batch) -> Batch:
+    """A batch with the times and profiles of its spans, as far as they are in the store by now."""
     since, until, profiles, runs = store.query(
         "SELECT min(toUnixTimestamp64Nano(Timestamp)), max(toUnixTimestamp64Nano(Timestamp)),"
         " groupUniqArray(SpanAttributes['playback.profile']), groupUniqArray(SpanAttributes['playback.run_id'])"
-        f" FROM {table} WHERE {_OF_BATCH}",
-        whole_time.parameters,
+        f" FROM {batch.table} WHERE {_OF_BATCH}",
+        batch.parameters,
     ).rows[0]
-    return Batch(name, first, last, keys, since, until, profiles, runs, table=table)
+    return replace(batch, since=since, until=until, profiles=profiles, runs=runs)
 
 
 def _write(store: Store, batch: Batch, *, whole: bool) -> None:

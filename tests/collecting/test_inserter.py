@@ -237,6 +237,30 @@ def test_a_batch_that_was_begun_and_whose_log_is_gone_is_completed_at_the_start(
     assert states(store) == [("batch", True, 1), ("batch", False, 2)]  # b never came
 
 
+def test_what_a_killed_process_began_is_whole_before_the_log_lets_go_of_its_records(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = SegmentWriter(Segment.named(tmp_path, 1))
+    writer.append([a_request(a_span(name)).SerializeToString() for name in "ab"])
+    writer.close()
+    log = Log(tmp_path, reserve_bytes=0)
+    key = (a_span("a").trace_id.hex(), a_span("a").span_id.hex(), 7)
+    batches.begin(store, batches.Batch(f"{log.name}:1-1", 1, 1, [key], 0, 0, (), ()))
+    inserted, unfinished = log.inserted, []
+
+    def let_go(upto: int) -> None:
+        unfinished.append([batch.name for batch in batches.unfinished(store)])
+        inserted(upto)
+
+    monkeypatch.setattr(log, "inserted", let_go)
+    receiver = Receiver(log, store)
+    receiver.start()
+    assert receiver.wait(PATIENCE) == 0
+    receiver.close()
+    assert unfinished == [[]]
+    assert sorted(states(store)) == [("batch", True, 1), ("batch", True, 2)]
+
+
 def test_a_request_that_cannot_be_inserted_is_set_aside_and_told_and_the_others_go_on(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
