@@ -62,6 +62,12 @@ class Proxy:
         if not is_loopback(URL(f"http://{request.host}").host or ""):
             # a page of another host, whose name leads here
             return web.Response(status=403, text="This proxy answers to names of this machine alone.\n")
+        entrance = self._session.entrance
+        if entrance is not None and request.path == entrance.path:
+            answer = web.Response(status=303, headers={"Location": entrance.page, "Cache-Control": "no-store"})
+            for cookie in entrance.cookies:
+                answer.headers.add("Set-Cookie", cookie)
+            return answer
         own = f"http://{request.host}"
         url = self._session.target.origin + request.raw_path
         to_target = [

@@ -22,26 +22,28 @@ _LAST_ANSWERS = 10.0  # seconds that answers in progress have when it is stopped
 _LOOK_SECONDS = 0.05
 
 
-def serve(session: Session, port: int, max_body: int, ready: Callable[[str], None]) -> str:
+def serve(
+    session: Session, port: int, max_body: int, ready: Callable[[str], None], stopping: Callable[[str], None]
+) -> None:
     """Record until one of SIGINT, SIGTERM and SIGHUP arrives. A second one does not wait for answers in progress.
 
     Args:
         session: gets what passes.
         port: of 127.0.0.1; 0 for any that is free.
         max_body: bytes of a request's body that are recorded.
-        ready: called with the proxy's URL.
-
-    Returns:
-        The name of the signal.
+        ready: called with the proxy's URL, in a thread; what it raises ends the recording.
+        stopping: called with the name of the signal.
 
     Raises:
         ConfigurationError: the port is taken.
         UnreachableError: the application cannot be reached.
     """
-    return asyncio.run(_serve(session, port, max_body, ready))
+    asyncio.run(_serve(session, port, max_body, ready, stopping))
 
 
-async def _serve(session: Session, port: int, max_body: int, ready: Callable[[str], None]) -> str:
+async def _serve(
+    session: Session, port: int, max_body: int, ready: Callable[[str], None], stopping: Callable[[str], None]
+) -> None:
     stops = _signals()
     await _check(session.target)
     async with Proxy(session, max_body) as proxy:
@@ -62,14 +64,13 @@ async def _serve(session: Session, port: int, max_body: int, ready: Callable[[st
                 raise ConfigurationError(
                     f"--port {port}: {error.strerror or error}; choose another one, or 0 for any that is free"
                 ) from error
-            ready(f"http://{HOST}:{runner.addresses[0][1]}")
-            name = await stops.get()
+            name = await _until_stopped(stops, session, f"http://{HOST}:{runner.addresses[0][1]}", ready)
+            stopping(name)
             await site.stop()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(_until_answered(session, stops), _LAST_ANSWERS)
         finally:
             await runner.cleanup()
-    return name
 
 
 def _signals() -> asyncio.Queue[str]:
@@ -79,6 +80,17 @@ def _signals() -> asyncio.Queue[str]:
         if hasattr(signal, name):
             loop.add_signal_handler(getattr(signal, name), found.put_nowait, name)
     return found
+
+
+async def _until_stopped(stops: asyncio.Queue[str], session: Session, url: str, ready: Callable[[str], None]) -> str:
+    """The name of the signal that stopped it; raises what ``ready`` raises."""
+    preparing = asyncio.ensure_future(asyncio.to_thread(ready, url))  # it may send requests itself
+    stopping = asyncio.ensure_future(stops.get())
+    await asyncio.wait((preparing, stopping), return_when=asyncio.FIRST_COMPLETED)
+    if stopping.done():
+        session.stopped.set()
+    await preparing
+    return await stopping
 
 
 async def _until_answered(session: Session, stops: asyncio.Queue[str]) -> None:
