@@ -31,6 +31,7 @@ class Behind:
         gates: an event stream goes on to its next event when its gate is opened.
         closed: codes with which WebSockets were closed.
         waiting: gates that a slow answer waits for.
+        bodies: of logins.
         stop: ends it.
     """
 
@@ -38,6 +39,7 @@ class Behind:
     gates: dict[str, threading.Event] = field(default_factory=dict)
     closed: list[int] = field(default_factory=list)
     waiting: set[str] = field(default_factory=set)
+    bodies: list[bytes] = field(default_factory=list)
     stop: Callable[[], None] = lambda: None
 
     @property
@@ -152,6 +154,7 @@ def _application(state: Behind) -> Starlette:
             )
 
     async def login(request: Request) -> Response:
+        state.bodies.append(await request.body())
         response = JSONResponse({"ok": True})
         response.set_cookie("session", "of-today", domain="shop.example", secure=True, samesite="none")
         return response

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -20,7 +22,7 @@ from otel_coverage.playback.client import NO_FILE
 from otel_coverage.playback.schemas import schema
 from tests.playback.behind import LARGE, Behind, behind
 from tests.playback.proxying import Recorder, recording
-from tests.support.commands import NO_KEPT, PATIENCE, wait_until
+from tests.support.commands import BIN, NO_KEPT, PATIENCE, call, wait_until
 from tests.support.ports import free_port
 
 VALID = Draft202012Validator(schema("recording.jsonl"))
@@ -175,6 +177,61 @@ def test_an_application_that_stops_is_said_and_the_recording_goes_on(tmp_path: P
     assert "GET /gone: the application did not answer" in recorder.said
     assert [line["path"] for line in recorder.lines("stops")] == ["/there"]
     assert recorder.result["left_out"] == {"unanswered": 1}
+
+
+def kept(folder: Path, *lines: dict[str, Any]) -> Path:
+    """A recording that is there, of these requests."""
+    file = folder / "profiles" / "again" / "recording.jsonl"
+    file.parent.mkdir(parents=True)
+    header = {"recording": 1, "profile": "again", "about": "Mended by hand."}
+    file.write_text("".join(json.dumps(line) + "\n" for line in (header, *lines)))
+    return file
+
+
+def test_a_line_that_is_kept_captures_what_the_new_ones_need_of_its_answer(application: Behind, tmp_path: Path) -> None:
+    made = {"method": "GET", "path": f"/make?{urlencode({'headers': json.dumps([('X-Order', 'order-77123')])})}"}
+    login = {"method": "POST", "path": "/login", "json": {"name": "${run}", "password": "${env:SECRET}"}}
+    file = kept(tmp_path, made, login, {"method": "GET", "path": "/replaced"})
+    header = file.read_text().splitlines()[0]
+    with (
+        recording(tmp_path, "again", application.url, "--from", "4", SECRET="hunter 22") as recorder,
+        httpx.Client(timeout=PATIENCE, follow_redirects=True) as client,
+    ):
+        client.get(recorder.url)
+        own = recorder.url.partition("/.")[0]
+        own_headers = dict(client.get(f"{own}/orders/order-77123").json()["headers"])
+        name = re.search(r"again-[0-9a-f]{8}", str(application.bodies))
+        assert name is not None
+        client.post(f"{own}/orders", json={"by": name[0], "note": "hunter 22"})
+    assert own_headers["cookie"] == "session=of-today"
+    first, *lines = map(json.loads, file.read_text().splitlines())
+    assert first == {**json.loads(header), "hosts": [application.host]}
+    assert lines[:2] == [{**made, "capture": {"order": {"header": "x-order"}}}, login]
+    assert [line["path"] for line in lines[2:]] == ["/orders/${order}", "/orders"]
+    assert lines[3]["json"] == {"by": "${run}", "note": "${env:SECRET}"}
+
+
+def test_a_line_that_is_kept_and_fails_ends_the_recording_and_changes_nothing(
+    application: Behind, tmp_path: Path
+) -> None:
+    file = kept(tmp_path, {"method": "GET", "path": "/a", "status": 404}, {"method": "GET", "path": "/b"})
+    before = file.read_text()
+    command = [str(BIN / "otel-coverage"), "playback", "record", "again", "--target", application.url, "--from", "3"]
+    done = call(command, tmp_path)
+    assert done.returncode == 2
+    assert "line 2: GET /a: answered 200, expected 404" in done.stderr
+    assert "so nothing was recorded: correct the line, or record from an earlier one" in done.stderr
+    assert file.read_text() == before
+
+
+def test_lines_to_keep_have_to_be_there(application: Behind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ("again", "--target", application.url, "--from")
+    assert "no such recording, so nothing of it can be kept" in refused(*options, "3")
+    kept(tmp_path, {"method": "GET", "path": "/a", "headers": {"X": "${env:KEY_OF_NOBODY}"}})
+    for line in ("2", "4"):
+        assert f"--from {line} must be a line from 3 to 3" in refused(*options, line)
+    assert "the environment lacks KEY_OF_NOBODY" in refused(*options, "3")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal as signals
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -21,11 +22,12 @@ from otel_coverage.playback.converting import Rules, convert
 from otel_coverage.playback.converting.beginning import Beginning
 from otel_coverage.playback.proxy.bodies import MAX_BODY
 from otel_coverage.playback.proxy.continuing import play
-from otel_coverage.playback.proxy.server import serve
+from otel_coverage.playback.proxy.server import STOPS, serve
 from otel_coverage.playback.proxy.session import Passing, Session
 from otel_coverage.playback.proxy.target import Target
 from otel_coverage.playback.runner import check_variables
 from otel_coverage.printable import printable
+from otel_coverage.signals import delayed
 
 
 @click.command
@@ -127,7 +129,9 @@ def record(
         click.echo(f"{signal}: writing the recording", err=True)
 
     serve(session, port, max_body * 1_000_000, ready, stopping)
-    show_conversion(convert(session.source(), folder, profile, rules, fresh=fresh, beginning=beginning))
+    with delayed(*(getattr(signals, name) for name in STOPS if hasattr(signals, name))):  # impatience loses nothing
+        made = convert(session.source(), folder, profile, rules, fresh=fresh, beginning=beginning)
+    show_conversion(made)
 
 
 def _check_writable(folder: Path) -> None:

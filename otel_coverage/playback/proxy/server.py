@@ -16,7 +16,9 @@ from otel_coverage.playback.proxy.session import Session
 from otel_coverage.playback.proxy.target import Target
 
 HOST = "127.0.0.1"
-_STOPS = ("SIGINT", "SIGTERM", "SIGHUP")
+STOPS = ("SIGINT", "SIGTERM", "SIGHUP")
+"""The signals that end a recording, where the system has them."""
+
 _CONNECT_SECONDS = 10.0
 _LAST_ANSWERS = 10.0  # seconds that answers in progress have when it is stopped
 _LOOK_SECONDS = 0.05
@@ -76,9 +78,14 @@ async def _serve(
 def _signals() -> asyncio.Queue[str]:
     """The signals that arrive from now on."""
     loop, found = asyncio.get_running_loop(), asyncio.Queue[str]()
-    for name in _STOPS:
-        if hasattr(signal, name):
-            loop.add_signal_handler(getattr(signal, name), found.put_nowait, name)
+    for name in STOPS:
+        number = getattr(signal, name, None)
+        if number is None:
+            continue
+        try:
+            loop.add_signal_handler(number, found.put_nowait, name)
+        except NotImplementedError:  # on Windows
+            signal.signal(number, lambda *_, name=name: loop.call_soon_threadsafe(found.put_nowait, name))
     return found
 
 

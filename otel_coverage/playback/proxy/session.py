@@ -87,7 +87,7 @@ class Passing:
             text=text,
             parts=found,
             status=self.status,
-            answer_headers=[(name.lower(), value) for name, value in self.answer_headers],
+            answer_headers=[(name.lower(), value) for name, value in self.answer_headers if _is_readable(name, value)],
             answer_type=self.answer_header("content-type").lower(),
             answer=self.text.text() if self.text is not None else "",
             began=self.began,
@@ -256,6 +256,14 @@ def _text(kind: str, content: bytes | mmap) -> str | None:
 
 def _path(passing: Passing) -> str:
     return f"{passing.method} {urlsplit(passing.url).path}"
+
+
+def _is_readable(name: str, value: str) -> bool:
+    """Whether a header is one that can be converted: a redirect leads to a URL."""
+    try:
+        return name.lower() != "location" or bool(urlsplit(value))
+    except ValueError:
+        return False
 
 
 def _header(headers: Sequence[tuple[str, str]], name: str) -> str:
