@@ -111,6 +111,24 @@ def test_what_passed_is_shown_as_it_goes_and_what_is_left_out_is_counted(applica
     assert recorder.result["notes"] == ["--fresh 'nobody': no request that is left has this value"]
 
 
+def test_a_redirect_to_another_name_of_the_application_is_followed_and_recorded_as_one_request(
+    application: Behind, tmp_path: Path
+) -> None:
+    with (
+        recording(tmp_path, "named", application.url, "--host", "www.shop.example") as recorder,
+        browser(recorder) as client,
+    ):
+        for location in ("https://www.shop.example/orders?page=2", "http://[broken"):
+            moved = {"status": "302", "headers": json.dumps([("Location", location)])}
+            answer = client.post("/checkout", params=moved)
+            if location.endswith("2"):
+                client.get(answer.headers["location"])
+    first, second = recorder.lines("named")
+    assert (first["status"], first["redirect"], "follow" in first) == (302, "/orders", False)
+    assert (second["status"], "redirect" in second) == (302, False)
+    assert "POST /checkout redirects to what is not a URL" in recorder.said
+
+
 def test_cookies_that_are_older_than_the_recording_are_said_at_once(application: Behind, tmp_path: Path) -> None:
     with recording(tmp_path, "late", application.url) as recorder, browser(recorder) as client:
         client.get("/a", headers={"Cookie": "session=of-yesterday"})

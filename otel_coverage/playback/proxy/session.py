@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from mmap import mmap
 from urllib.parse import urljoin, urlsplit
@@ -87,7 +87,7 @@ class Passing:
             text=text,
             parts=found,
             status=self.status,
-            answer_headers=[(name.lower(), value) for name, value in self.answer_headers if _is_readable(name, value)],
+            answer_headers=[(name.lower(), value) for name, value in self.answer_headers],
             answer_type=self.answer_header("content-type").lower(),
             answer=self.text.text() if self.text is not None else "",
             began=self.began,
@@ -158,13 +158,13 @@ class Session:
 
     def answered(self, passing: Passing, status: int, headers: Sequence[tuple[str, str]]) -> None:
         """The head of an answer has come."""
-        passing.status, passing.answer_headers = status, headers
+        passing.status, passing.answer_headers = status, [*self._readable(passing.url, headers)]
         passing.text = AnswerText(passing.answer_header("content-type"), passing.answer_header("content-encoding"))
         self._cookies |= {value.partition("=")[0].strip() for name, value in headers if name.lower() == "set-cookie"}
         if passing.is_stream:
             what = "a WebSocket" if status == 101 else "an event stream"
             self._say_once(what, f"{_path(passing)} is {what}: it is passed on, and not recorded")
-        location = passing.answer_header("location")
+        location = _header(headers, "location")
         if status in _REDIRECTS and location and self.target.own_path(location, passing.url) is None:
             self._say_where(passing, location)
 
@@ -220,6 +220,18 @@ class Session:
             is_lasting=False,
         )
 
+    def _readable(self, url: str, headers: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        """Headers of an answer: what leads to any name of the application leads to the one that is recorded."""
+        for name, value in headers:
+            if name.lower() != "location":
+                yield name, value
+                continue
+            path = self.target.own_path(value, url)
+            if path is not None:
+                yield name, self.target.origin + path
+            elif _is_url(value):
+                yield name, value
+
     def _say_where(self, passing: Passing, location: str) -> None:
         """Say that a redirect leads away; its query may hold secrets."""
         try:
@@ -258,10 +270,9 @@ def _path(passing: Passing) -> str:
     return f"{passing.method} {urlsplit(passing.url).path}"
 
 
-def _is_readable(name: str, value: str) -> bool:
-    """Whether a header is one that can be converted: a redirect leads to a URL."""
+def _is_url(text: str) -> bool:
     try:
-        return name.lower() != "location" or bool(urlsplit(value))
+        return bool(urlsplit(text).scheme or text)
     except ValueError:
         return False
 
