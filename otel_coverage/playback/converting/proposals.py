@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from otel_coverage.playback import templates
+from otel_coverage.playback.converting.documents import parse_json
 from otel_coverage.playback.converting.draft import Draft, Place
 from otel_coverage.playback.pages import Page
 
@@ -177,8 +177,8 @@ class Proposals:
 
     def _remember_json(self, draft: Draft, text: str) -> None:
         try:
-            document = json.loads(text)
-        except (ValueError, RecursionError):
+            document = parse_json(text)
+        except ValueError:
             return
         for number, (pointer, name, value) in enumerate(_leaves(document, "", "")):
             if number >= _MOST_LEAVES:

@@ -95,9 +95,15 @@ def _shared_headers(drafts: Sequence[Draft]) -> dict[str, str]:
 def _free_path(file: File, taken: Mapping[str, Content]) -> str:
     """Where a file is put: below ``uploads``, under its own name; files that differ get names that do."""
     name = re.sub(r"[^\w.-]+", "_", Path(str(file.name).replace("\\", "/")).name).lstrip(".") or "file"
-    stem, dot, ending = name.rpartition(".")
-    number, path = 2, f"{UPLOADS}/{name}"
+    stem, dot, ending = name.rpartition(".") if "." in name else (name, "", "")
+    stem, ending = _shortened(stem, 150), dot + _shortened(ending, 50)
+    number, path = 2, f"{UPLOADS}/{stem}{ending}"
     while path in taken and taken[path] != file.content:
-        path = f"{UPLOADS}/{stem or ending}-{number}{dot + ending if stem else ''}"
+        path = f"{UPLOADS}/{stem}-{number}{ending}"
         number += 1
     return path
+
+
+def _shortened(text: str, most: int) -> str:
+    """The beginning of a text, as far as so many bytes hold it; file systems have limits."""
+    return text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
