@@ -6,7 +6,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from otel_coverage.playback import load
@@ -81,6 +81,7 @@ exchanges = st.fixed_dictionaries(
 )
 
 
+@settings(derandomize=True)
 @given(st.lists(exchanges, min_size=1, max_size=6))
 def test_a_recording_is_made_and_can_be_loaded(given_exchanges: list[dict[str, object]]) -> None:
     session = Session(TARGET, lambda message: None, lambda passing: None)
