@@ -20,7 +20,7 @@ STOPS = ("SIGINT", "SIGTERM", "SIGHUP")
 """The signals that end a recording, where the system has them."""
 
 _CONNECT_SECONDS = 10.0
-_LAST_ANSWERS = 10.0  # seconds that answers in progress have when it is stopped
+_LAST_ANSWERS = 30.0  # seconds that answers in progress have when it is stopped
 _LOOK_SECONDS = 0.05
 
 
