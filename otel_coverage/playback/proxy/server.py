@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import signal
 import ssl
 from collections.abc import Callable
@@ -52,6 +53,7 @@ async def _serve(
         server = web.Server(
             proxy.handle,
             access_log=None,
+            logger=_silent(),
             max_line_size=HEADER_BYTES,
             max_field_size=HEADER_BYTES,
             auto_decompress=False,
@@ -73,6 +75,13 @@ async def _serve(
                 await asyncio.wait_for(_until_answered(session, stops), _LAST_ANSWERS)
         finally:
             await runner.cleanup()
+
+
+def _silent() -> logging.Logger:
+    """For what is wrong with requests that are not HTTP; what a person has to know is said by the session."""
+    logger = logging.Logger("proxy")
+    logger.addHandler(logging.NullHandler())
+    return logger
 
 
 def _signals() -> asyncio.Queue[str]:
