@@ -189,8 +189,8 @@ def prune(dsn: str, names: tuple[str, ...], older_than: int | None, namespace: s
 def forget(dsn: str, runs: tuple[str, ...], yes: bool, output: str | None) -> None:
     """Take a run out of the store: one that was played by mistake, or against another application.
 
-    Its coverage is deleted, with its outcome and all that is known of it, and prints what that was. No report counts it
-    any more. Through `collect`, where that holds the store. Do it when the run has ended.
+    Its coverage is deleted, with its outcome and all that is known of it; what that was is printed. No report counts it
+    any more. Where `collect` holds the store, it goes through that. Do it when the run has ended.
 
     Raw spans stay as long as `schema apply --keep-spans` says. What is derived from them once more, imported or
     delivered late does not count: `query runs` shows it as incomplete, `forgotten`, until it is forgotten once more. A

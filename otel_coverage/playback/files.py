@@ -23,8 +23,17 @@ def check_writable(path: Path) -> None:
 
 
 def json_line(value: Any) -> str:
-    """A line of a file of JSON Lines."""
-    return json.dumps(value, ensure_ascii=False) + "\n"
+    """A line of a file of JSON Lines, which is UTF-8: half of a surrogate pair is escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return (text if _is_unicode(text) else json.dumps(value)) + "\n"
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write_json(path: Path, value: Any) -> None:

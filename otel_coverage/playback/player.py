@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -168,12 +169,18 @@ class Player:
         """End a span that says that the profile is to be played, and of how many steps, whatever happens then."""
         self._tell("plan", profile, len(profile.steps))
 
-    def play(self, profile: Profile, on_step: Callable[[StepResult], None] = lambda result: None) -> Outcome:
+    def play(
+        self,
+        profile: Profile,
+        on_step: Callable[[StepResult], None] = lambda result: None,
+        on_end: Callable[[Mapping[str, Any], CookieJar, str | None], None] = lambda values, cookies, page: None,
+    ) -> Outcome:
         """Play the steps of a profile until one fails, and end a span that says how many were played.
 
         Args:
             profile: the profile.
             on_step: called after each step that was sent.
+            on_end: called when all passed, with captured values and ``run``, the cookies, and the URL of the last page.
         """
         replay = _Replay(self, profile)
         began = time.monotonic()
@@ -181,6 +188,8 @@ class Player:
             failure = self._play(replay, on_step)
         finally:
             self._tell("played", profile, replay.steps)
+        if failure is None:
+            on_end(replay.values, replay.cookies, replay.page_url)
         return Outcome(
             profile=profile.slug,
             run_id=self.run_id,
@@ -281,6 +290,16 @@ class _Replay:
                 self._play_step(step, on_step)
             self.position = str(profile.origin)
             self._wait_for_jobs()
+
+    @property
+    def cookies(self) -> CookieJar:
+        """Those of the session."""
+        return self._client.cookies.jar
+
+    @property
+    def page_url(self) -> str | None:
+        """The URL of the newest page."""
+        return self._page_url
 
     def all_results(self) -> Iterator[StepResult]:
         """Of each step, whether it was sent or not."""

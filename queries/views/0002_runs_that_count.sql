@@ -1,36 +1,45 @@
 -- Runs that `store forget` took out, and of which something arrived since, or was derived once more from raw spans. A run
 -- that began after that under the same id is another one.
 CREATE OR REPLACE VIEW forgotten_runs AS
-SELECT f.run AS run, f.forgotten AS forgotten
-FROM (
-    SELECT run, max(w.at) AS forgotten FROM coverage_run_windows AS w WHERE kind = 'forgotten' GROUP BY run
-) AS f
-GLOBAL INNER JOIN (SELECT run, min(r.first_seen) AS began FROM coverage_runs AS r GROUP BY run) AS b ON b.run = f.run
-WHERE b.began <= f.forgotten;
+SELECT DISTINCT r.run AS run
+FROM coverage_runs AS r
+GLOBAL INNER JOIN (SELECT run, at FROM coverage_run_windows WHERE kind = 'forgotten') AS f ON f.run = r.run
+WHERE r.first_seen <= f.at;
 
--- Which runs do not count: those that were forgotten, and others that failed. A run that failed, as the playback client reports, may have left its workflow for code
--- that the profile is not about: it counts only where no other run of its profile at that revision succeeded.
+-- Which runs do not count: those that were forgotten (the query of forgotten_runs), and others that failed. A run that
+-- failed, as the playback client reports, may have left its workflow for code that the profile is not about: it counts
+-- only where no other run of its profile at that revision succeeded.
 CREATE OR REPLACE VIEW uncounted_runs AS
-SELECT namespace, revision, profile, arrayJoin(groupUniqArrayIf(r.run, r.has_failed)) AS run
+SELECT namespace, revision, profile, arrayJoin(if(
+    min(r.has_failed OR r.is_forgotten),
+    groupUniqArrayIf(r.run, r.is_forgotten),
+    groupUniqArrayIf(r.run, r.has_failed OR r.is_forgotten)
+)) AS run
 FROM (
     SELECT namespace, revision, profile, run,
-        (profile, run) GLOBAL IN (SELECT profile, run FROM coverage_runs WHERE failed) AS has_failed
+        (profile, run) GLOBAL IN (SELECT profile, run FROM coverage_runs WHERE failed) AS has_failed,
+        run GLOBAL IN (
+            SELECT DISTINCT r.run AS run
+            FROM coverage_runs AS r
+            GLOBAL INNER JOIN (SELECT run, at FROM coverage_run_windows WHERE kind = 'forgotten') AS f ON f.run = r.run
+            WHERE r.first_seen <= f.at
+        ) AS is_forgotten
     FROM coverage_runs
-    WHERE recorded AND run GLOBAL NOT IN (SELECT run FROM forgotten_runs)
+    WHERE recorded OR is_forgotten
 ) AS r
-GROUP BY namespace, revision, profile
-HAVING NOT min(r.has_failed)
-UNION ALL
-SELECT DISTINCT namespace, revision, profile, run
-FROM coverage_runs
-WHERE run GLOBAL IN (SELECT run FROM forgotten_runs);
+GROUP BY namespace, revision, profile;
 
 -- Profiles of which a run that did not fail was recorded: of these, no run that failed counts, recorded or not.
 CREATE OR REPLACE VIEW succeeded_profiles AS
 SELECT DISTINCT namespace, revision, profile
 FROM coverage_runs
 WHERE recorded AND (profile, run) GLOBAL NOT IN (SELECT profile, run FROM coverage_runs WHERE failed)
-    AND run GLOBAL NOT IN (SELECT run FROM forgotten_runs);
+    AND run GLOBAL NOT IN (
+        SELECT DISTINCT r.run AS run
+        FROM coverage_runs AS r
+        GLOBAL INNER JOIN (SELECT run, at FROM coverage_run_windows WHERE kind = 'forgotten') AS f ON f.run = r.run
+        WHERE r.first_seen <= f.at
+    );
 
 -- The lines of the runs that count, in the rows that the table holds, merged or not.
 CREATE OR REPLACE VIEW counted_lines AS

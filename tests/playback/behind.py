@@ -7,7 +7,7 @@ import gzip
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -30,11 +30,17 @@ class Behind:
         host: with its port.
         gates: an event stream goes on to its next event when its gate is opened.
         closed: codes with which WebSockets were closed.
+        waiting: gates that a slow answer waits for.
+        bodies: of logins.
+        stop: ends it.
     """
 
     host: str
     gates: dict[str, threading.Event] = field(default_factory=dict)
     closed: list[int] = field(default_factory=list)
+    waiting: set[str] = field(default_factory=set)
+    bodies: list[bytes] = field(default_factory=list)
+    stop: Callable[[], None] = lambda: None
 
     @property
     def url(self) -> str:
@@ -50,13 +56,19 @@ def behind() -> Iterator[Behind]:
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
-        try:
-            yield state
-        finally:
+
+        def stop() -> None:
             server.should_exit = server.force_exit = True
             for gate in state.gates.values():
                 gate.set()
             thread.join()
+            listening.close()
+
+        state.stop = stop
+        try:
+            yield state
+        finally:
+            stop()
 
 
 def _application(state: Behind) -> Starlette:
@@ -102,6 +114,14 @@ def _application(state: Behind) -> Starlette:
 
         return StreamingResponse(lines(), media_type="text/event-stream")
 
+    async def slow(request: Request) -> Response:
+        name = request.query_params["gate"]
+        gate = state.gates.setdefault(name, threading.Event())
+        state.waiting.add(name)
+        while not gate.is_set():
+            await asyncio.sleep(0.01)
+        return Response("at last")
+
     async def broken(request: Request) -> Response:
         async def lines() -> AsyncIterator[str]:
             yield "half of it"
@@ -134,6 +154,7 @@ def _application(state: Behind) -> Starlette:
             )
 
     async def login(request: Request) -> Response:
+        state.bodies.append(await request.body())
         response = JSONResponse({"ok": True})
         response.set_cookie("session", "of-today", domain="shop.example", secure=True, samesite="none")
         return response
@@ -146,6 +167,7 @@ def _application(state: Behind) -> Starlette:
             Route("/large", large),
             Route("/events", events),
             Route("/broken", broken),
+            Route("/slow", slow),
             Route("/login", login, methods=["POST"]),
             Route("/{path:path}", echo, methods=every),
         ]

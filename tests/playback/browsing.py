@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 VISIT = "visit"
 """The profile that the browser's own requests name."""
@@ -42,6 +42,22 @@ def visit(
     page.wait_for_url(f"{url}/login?*")
     fill("login")
     page.wait_for_url(f"{url}/people/{name}")
+    _write(page, url, attachment)
+    context.close()
+
+
+def go_on(browser: Browser, entrance: str, url: str, attachment: Path) -> None:
+    """The same from the page after the login on, in a session that has begun; ``entrance`` leads to it."""
+    context = browser.new_context()
+    context.set_default_timeout(120_000)
+    page = context.new_page()
+    page.goto(entrance)
+    page.wait_for_url(f"{url}/people/*")
+    _write(page, url, attachment)
+    context.close()
+
+
+def _write(page: Page, url: str, attachment: Path) -> None:
     page.fill("#title", TITLE)
     page.set_input_files("#attachment", attachment)
     page.click("#add")
@@ -57,4 +73,3 @@ def visit(
         document.body.append(form); form.submit();
     }""")
     page.wait_for_url(f"{url}/login")
-    context.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from otel_coverage.playback.schemas import schema
-from tests.playback.browsing import NAME, PASSWORD, TITLE, VISIT, visit
+from tests.playback.browsing import NAME, PASSWORD, TITLE, VISIT, go_on, visit
 from tests.playback.proxying import Recorder, recording
 from tests.playback.test_traced_application import otel_coverage
 from tests.support.browser import chromium
@@ -48,13 +49,14 @@ EXECUTED = of(
 
 @dataclass
 class Visited:
-    """The application after two visits by Chromium.
+    """The application after visits by Chromium.
 
     Attributes:
         har: that Playwright saved of the first one.
         recording: that was made of it.
         converted: what the command said of it.
         recorder: through which the second one went.
+        renewed: that recorded what was recorded there anew from the fourth request on.
     """
 
     url: str
@@ -63,6 +65,7 @@ class Visited:
     recording: Path
     converted: dict[str, Any]
     recorder: Recorder
+    renewed: Recorder
 
     def play(
         self, run: str, *options: str, recording: Path | None = None, **environment: str
@@ -130,12 +133,16 @@ def visited(tmp_path_factory: pytest.TempPathFactory, redis_socket: Path) -> Ite
                 visit(browser, url, attachment, har)
                 with recording(folder / "proxied", "proxied", url, "--fresh", OTHER) as recorder:
                     visit(browser, recorder.url, attachment, name=OTHER, profile=VISIT_BY_PROXY)
+                shutil.copytree(recorder.folder / "profiles", folder / "renewed" / "profiles")
+                password = {"PLAYBACK_PASSWORD": "another 1"}
+                with recording(folder / "renewed", "proxied", url, "--from", "5", **password) as renewed:
+                    go_on(browser, renewed.url, renewed.url.partition("/.")[0], attachment)
             done = otel_coverage(
                 *("playback", "convert", str(har), "--out", str(out), "--fresh", NAME),
                 *("--field", f"title={TITLE}", "--upload", f"attachment={attachment}"),
             )
             assert (done.returncode, done.stderr) == (0, "")
-            yield Visited(url, collector, har, out / "recording.jsonl", json.loads(done.stdout), recorder)
+            yield Visited(url, collector, har, out / "recording.jsonl", json.loads(done.stdout), recorder, renewed)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -174,6 +181,20 @@ def test_the_proxy_writes_what_is_converted_of_a_har_file_and_has_the_upload_by_
     assert oct(visited.proxied.stat().st_mode & 0o777) == "0o600"
     keys = ("requests", "redirects", "variables", "captures", "hosts")
     assert {key: recorder.result[key] for key in keys} == {key: visited.converted[key] for key in keys}
+
+
+def test_the_first_lines_are_kept_and_played_and_what_the_browser_does_after_them_replaces_the_rest(
+    visited: Visited,
+) -> None:
+    renewed = visited.renewed
+    assert (renewed.code, renewed.result["notes"], renewed.result["requests"]) == (0, [], 8), renewed.said
+    path = renewed.folder / "profiles" / "proxied" / "recording.jsonl"
+    before, after = lines(visited.proxied), lines(path)
+    for each in (*before[4:], *after[4:]):
+        each.pop("think", None)
+    assert after == before
+    code, stderr, outcomes = visited.play("renewed", "--no-trace-code", recording=path)
+    assert (code, stderr) == (0, ""), outcomes
 
 
 def test_what_is_written_holds_the_workflow_and_neither_passwords_nor_tokens_nor_cookies(visited: Visited) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -186,6 +187,30 @@ def test_an_event_arrives_before_the_next_one_is_sent(
 def test_an_answer_that_breaks_off_does_not_look_whole(browser: httpx.Client) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         browser.get("/broken")
+
+
+def test_a_client_that_waits_for_leave_to_send_a_body_gets_it(proxy: Recorder) -> None:
+    url = httpx.URL(proxy.url)
+    with (
+        socket.create_connection((url.host, url.port or 80), PATIENCE) as connection,
+        connection.makefile("rb") as sent,
+    ):
+        head = f"PUT /echo HTTP/1.1\r\nHost: {url.host}\r\nContent-Length: 4\r\nConnection: close\r\n"
+        connection.sendall(f"{head}Expect: 100-continue\r\n\r\n".encode())
+        assert [sent.readline(), sent.readline()] == [b"HTTP/1.1 100 Continue\r\n", b"\r\n"]
+        connection.sendall(b"body")
+        assert b'"length": 4' in sent.read()
+
+
+def test_a_browser_that_leaves_in_the_middle_of_an_answer_is_no_error(
+    browser: httpx.Client, proxy: Recorder, application: Behind
+) -> None:
+    with browser.stream("GET", "/events", params={"gate": "left"}) as answer:
+        assert next(answer.iter_lines()) == "data: first"
+    application.gates["left"].set()
+    assert browser.get("/echo").status_code == 200
+    assert "Traceback" not in proxy.said
+    assert "Error" not in proxy.said
 
 
 def test_a_compressed_page_passes_as_it_is(browser: httpx.Client) -> None:

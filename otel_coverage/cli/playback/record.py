@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal as signals
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,11 +19,15 @@ from otel_coverage.cli.playback.conversion import (
 )
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.playback.converting import Rules, convert
+from otel_coverage.playback.converting.beginning import Beginning
 from otel_coverage.playback.proxy.bodies import MAX_BODY
-from otel_coverage.playback.proxy.server import serve
+from otel_coverage.playback.proxy.continuing import play
+from otel_coverage.playback.proxy.server import STOPS, serve
 from otel_coverage.playback.proxy.session import Passing, Session
 from otel_coverage.playback.proxy.target import Target
+from otel_coverage.playback.runner import check_variables
 from otel_coverage.printable import printable
+from otel_coverage.signals import delayed
 
 
 @click.command
@@ -47,7 +52,14 @@ from otel_coverage.printable import printable
     show_default=True,
     help="Bodies of requests that are larger are passed on, and not recorded.",
 )
-@click.option("--force", is_flag=True, help="Replace a recording that is there.")
+@click.option("--force", is_flag=True, help="Record a recording that is there anew.")
+@click.option(
+    "--from",
+    "first",
+    metavar="LINE",
+    type=click.IntRange(2),
+    help="Record a recording that is there anew from this line of it on: those before are kept, and played first.",
+)
 def record(
     profile: str,
     url: str,
@@ -61,6 +73,7 @@ def record(
     job_status_path: str,
     max_body: int,
     force: bool,
+    first: int | None,
 ) -> None:
     """Record what you do in a browser: a proxy on this machine, in front of the application.
 
@@ -76,32 +89,49 @@ def record(
 
     Until it is stopped, nothing is written. One that is killed leaves the recording that was there.
 
+    With --from LINE, the lines before that one are kept as they are, and played. The address that is printed then hands
+    their session over to the browser, at their last page, and what you do from there on replaces the rest.
+
     \b
     Exit codes:
       0  recorded
-      2  wrong usage, the application cannot be reached, or nothing was recorded; nothing was written
+      2  wrong usage, the application cannot be reached, a line that is kept fails, or nothing was recorded; nothing
+         was written
 
     \b
     Examples:
       otel-coverage playback record checkout --target http://127.0.0.1:8000
       otel-coverage playback record register --target https://shop.example --fresh ada@example.org
       otel-coverage playback record checkout --target http://127.0.0.1:8000 --port 8765 --force
+      otel-coverage playback record checkout --target http://127.0.0.1:8000 --from 5
     """
     target = Target.parse(url, hosts)
     folder = folder_of(profile, out)
     rules = rules_of((target.host, *hosts), keep, with_paths, without_paths, job_status_path)
-    if not force:
-        check_absent(folder, "--force replaces it")
+    beginning = kept = None
+    if first is not None:
+        beginning, kept = Beginning.read(folder / "recording.jsonl", first)
+        check_variables([kept], os.environ)
+        beginning.environment(os.environ)
+    elif not force:
+        check_absent(folder, "--force records it anew, --from LINE a part of it")
     _check_writable(folder)
     show = _Lines(rules)
     session = Session(target, show.note, show.passed)
 
     def ready(address: str) -> None:
+        if beginning is not None and kept is not None:
+            click.echo(f"playing {len(beginning.steps)} requests that are kept", err=True)
+            address += play(session, beginning, kept, address, job_status_path).path
         click.echo(f"recording {profile} of {target.origin}: open {address}, and stop with Ctrl-C", err=True)
 
-    signal = serve(session, port, max_body * 1_000_000, ready)
-    click.echo(f"{signal}: writing the recording", err=True)
-    show_conversion(convert(session.source(), folder, profile, rules, fresh=fresh))
+    def stopping(signal: str) -> None:
+        click.echo(f"{signal}: writing the recording", err=True)
+
+    serve(session, port, max_body * 1_000_000, ready, stopping)
+    with delayed(*(getattr(signals, name) for name in STOPS if hasattr(signals, name))):  # impatience loses nothing
+        made = convert(session.source(), folder, profile, rules, fresh=fresh, beginning=beginning)
+    show_conversion(made)
 
 
 def _check_writable(folder: Path) -> None:

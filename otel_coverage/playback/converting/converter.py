@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,17 +12,17 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.playback import jsonl, pages, templates
+from otel_coverage.playback.converting import writer
+from otel_coverage.playback.converting.beginning import Beginning
 from otel_coverage.playback.converting.draft import Draft, File, Place, substitute
-from otel_coverage.playback.converting.exchange import Content, Exchange, Source
+from otel_coverage.playback.converting.exchange import Exchange, Source
 from otel_coverage.playback.converting.proposals import Proposals
 from otel_coverage.playback.converting.rules import Rules
 from otel_coverage.playback.converting.secrets import SHORTEST, Variables, is_secret
-from otel_coverage.playback.files import json_line, write_whole
 from otel_coverage.playback.pages import Page
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _ANALYTICS_COOKIE = re.compile(r"_ga|_gid|_gcl|_fbp|_pk_|_hj|_clck|_clsk|amplitude|mp_|ajs_|intercom")
-UPLOADS = "uploads"
 
 
 @dataclass(slots=True)
@@ -63,6 +61,7 @@ def convert(
     fresh: Sequence[str] = (),
     fields: Mapping[str, str] | None = None,
     uploads: Mapping[str, Path] | None = None,
+    beginning: Beginning | None = None,
 ) -> Conversion:
     """Write ``recording.jsonl``, and the files that it uploads, into a folder.
 
@@ -74,6 +73,7 @@ def convert(
         fresh: values that are replaced by ``${run}``, so that each playback has its own.
         fields: form fields of requests whose body is not known.
         uploads: form field → file, for those whose content is not known.
+        beginning: lines of the recording that is there, which are kept, and were played before the requests.
 
     Raises:
         ConfigurationError: the source cannot be read, or nothing of it is left; nothing was written.
@@ -81,8 +81,11 @@ def convert(
     conversion = Conversion(profile, out / "recording.jsonl")
     drafts, rules = _select(source, rules, conversion)
     conversion.hosts = rules.hosts
-    _complete_forms(drafts, conversion, fields or {}, uploads or {})
-    cookies = _replace_tokens(drafts)
+    kept = beginning or Beginning()
+    _complete_forms(drafts, conversion, fields or {}, uploads or {}, first_line=2 + len(kept.steps))
+    cookies = _replace_tokens(drafts, kept.cookies)
+    if kept.run:
+        _replace_fresh(drafts, kept.run)
     for value in fresh:
         if _replace_fresh(drafts, value):
             continue
@@ -90,22 +93,26 @@ def convert(
         if source.is_lasting:
             raise ConfigurationError(message)
         conversion.notes.append(message)
-    proposals = Proposals()
+    proposals = Proposals(kept.values)
+    for each in kept.steps:
+        if each.draft is not None:
+            proposals.remember(each.draft)
     for draft in drafts:
         proposals.add(draft)
-    variables = Variables()
+    variables = Variables(kept.variables)
     cookies = {name: f"${{env:{variables.name(value, f'cookie_{name}')}}}" for name, value in cookies.items()}
     _replace_secrets(drafts, variables)
     conversion.variables = variables.names
     conversion.captures = list(proposals.names)
-    conversion.requests = len(drafts)
+    conversion.requests = len(kept.steps) + len(drafts)
     conversion.redirects = sum(len(draft.exchanges) - 1 for draft in drafts)
     if cookies:
         conversion.notes.append(
             f"cookies were sent that no recorded answer had set: {', '.join(sorted(cookies))}; the recording takes "
             f"them from the environment. Better: {source.with_login}"
         )
-    _write(drafts, conversion, cookies)
+    header: dict[str, Any] = {"recording": jsonl.VERSION, "profile": profile, "hosts": list(conversion.hosts)}
+    writer.write(conversion.file, header | ({"cookies": cookies} if cookies else {}), drafts, beginning)
     return conversion
 
 
@@ -200,11 +207,16 @@ def _stop_following(draft: Draft, drafts: list[Draft]) -> None:
 
 
 def _complete_forms(
-    drafts: Sequence[Draft], conversion: Conversion, fields: Mapping[str, str], uploads: Mapping[str, Path]
+    drafts: Sequence[Draft],
+    conversion: Conversion,
+    fields: Mapping[str, str],
+    uploads: Mapping[str, Path],
+    *,
+    first_line: int,
 ) -> None:
     """Give requests whose body is not known the fields of the page's form: HAR files lack those of forms with files."""
     forms: list[pages.Form] = []
-    for number, draft in enumerate(drafts, 2):
+    for number, draft in enumerate(drafts, first_line):
         if draft.lost_body:
             path = urlsplit(draft.exchange.url).path
             form = next((each for each in reversed(forms) if each.path == path), None)
@@ -239,9 +251,9 @@ def _complete_forms(
             forms += Page.parse(last.answer, urlsplit(last.url).path).forms[1:]
 
 
-def _replace_tokens(drafts: Sequence[Draft]) -> dict[str, str]:
-    """Replace CSRF tokens. Returns the cookies that were sent and that no answer had set."""
-    known: set[str] = set()
+def _replace_tokens(drafts: Sequence[Draft], cookies: Collection[str]) -> dict[str, str]:
+    """Replace CSRF tokens. Returns the cookies that were sent, that no answer had set, and that are not given."""
+    known = set(cookies)
     unknown: dict[str, str] = {}
     for draft in drafts:
         sent = dict(_cookies(draft.exchange))
@@ -326,78 +338,3 @@ def _replace_secrets(drafts: Sequence[Draft], variables: Variables) -> None:
             draft.replace(replaced)
             if draft.redirect is not None:
                 draft.redirect = [replaced(each, Place("segment", "")) for each in draft.redirect]
-
-
-def _write(drafts: Sequence[Draft], conversion: Conversion, cookies: Mapping[str, str]) -> None:
-    header: dict[str, Any] = {"recording": jsonl.VERSION, "profile": conversion.profile}
-    header["hosts"] = list(conversion.hosts)
-    shared = _shared_headers(drafts)
-    if shared:
-        header["headers"] = shared
-    if cookies:
-        header["cookies"] = dict(cookies)
-    lines, contents = [header], dict[str, Content]()
-    for line_number, draft in enumerate(drafts, 2):
-        draft.headers = {name: value for name, value in draft.headers.items() if shared.get(name) != value}
-        paths = {}
-        for number, file in enumerate(draft.files):
-            if file.name is None:
-                continue
-            paths[number] = _free_path(file, contents)
-            if file.content is not None:
-                contents[paths[number]] = file.content
-        raw_path = ""
-        if draft.raw is not None and draft.raw.content is not None:
-            draft.raw.name = f"body-of-line-{line_number}"
-            raw_path = _free_path(draft.raw, contents)
-            contents[raw_path] = draft.raw.content
-        lines.append(draft.line(paths, raw_path))
-    _write_folder(conversion.file, contents, "".join(map(json_line, lines)))
-
-
-def _write_folder(recording: Path, contents: Mapping[str, Content], text: str) -> None:
-    """Write the files into a folder beside it first, so that nothing half written is left."""
-    folder = recording.parent
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as beside:
-            made = Path(beside, "new")
-            made.mkdir(mode=0o700)
-            for name, content in contents.items():
-                path = made / name
-                path.parent.mkdir(mode=0o700, exist_ok=True)
-                path.write_bytes(content)
-                os.chmod(path, 0o600)
-            write_whole(made / recording.name, text)
-            if folder.exists():
-                for name in (*contents, recording.name):  # last what names the others
-                    (folder / name).parent.mkdir(mode=0o700, exist_ok=True)
-                    os.replace(made / name, folder / name)
-            else:
-                os.rename(made, folder)
-    except OSError as error:
-        raise ConfigurationError(f"{folder}: {error.strerror or error}; the recording was not written") from error
-
-
-def _shared_headers(drafts: Sequence[Draft]) -> dict[str, str]:
-    """Headers that all requests have alike, and that need nothing from an answer."""
-    first = drafts[0].headers
-    return {
-        name: value
-        for name, value in first.items()
-        if len(drafts) > 1
-        and name != "Content-Type"
-        and all(draft.headers.get(name) == value for draft in drafts)
-        and all(each == "run" or each.startswith(templates.ENV) for each in templates.names(value))
-    }
-
-
-def _free_path(file: File, taken: Mapping[str, Content]) -> str:
-    """Where a file is put: below ``uploads``, under its own name; files that differ get names that do."""
-    name = re.sub(r"[^\w.-]+", "_", Path(str(file.name).replace("\\", "/")).name).lstrip(".") or "file"
-    stem, dot, ending = name.rpartition(".")
-    number, path = 2, f"{UPLOADS}/{name}"
-    while path in taken and taken[path] != file.content:
-        path = f"{UPLOADS}/{stem or ending}-{number}{dot + ending if stem else ''}"
-        number += 1
-    return path

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit
 
 from otel_coverage.playback import templates
+from otel_coverage.playback.converting.documents import parse_json
 from otel_coverage.playback.converting.exchange import Content, Exchange, Part
 
 _NONE: Any = object()
@@ -191,8 +191,8 @@ class Draft:
                 self._add_part(part)
         elif exchange.text:
             try:
-                self.json = templates.escape(json.loads(exchange.text)) if "json" in kind else _NONE
-            except (ValueError, RecursionError):
+                self.json = templates.escape(parse_json(exchange.text)) if "json" in kind else _NONE
+            except ValueError:
                 self.json = _NONE
             if not self.has_json:
                 self.body = templates.escape(exchange.text)

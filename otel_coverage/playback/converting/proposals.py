@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from otel_coverage.playback import templates
+from otel_coverage.playback.converting.documents import parse_json
 from otel_coverage.playback.converting.draft import Draft, Place
 from otel_coverage.playback.pages import Page
 
@@ -43,12 +43,17 @@ class Source:
 class Proposals:
     """Walks through the requests in order, and replaces values by names that earlier requests capture."""
 
-    def __init__(self) -> None:
-        self.names: dict[str, Draft] = {}
+    def __init__(self, values: Mapping[str, str] | None = None) -> None:
+        """
+        Args:
+            values: name → value of what is captured already.
+        """
+        self.names: list[str] = []
         self._sources: dict[str, Source] = {}
         self._typed: set[str] = set()
         self._pages: list[tuple[Draft, str, Page]] = []
-        self._captured: dict[str, str] = {}  # value → name
+        self._captured = {value: name for name, value in (values or {}).items()}  # value → name
+        self._taken = {"run", "csrf", *(values or {})}
 
     def add(self, draft: Draft) -> None:
         """Replace what earlier answers contained; then remember what the request and its answer contain."""
@@ -56,7 +61,16 @@ class Proposals:
         draft.replace(self._remember_typed)
         self._remember_answer(draft)
 
+    def remember(self, draft: Draft) -> None:
+        """Remember what a request and its answer contain, and replace in it only what is captured already."""
+        draft.replace(self._replaced_again)
+        draft.replace(self._remember_typed)
+        self._remember_answer(draft)
+
     # -- the request
+
+    def _replaced_again(self, value: Any, place: Place) -> Any:
+        return f"${{{self._captured[str(value)]}}}" if str(value) in self._captured else value
 
     def _replaced(self, value: Any, place: Place) -> Any:
         prefix, text = "", str(value)
@@ -73,8 +87,9 @@ class Proposals:
             name = self._name(source)
             source.draft.captures[name] = source.capture
             self._captured[text] = name
-            self.names[name] = source.draft
-        elif not isinstance(value, str) and not self._sources[text].is_number:
+            self.names.append(name)
+            self._taken.add(name)
+        elif not isinstance(value, str) and not (text in self._sources and self._sources[text].is_number):
             return value
         return f"{prefix}${{{name}}}"
 
@@ -133,7 +148,7 @@ class Proposals:
     def _name(self, source: Source) -> str:
         base = name = re.sub(r"\W+", "_", source.name).strip("_") or "value"
         number = 2
-        while name in self.names or name in ("run", "csrf"):
+        while name in self._taken:
             name, number = f"{base}_{number}", number + 1
         return name
 
@@ -162,8 +177,8 @@ class Proposals:
 
     def _remember_json(self, draft: Draft, text: str) -> None:
         try:
-            document = json.loads(text)
-        except (ValueError, RecursionError):
+            document = parse_json(text)
+        except ValueError:
             return
         for number, (pointer, name, value) in enumerate(_leaves(document, "", "")):
             if number >= _MOST_LEAVES:

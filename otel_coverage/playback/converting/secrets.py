@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 SHORTEST = 4
@@ -44,8 +44,12 @@ def is_secret(name: str, *, in_query: bool = False) -> bool:
 class Variables:
     """Names of environment variables, one for each secret."""
 
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
+    def __init__(self, names: Mapping[str, str] | None = None) -> None:
+        """
+        Args:
+            names: secrets that have variables already, each with its variable.
+        """
+        self._names = dict(names or {})
 
     def name(self, secret: str, hint: str) -> str:
         """The variable that holds a secret.

@@ -62,6 +62,13 @@ class Proxy:
         if not is_loopback(URL(f"http://{request.host}").host or ""):
             # a page of another host, whose name leads here
             return web.Response(status=403, text="This proxy answers to names of this machine alone.\n")
+        entrance = self._session.entrance
+        if entrance is not None and request.path == entrance.path:
+            location = f"http://{request.host}{entrance.page}"
+            answer = web.Response(status=303, headers={"Location": location, "Cache-Control": "no-store"})
+            for cookie in entrance.cookies:
+                answer.headers.add("Set-Cookie", cookie)
+            return answer
         own = f"http://{request.host}"
         url = self._session.target.origin + request.raw_path
         to_target = [
@@ -74,9 +81,9 @@ class Proxy:
                 return await websockets.handle(request, self._client, self._session, passing)
             return await self._pass(request, passing, own)
         except (aiohttp.ClientError, OSError, asyncio.TimeoutError) as error:
-            if passing.status or request.transport is None:
+            if passing.status or request.transport is None:  # one of both has gone
                 _break(request)
-                raise
+                return web.Response(status=502)
             reason = f"the application did not answer: {_explained(error)}"
             self._session.failed(passing, reason)
             return web.Response(status=502, text=f"{self._session.target.origin}: {reason}\n")
@@ -86,6 +93,9 @@ class Proxy:
     async def _pass(self, request: web.BaseRequest, passing: Passing, own: str) -> web.StreamResponse:
         content = None
         if request.body_exists:
+            if request.headers.get("Expect", "").lower() == "100-continue":
+                await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                request.writer.output_size = 0
             passing.body = RequestBody(self._max_body)
             content = _recorded(request, passing.body)
         async with self._client.request(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from mmap import mmap
 from urllib.parse import urljoin, urlsplit
 
-from otel_coverage.playback.converting import Exchange, Source
+from otel_coverage.errors import ConfigurationError
+from otel_coverage.playback.converting import Exchange, Rules, Source
 from otel_coverage.playback.converting.exchange import KEPT_TEXT
 from otel_coverage.playback.converting.multipart import parts
 from otel_coverage.playback.proxy.bodies import AnswerText, RequestBody
@@ -96,8 +98,29 @@ class Passing:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """A path of the proxy's own, at which the browser gets a session that has begun. Nobody can guess it.
+
+    Attributes:
+        path: of the proxy.
+        page: path and query of the application, to which it leads.
+        cookies: values of ``Set-Cookie``.
+    """
+
+    path: str
+    page: str
+    cookies: tuple[str, ...]
+
+
 class Session:
-    """All that passed, and what is said of it."""
+    """All that passed, and what is said of it.
+
+    Attributes:
+        target: the application.
+        stopped: set when nothing more is to be recorded.
+        entrance: where the browser goes on with a session that has begun; None where it begins by itself.
+    """
 
     def __init__(self, target: Target, say: Callable[[str], None], show: Callable[[Passing], None]) -> None:
         """
@@ -107,6 +130,10 @@ class Session:
             show: called with what has passed.
         """
         self.target = target
+        self.stopped = threading.Event()
+        self.entrance: Entrance | None = None
+        self._first = 0  # of those that are converted
+        self._reopened: Passing | None = None  # the page that the entrance leads to, which was recorded before
         self._say = say
         self._show = show
         self._passed: list[Passing] = []
@@ -116,6 +143,9 @@ class Session:
     def begin(self, method: str, url: str, headers: Sequence[tuple[str, str]]) -> Passing:
         """A request has come."""
         passing = Passing(len(self._passed) + 1, method.upper(), url, headers)
+        is_first = self.entrance is not None and len(self._passed) == self._first
+        if is_first and self.entrance is not None and url == self.target.origin + self.entrance.page:
+            self._reopened = passing
         self._passed.append(passing)
         foreign = sorted(set(_cookie_names(passing.header("cookie"))) - self._cookies)
         if foreign and not self._cookies:
@@ -128,13 +158,13 @@ class Session:
 
     def answered(self, passing: Passing, status: int, headers: Sequence[tuple[str, str]]) -> None:
         """The head of an answer has come."""
-        passing.status, passing.answer_headers = status, headers
+        passing.status, passing.answer_headers = status, [*self._readable(passing.url, headers)]
         passing.text = AnswerText(passing.answer_header("content-type"), passing.answer_header("content-encoding"))
         self._cookies |= {value.partition("=")[0].strip() for name, value in headers if name.lower() == "set-cookie"}
         if passing.is_stream:
             what = "a WebSocket" if status == 101 else "an event stream"
             self._say_once(what, f"{_path(passing)} is {what}: it is passed on, and not recorded")
-        location = passing.answer_header("location")
+        location = _header(headers, "location")
         if status in _REDIRECTS and location and self.target.own_path(location, passing.url) is None:
             self._say_where(passing, location)
 
@@ -161,14 +191,46 @@ class Session:
         """How many answers have not ended, streams aside."""
         return sum(each.is_open and not each.is_stream for each in self._passed)
 
+    def passed(self) -> int:
+        """How many requests have come."""
+        return len(self._passed)
+
+    def go_on(self, entrance: Entrance) -> None:
+        """Record what comes from now on, from a browser that comes through the entrance."""
+        self.entrance, self._first = entrance, len(self._passed)
+
+    def exchanges(self, begin: int, end: int, *, without: str) -> list[Exchange]:
+        """Some of what passed, without the polls of a job status resource at that path."""
+        rules = Rules((self.target.host, *self.target.hosts), without)
+        found = [each.exchange() for each in self._passed[begin:end]]
+        return [each for each in found if rules.reason(each) != "polls"]
+
     def source(self) -> Source:
-        """What passed, to be converted."""
+        """What passed, to be converted.
+
+        Raises:
+            ConfigurationError: nothing did.
+        """
+        if len(self._passed) == self._first:
+            raise ConfigurationError("the proxy: no request has come; nothing was written")
         return Source(
             "the proxy",
-            [each.exchange() for each in self._passed],
+            [each.exchange() for each in self._passed[self._first :] if each is not self._reopened],
             "record again in a private window, from before the login",
             is_lasting=False,
         )
+
+    def _readable(self, url: str, headers: Sequence[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        """Headers of an answer: what leads to any name of the application leads to the one that is recorded."""
+        for name, value in headers:
+            if name.lower() != "location":
+                yield name, value
+                continue
+            path = self.target.own_path(value, url)
+            if path is not None:
+                yield name, self.target.origin + path
+            elif _is_url(value):
+                yield name, value
 
     def _say_where(self, passing: Passing, location: str) -> None:
         """Say that a redirect leads away; its query may hold secrets."""
@@ -206,6 +268,13 @@ def _text(kind: str, content: bytes | mmap) -> str | None:
 
 def _path(passing: Passing) -> str:
     return f"{passing.method} {urlsplit(passing.url).path}"
+
+
+def _is_url(text: str) -> bool:
+    try:
+        return bool(urlsplit(text).scheme or text)
+    except ValueError:
+        return False
 
 
 def _header(headers: Sequence[tuple[str, str]], name: str) -> str:

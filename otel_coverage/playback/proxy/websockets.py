@@ -37,7 +37,7 @@ async def handle(
     except aiohttp.WSServerHandshakeError as error:
         session.answered(passing, error.status, ())
         return web.Response(status=error.status if error.status >= 400 else 502, text=f"{error.message}\n")
-    async with target:
+    try:
         session.answered(passing, 101, ())
         browser = web.WebSocketResponse(
             protocols=[target.protocol] if target.protocol else (), autoping=False, autoclose=False, max_msg_size=0
@@ -51,6 +51,8 @@ async def handle(
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
             await browser.close(code=_GOING_AWAY)
+    finally:
+        await target.close()
     return browser
 
 
