@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
+from otel_coverage import waiting
 from otel_coverage.errors import OtelCoverageError
-from otel_coverage.playback import waiting
 from otel_coverage.playback.delivery import Delivered
 from otel_coverage.printable import listed, printable
 from otel_coverage.pytest_plugin.plays import Play

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from otel_coverage.store.store import Store
@@ -12,9 +12,10 @@ _FIRST_INTERVAL, _LONGEST_INTERVAL = 0.25, 2.0  # seconds between two attempts
 
 _RECORDED = "SELECT DISTINCT toString(profile) FROM coverage_runs WHERE run = {run:String} AND recorded"
 _NOT_ARRIVED = """
-SELECT profile, kind, name, count() AS number
+SELECT profile, kind, name, count() AS number, max(may_arrive) AS may_arrive
 FROM (
-    SELECT DISTINCT toString(profile) AS profile, toString(kind) AS kind, toString(name) AS name, trace, span
+    SELECT DISTINCT toString(profile) AS profile, toString(kind) AS kind, toString(name) AS name, trace, span,
+        toString(incomplete_reason) != 'killed' AS may_arrive
     FROM run_completeness
     WHERE run = {run:String} AND NOT arrived AND pending = {pending:Bool}
 )
@@ -23,7 +24,7 @@ ORDER BY profile, kind, name
 """
 # what goes on, or is on its way: not what is lost, which nobody needs to wait for
 _UNFINISHED = """
-SELECT profile, kind, name, count() AS number
+SELECT profile, kind, name, count() AS number, true AS may_arrive
 FROM (
     SELECT DISTINCT toString(profile) AS profile, toString(kind) AS kind, toString(name) AS name, trace, span
     FROM incomplete_entries
@@ -69,7 +70,14 @@ class Arrival(NamedTuple):
     pending: tuple[MissingCalls, ...] = ()
 
 
-def wait_for_arrival(store: Store, run: str, expected: Iterable[str], timeout: float) -> Arrival:
+def wait_for_arrival(
+    store: Store,
+    run: str,
+    expected: Iterable[str],
+    timeout: float,
+    *,
+    pause: Callable[[float], object] = time.sleep,
+) -> Arrival:
     """What has arrived of a run: when all has, or after a while.
 
     The traces say what is to arrive: an answer to each request of the playback client, a job for each that was queued,
@@ -81,6 +89,7 @@ def wait_for_arrival(store: Store, run: str, expected: Iterable[str], timeout: f
         run: the run's id.
         expected: the profiles.
         timeout: seconds to wait for what has not arrived yet; applications export in intervals, and jobs take time.
+        pause: waits so many seconds.
 
     Raises:
         StoreError: the engine refuses.
@@ -91,13 +100,16 @@ def wait_for_arrival(store: Store, run: str, expected: Iterable[str], timeout: f
         is_late = time.monotonic() >= deadline
         arrived = wanted & {profile for (profile,) in store.query(_RECORDED, {"run": run}).rows}
         if arrived == wanted or is_late:
-            missing = _calls(store, _NOT_ARRIVED, run)
-            unfinished = _calls(store, _UNFINISHED, run) if is_late or not missing else ()
-            if is_late or not (missing or unfinished):
-                return Arrival(arrived, missing, unfinished, _calls(store, _NOT_ARRIVED, run, pending=True))
-        time.sleep(max(min(interval, deadline - time.monotonic()), 0.0))
+            missing, may_arrive = _calls(store, _NOT_ARRIVED, run)
+            unfinished, _ = _calls(store, _UNFINISHED, run) if is_late or not may_arrive else ((), False)
+            if is_late or not (may_arrive or unfinished):
+                pending, _ = _calls(store, _NOT_ARRIVED, run, pending=True)
+                return Arrival(arrived, missing, unfinished, pending)
+        pause(max(min(interval, deadline - time.monotonic()), 0.0))
         interval = min(interval * 1.5, _LONGEST_INTERVAL)
 
 
-def _calls(store: Store, query: str, run: str, *, pending: bool = False) -> tuple[MissingCalls, ...]:
-    return tuple(MissingCalls(*row) for row in store.query(query, {"run": run, "pending": pending}).rows)
+def _calls(store: Store, query: str, run: str, *, pending: bool = False) -> tuple[tuple[MissingCalls, ...], bool]:
+    """What a query finds, and whether any of it may still arrive."""
+    rows = store.query(query, {"run": run, "pending": pending}).rows
+    return tuple(MissingCalls(*row[:4]) for row in rows), any(row[4] for row in rows)
