@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from otel_coverage.store.store import Store
 
+_DEFERRED_SECONDS = 5.0  # that a job may take to be queued once those are done that it depends on, if it ever is
+_DEFER = "defer "  # what the span of a job begins with that depends on others
 _FIRST_INTERVAL, _LONGEST_INTERVAL = 0.25, 2.0  # seconds between two attempts
 
 _RECORDED = "SELECT DISTINCT toString(profile) FROM coverage_runs WHERE run = {run:String} AND recorded"
@@ -82,7 +84,8 @@ def wait_for_arrival(
 
     The traces say what is to arrive: an answer to each request of the playback client, a job for each that was queued,
     by whatever job; what goes on after its span has ended. The spans of the jobs that a job has queued are sent before
-    its own, so that where nothing is missing nothing is running either.
+    its own, so that where nothing is missing nothing is running either, but for jobs that depend on others: those get a
+    few seconds to be queued once all else is done. Jobs that wait for their time are not waited for.
 
     Args:
         store: an open store.
@@ -96,15 +99,21 @@ def wait_for_arrival(
         UnreachableError: the server does not answer.
     """
     wanted, deadline, interval = frozenset(expected), time.monotonic() + timeout, _FIRST_INTERVAL
+    deferred_until = 0.0
     while True:
         is_late = time.monotonic() >= deadline
         arrived = wanted & {profile for (profile,) in store.query(_RECORDED, {"run": run}).rows}
         if arrived == wanted or is_late:
             missing, may_arrive = _calls(store, _NOT_ARRIVED, run)
             unfinished, _ = _calls(store, _UNFINISHED, run) if is_late or not may_arrive else ((), False)
+            if may_arrive or unfinished:
+                deferred_until = 0.0
             if is_late or not (may_arrive or unfinished):
                 pending, _ = _calls(store, _NOT_ARRIVED, run, pending=True)
-                return Arrival(arrived, missing, unfinished, pending)
+                deferred_until = deferred_until or time.monotonic() + _DEFERRED_SECONDS
+                is_deferred = any(calls.name.startswith(_DEFER) for calls in pending)
+                if is_late or not is_deferred or time.monotonic() >= deferred_until:
+                    return Arrival(arrived, missing, unfinished, pending)
         pause(max(min(interval, deadline - time.monotonic()), 0.0))
         interval = min(interval * 1.5, _LONGEST_INTERVAL)
 

@@ -205,11 +205,12 @@ def _waited_for(dsn: str, run: str, slug: str, timeout: float) -> int:
         arrival = waiting.arrival_in(dsn, run, [slug], timeout)
         problems = [*waiting.lacking(arrival, run, arrival.profiles, timeout)]
         if not arrival.profiles:
-            problems = [
+            nothing = (
                 f"nothing of {slug} arrived in the store within {timeout:g} s: start the application by `otel-coverage "
                 "run -- …` with OTEL_COVERAGE_ENABLED=1, and with the OTEL_COVERAGE_TOKEN that is set here, if one is; "
                 "and send PLAYBACK_HEADER with each request"
-            ]
+            )
+            problems = [nothing]
         notes = [*waiting.not_waited_for(arrival, run)]
     except OtelCoverageError as error:
         problems, notes = [f"whether all of run {run} arrived is not known: {error}"], []
