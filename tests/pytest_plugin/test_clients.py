@@ -214,3 +214,27 @@ def test_a_target_that_is_not_one_ends_the_session_before_it_begins(project: Pro
     done = project.run("--playback", "--playback-target", "*.example.org")
     assert done.returncode == 4
     assert "otel-coverage: --playback-target '*.example.org': expected a host" in done.stderr
+
+
+def test_where_opentelemetry_traces_the_clients_too_requests_have_one_parent(
+    project: Project, app: Echo, other: Echo
+) -> None:
+    project.write(
+        "conftest.py",
+        "from opentelemetry import trace\n"
+        "from opentelemetry.sdk.trace import TracerProvider\n"
+        "from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor\n"
+        "from opentelemetry.instrumentation.requests import RequestsInstrumentor\n"
+        "trace.set_tracer_provider(TracerProvider())\n"
+        "HTTPXClientInstrumentor().instrument()\n"
+        "RequestsInstrumentor().instrument()\n",
+    )
+    project.write("test_all.py", SUITE)
+    done = project.run("--playback", "--playback-target", app.url, "--playback-run-id", "r1", **environment(app, other))
+    assert done.returncode == 0, done.stdout
+    for path, profile, headers in app.requests:
+        if path not in ("/none", "/by-header", "/by-hand"):
+            assert profile is not None
+            assert headers["traceparent"].count("-") == 3
+    (said,) = [line for line in done.stdout.splitlines() if line.startswith("run ")]
+    assert said == "run r1: 6 profiles, 11 requests"  # those of requests are part of another trace
