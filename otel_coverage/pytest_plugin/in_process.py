@@ -84,7 +84,7 @@ class Applications:
     def _problem(self) -> str | None:
         """Why nothing can be recorded in this process; None where nothing speaks against it."""
         uses_trace_function = self._settings.engine == "coverage" or sys.version_info < (3, 12)
-        if uses_trace_function and (self._has_coverage or sys.gettrace() is not None):
+        if uses_trace_function and sys.gettrace() is not None:
             what = "pytest-cov" if self._has_coverage else "another tool"
             return (
                 f"the application in this process is not recorded: {what} measures with the interpreter's one trace "
