@@ -61,7 +61,8 @@ class Applications:
             uninstrument()
 
     def _instrument(self, application: object) -> bool:
-        kind = f"{type(application).__module__}.{type(application).__qualname__}"
+        named = application if hasattr(application, "__qualname__") else type(application)
+        kind = f"{named.__module__}.{getattr(named, '__qualname__', '')}"
         problem = self._problem()
         if problem is not None:
             self.notes.add(problem)

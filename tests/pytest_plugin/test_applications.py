@@ -87,4 +87,4 @@ def test_frameworks_are_recorded_without_a_server_and_what_cannot_be_is_named(
         "test_all.py-test_starlette": {"text", "said"},
     }
     assert store.query("SELECT outcome, complete FROM profile_runs").rows == [("passed", True)] * 3
-    assert "the application in this process (builtins.function) is not recorded" in done.stdout
+    assert "the application in this process (code_under_test.plain) is not recorded" in done.stdout

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.collecting.test_while_collecting import collecting
 from tests.pytest_plugin.project import ROOT, Project
 
 EXAMPLES = str(ROOT / "examples")
@@ -91,19 +90,3 @@ def test_where_another_tool_has_the_trace_function_that_is_said_and_nothing_is_r
     assert done.returncode == 0, done.stdout
     assert "another tool measures with the interpreter's one trace function" in done.stdout
     assert "no test made a request to the application" in done.stdout
-
-
-def test_it_waits_for_what_tests_set_in_motion_where_a_store_is_named(project: Project, tmp_path: Path) -> None:
-    dsn = f"chdb://{tmp_path}/store"
-    project.write("test_it.py", APPLICATION)
-    with collecting(dsn) as collector:
-        done = project.run(
-            *("--playback", "--playback-store", dsn, "--playback-wait", "100", "--playback-strict"),
-            path=EXAMPLES,
-            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{collector.endpoints['OTLP/gRPC']}",
-            OTEL_COVERAGE_SOURCE="shop",
-        )
-        collector.end()
-    assert done.returncode == 0, done.stdout
-    assert "all of it arrived in the store" in done.stdout
-    assert '--store "$STORE"' in done.stdout
