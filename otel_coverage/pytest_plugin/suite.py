@@ -42,7 +42,7 @@ class Suite:
         self._run = run
         self._telemetry = telemetry
         self._stage = Stage()
-        self._results = Results()
+        self._results = Results(is_named=run.named)
         self._slugs: dict[str, str] = {}
         self._plays: dict[str, Play] = {}  # that go on after a test: of groups and fixtures
         self._failed = False  # whether the test that runs has failed so far

@@ -238,3 +238,24 @@ def test_where_opentelemetry_traces_the_clients_too_requests_have_one_parent(
             assert headers["traceparent"].count("-") == 3
     (said,) = [line for line in done.stdout.splitlines() if line.startswith("run ")]
     assert said == "run r1: 6 profiles, 11 requests"  # those of requests are part of another trace
+
+
+def test_beside_a_traced_application_other_servers_of_this_machine_are_no_part_of_a_profile(
+    project: Project, app: Echo, other: Echo
+) -> None:
+    other.traced = False
+    project.write(
+        "test_it.py",
+        "import os\nfrom urllib.request import urlopen\n\n"
+        "def test_both():\n    urlopen(os.environ['APP']).read()\n    urlopen(os.environ['OTHER']).read()\n\n"
+        "def test_other():\n    urlopen(os.environ['OTHER']).read()\n",
+    )
+    strict = ("--playback", "--playback-strict", "--playback-run-id", "r1")
+    done = project.run(*strict, **environment(app, other))
+    assert done.returncode == 0, done.stdout
+    assert "run r1: 1 profile, 1 request\n" in done.stdout
+    hosts = [each.url.removeprefix("http://") for each in (app, other)]
+    named = project.run(*strict, *(f"--playback-target={each}" for each in hosts), **environment(app, other))
+    assert named.returncode == 1
+    assert "run r1: 2 profiles, 3 requests\n" in named.stdout
+    assert f"nothing says that an application ({hosts[1]}) traced test_it.py-test_other" in named.stdout

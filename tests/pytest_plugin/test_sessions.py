@@ -89,4 +89,4 @@ def test_where_another_tool_has_the_trace_function_that_is_said_and_nothing_is_r
     done = project.run("--playback", path=EXAMPLES, **environment)
     assert done.returncode == 0, done.stdout
     assert "another tool measures with the interpreter's one trace function" in done.stdout
-    assert "no test made a request to the application" in done.stdout
+    assert "no test made a request to a traced application" in done.stdout

@@ -82,11 +82,16 @@ def _note_failure(clients: Clients, error: Exception) -> None:
 
 def _patterns(clients: Clients) -> dict[str, Any]:
     """What is intercepted; what is not the application's after all is let through as it is."""
-    named = sorted(host if port is None else f"{host}:{port}" for host, port in clients.targets.named)
-    # a URL has no port where it is the usual one
-    hosts = [each.removesuffix(":80").removesuffix(":443") for each in named] or _LOOPBACK
+    hosts = sorted(map(_host, clients.targets.named)) or _LOOPBACK
     stages = ("Request", "Response")
     return {"patterns": [{"urlPattern": f"*://{host}*", "requestStage": stage} for host in hosts for stage in stages]}
+
+
+def _host(target: tuple[str, int | None]) -> str:
+    """A host as URLs have it, which lack the usual ports."""
+    host, port = target
+    host = f"[{host}]" if ":" in host else host
+    return host if port in (None, 80, 443) else f"{host}:{port}"
 
 
 class _Interceptor:
