@@ -70,6 +70,23 @@ def test_nobody_listens():
         requests.get("http://127.0.0.1:1/")
 """
 
+CLIENTS = ("urllib", "urllib3", "requests", "httpx", "httpx_async")
+
+AIOHTTP_SUITE = """
+import asyncio, os
+
+APP, OTHER = os.environ["APP"], os.environ["OTHER"]
+
+def test_aiohttp():
+    import aiohttp
+    async def play():
+        async with aiohttp.ClientSession() as session:
+            for url in (APP + "/aiohttp", APP + "/to?" + OTHER + "/aiohttp", OTHER + "/to?" + APP + "/aiohttp-back"):
+                async with session.get(url) as answer:
+                    assert answer.status == 200
+    asyncio.run(play())
+"""
+
 BROWSER_SUITE = """
 import asyncio, os
 
@@ -150,9 +167,7 @@ def test_requests_of_every_client_name_their_test_to_the_application_and_to_nobo
         "/by-header": {None},
         "/none": {None},
     }
-    assert redirects == {
-        f"test_all.py-test_{each}" for each in ("urllib", "urllib3", "requests", "httpx", "httpx_async")
-    }
+    assert redirects == {f"test_all.py-test_{each}" for each in CLIENTS}
     for path, _, headers in app.requests:
         if path not in ("/none", "/by-header"):
             assert "playback.run_id=r1" in headers["baggage"]
@@ -161,14 +176,7 @@ def test_requests_of_every_client_name_their_test_to_the_application_and_to_nobo
     assert back["baggage"].endswith(",own=1")
     parents = [headers["traceparent"] for _, _, headers in app.requests if "traceparent" in headers]
     assert len(set(parents)) == len(parents) > 10
-    assert {path for path, _, _ in other.requests} == {
-        "/to",
-        "/urllib",
-        "/urllib3",
-        "/requests",
-        "/httpx",
-        "/httpx-async",
-    }
+    assert {path for path, _, _ in other.requests} == {"/to", *(f"/{each.replace('_', '-')}" for each in CLIENTS)}
     for _, _, headers in other.requests:
         assert "traceparent" not in headers
         assert "playback" not in headers.get("baggage", "")
@@ -259,3 +267,14 @@ def test_beside_a_traced_application_other_servers_of_this_machine_are_no_part_o
     assert named.returncode == 1
     assert "run r1: 2 profiles, 3 requests\n" in named.stdout
     assert f"nothing says that an application ({hosts[1]}) traced test_it.py-test_other" in named.stdout
+
+
+@pytest.mark.until(3, 14)
+def test_so_do_those_of_aiohttp(project: Project, app: Echo, other: Echo) -> None:
+    project.write("test_all.py", AIOHTTP_SUITE)
+    done = project.run("--playback", "--playback-target", app.url, "--playback-run-id", "r1", **environment(app, other))
+    assert done.returncode == 0, done.stdout
+    named = {"test_all.py-test_aiohttp"}
+    assert app.profiles() == {"/aiohttp": named, "/to": named, "/aiohttp-back": named}
+    assert other.profiles() == {"/aiohttp": {None}, "/to": {None}}
+    assert "run r1: 1 profile, 3 requests" in done.stdout
