@@ -98,7 +98,13 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{MARKER}(slug): the profile that the tests below it are together (otel-coverage); None: they are not any",
     )
     if config.getoption("playback") or config.getini("playback"):
-        from otel_coverage.pytest_plugin.suite import Suite
+        try:
+            from otel_coverage.pytest_plugin.suite import Suite
+        except ModuleNotFoundError as error:
+            raise pytest.UsageError(
+                f"otel-coverage: --playback needs {error.name}, which is not installed; "
+                "pip install 'otel-coverage[playback]'"
+            ) from error
 
         config.pluginmanager.register(Suite.of(config), SUITE)
 

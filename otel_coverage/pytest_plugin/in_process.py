@@ -31,6 +31,7 @@ class Applications:
         self.are_traced = False
         self._known: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
         self._settings = settings
+        self._folder = str(config.rootpath)
         self._is_wanted = bool(config.getini("playback_in_process"))
         self._has_coverage = config.pluginmanager.hasplugin("_cov")
 
@@ -70,7 +71,7 @@ class Applications:
         from otel_coverage.instrumentation.setup import instrument
 
         try:
-            instrument(application, enabled=True)
+            instrument(application, enabled=True, folder=self._folder)
         except OtelCoverageError as error:
             self.notes.add(f"the application in this process ({kind}) is not recorded: {error}")
             return False

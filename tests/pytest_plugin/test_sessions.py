@@ -37,6 +37,15 @@ def test_without_the_option_nothing_but_options_a_marker_and_a_fixture_is_there(
     assert "= playback =" not in done.stdout
 
 
+def test_without_the_extra_it_says_what_to_install(project: Project) -> None:
+    project.write("test_it.py", "def test_it(): pass\n")
+    project.write("absent/httpx.py", "raise ModuleNotFoundError('no httpx', name='httpx')\n")
+    done = project.run("--playback", path=str(project.folder / "absent"))
+    assert done.returncode == 4
+    assert "--playback needs httpx, which is not installed; pip install 'otel-coverage[playback]'" in done.stderr
+    assert project.run(path=str(project.folder / "absent")).returncode == 0
+
+
 def test_an_ini_file_switches_it_on_and_a_marker_with_a_bad_slug_says_what_is_expected(project: Project) -> None:
     project.write("pytest.ini", "[pytest]\nplayback = true\nplayback_targets = shop.test:80\n    127.0.0.1\n")
     project.write("test_it.py", "import pytest\n\n@pytest.mark.playback_profile('Check out')\ndef test_it(): pass\n")
