@@ -43,7 +43,7 @@ def arrival_in(dsn: str, run_id: str, profiles: Iterable[str], timeout: float) -
         with open_store(dsn, read_only=True) as store:  # again and again: what came without a run id is folded then
             arrival = wait_for_arrival(store, run_id, wanted, min(left, _OPEN_SECONDS))
         is_whole = arrival.profiles == wanted and not arrival.missing and not arrival.unfinished
-        if is_whole or time.monotonic() >= deadline:
+        if is_whole or not time.monotonic() < deadline:
             return arrival
 
 

@@ -68,7 +68,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--playback-wait",
-        type=float,
+        type=_seconds,
         dest="playback_wait",
         metavar="SECONDS",
         default=WAIT_SECONDS,
@@ -89,6 +89,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type="bool",
         default=True,
     )
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < float("inf"):
+        raise ValueError  # argparse says which option it is, and what was given
+    return seconds
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -101,7 +101,7 @@ def wait_for_arrival(
     wanted, deadline, interval = frozenset(expected), time.monotonic() + timeout, _FIRST_INTERVAL
     deferred_until = 0.0
     while True:
-        is_late = time.monotonic() >= deadline
+        is_late = not time.monotonic() < deadline
         arrived = wanted & {profile for (profile,) in store.query(_RECORDED, {"run": run}).rows}
         if arrived == wanted or is_late:
             missing, may_arrive = _calls(store, _NOT_ARRIVED, run)
