@@ -6,6 +6,7 @@ and a fixture, and imports nothing of OpenTelemetry, nor of this package.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -92,9 +93,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise ValueError  # argparse says which option it is, and what was given
+        raise argparse.ArgumentTypeError(f"{text!r}, expected seconds")
     return seconds
 
 
