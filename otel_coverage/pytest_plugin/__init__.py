@@ -6,6 +6,7 @@ and a fixture, and imports nothing of OpenTelemetry, nor of this package.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,7 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--playback-wait",
-        type=float,
+        type=_seconds,
         dest="playback_wait",
         metavar="SECONDS",
         default=WAIT_SECONDS,
@@ -91,6 +92,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}, expected seconds")
+    return seconds
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Define the marker; make tests profiles where that is wanted."""
     config.addinivalue_line(
@@ -98,7 +109,13 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{MARKER}(slug): the profile that the tests below it are together (otel-coverage); None: they are not any",
     )
     if config.getoption("playback") or config.getini("playback"):
-        from otel_coverage.pytest_plugin.suite import Suite
+        try:
+            from otel_coverage.pytest_plugin.suite import Suite
+        except ModuleNotFoundError as error:
+            raise pytest.UsageError(
+                f"otel-coverage: --playback needs {error.name}, which is not installed; "
+                "pip install 'otel-coverage[playback]'"
+            ) from error
 
         config.pluginmanager.register(Suite.of(config), SUITE)
 

@@ -31,6 +31,7 @@ class Applications:
         self.are_traced = False
         self._known: WeakKeyDictionary[Any, bool] = WeakKeyDictionary()
         self._settings = settings
+        self._folder = str(config.rootpath)
         self._is_wanted = bool(config.getini("playback_in_process"))
         self._has_coverage = config.pluginmanager.hasplugin("_cov")
 
@@ -61,7 +62,8 @@ class Applications:
             uninstrument()
 
     def _instrument(self, application: object) -> bool:
-        kind = f"{type(application).__module__}.{type(application).__qualname__}"
+        named = application if hasattr(application, "__qualname__") else type(application)
+        kind = f"{named.__module__}.{getattr(named, '__qualname__', '')}"
         problem = self._problem()
         if problem is not None:
             self.notes.add(problem)
@@ -69,7 +71,7 @@ class Applications:
         from otel_coverage.instrumentation.setup import instrument
 
         try:
-            instrument(application, enabled=True)
+            instrument(application, enabled=True, folder=self._folder)
         except OtelCoverageError as error:
             self.notes.add(f"the application in this process ({kind}) is not recorded: {error}")
             return False
@@ -84,7 +86,7 @@ class Applications:
     def _problem(self) -> str | None:
         """Why nothing can be recorded in this process; None where nothing speaks against it."""
         uses_trace_function = self._settings.engine == "coverage" or sys.version_info < (3, 12)
-        if uses_trace_function and (self._has_coverage or sys.gettrace() is not None):
+        if uses_trace_function and sys.gettrace() is not None:
             what = "pytest-cov" if self._has_coverage else "another tool"
             return (
                 f"the application in this process is not recorded: {what} measures with the interpreter's one trace "

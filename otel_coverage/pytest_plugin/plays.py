@@ -62,6 +62,7 @@ class Play:
         answered: how many were answered, whether they count or not.
         traced: how many of those as traced ones are.
         failed: whether it failed; then it is no evidence of what the profile does not execute.
+        is_told: whether it was said that it is played.
     """
 
     def __init__(self, run: Run, slug: str) -> None:
@@ -73,6 +74,7 @@ class Play:
         self._root: Span | None = None
         self._planned: int | None = None  # steps that are said to be planned
         self._has_called = False
+        self.is_told = False
         self._open: set[Call] = set()
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -83,7 +85,14 @@ class Play:
         return self._pid == os.getpid()
 
     def call(
-        self, method: str, url: str, origin: Origin | None, *, is_expected: bool = False, may_vanish: bool = False
+        self,
+        method: str,
+        url: str,
+        origin: Origin | None,
+        *,
+        is_expected: bool = False,
+        may_vanish: bool = False,
+        is_continued: bool = False,
     ) -> Call:
         """A request that is about to be sent.
 
@@ -93,6 +102,8 @@ class Play:
             origin: where it goes; None for an application in this process.
             is_expected: whether it counts, whatever is known of its origin.
             may_vanish: whether nobody says so where it is not sent after all, as when a browser leaves the page.
+            is_continued: whether it is part of a trace already, whose span is the parent of what answers: it does not
+                count.
         """
         with self._lock:
             root = self._start()
@@ -100,7 +111,7 @@ class Play:
             span = self._run.tracer.start_span(
                 method, trace.set_span_in_context(root, Context()), SpanKind.CLIENT, attributes
             )
-            call = Call(self, span, origin, is_expected or self._run.named, may_vanish)
+            call = Call(self, span, origin, is_expected or self._run.named, may_vanish, is_continued)
             self._open.add(call)
             return call
 
@@ -166,6 +177,9 @@ class Play:
             self._has_called = self._has_called or is_sent
             if not is_sent or not (call.is_expected or call.origin in self._run.traced):
                 return  # nothing is to arrive of it
+            if call.is_continued:
+                self._plan(0)
+                return
             self._plan(1)  # a test does not say how many; the first one is known
             self.requests += 1
             call.span.end()
@@ -179,7 +193,7 @@ class Play:
 
     def _plan(self, steps: int) -> None:
         if self._planned is None or self._planned < steps:
-            self._planned = steps
+            self._planned, self.is_told = steps, True
             self._tell("plan", steps)
 
     def _tell(self, role: str, steps: int) -> None:
@@ -198,12 +212,22 @@ class Call:
         origin: where it goes; None for an application in this process.
         is_expected: whether it counts, whatever is known of its origin.
         may_vanish: whether nobody says so where it is not sent after all.
+        is_continued: whether it is part of a trace already, and does not count.
     """
 
-    __slots__ = ("_play", "is_expected", "may_vanish", "origin", "span")
+    __slots__ = ("_play", "is_continued", "is_expected", "may_vanish", "origin", "span")
 
-    def __init__(self, play: Play, span: Span, origin: Origin | None, is_expected: bool, may_vanish: bool) -> None:
+    def __init__(
+        self,
+        play: Play,
+        span: Span,
+        origin: Origin | None,
+        is_expected: bool,
+        may_vanish: bool,
+        is_continued: bool,
+    ) -> None:
         self._play = play
+        self.is_continued = is_continued
         self.may_vanish = may_vanish
         self.span = span
         self.origin = origin
@@ -211,7 +235,7 @@ class Call:
 
     def headers(self) -> dict[str, str]:
         """Those that it is to be sent with."""
-        return self._play.headers(self.span)
+        return self._play.headers(None if self.is_continued else self.span)
 
     def answer(self, status: int, traced: str | None) -> None:
         """It was answered.

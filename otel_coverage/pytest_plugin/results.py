@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass, field
 from typing import Any
 
+from otel_coverage import waiting
 from otel_coverage.errors import OtelCoverageError
-from otel_coverage.playback import waiting
 from otel_coverage.playback.delivery import Delivered
 from otel_coverage.printable import listed, printable
 from otel_coverage.pytest_plugin.plays import Play
@@ -23,12 +23,14 @@ class Played:
         answered: how many were answered.
         traced: how many of those as traced ones are.
         failed: whether it failed.
+        is_told: whether any of it counts, so that the store knows of it.
     """
 
     requests: int = 0
     answered: int = 0
     traced: int = 0
     failed: bool = False
+    is_told: bool = False
 
 
 @dataclass
@@ -43,6 +45,7 @@ class Results:
         untraced: hosts that have answered, and never as a traced application does, with the number of answers.
         missing: what the store lacks, as sentences; None where it was not asked.
         pending: what nobody waited for, as sentences.
+        is_named: whether the user has named the application's hosts.
     """
 
     profiles: dict[str, Played] = field(default_factory=dict)
@@ -52,11 +55,12 @@ class Results:
     untraced: dict[str, int] = field(default_factory=dict)
     missing: list[str] | None = None
     pending: list[str] = field(default_factory=list)
+    is_named: bool = False
 
     def note(self, play: Play) -> None:
         """Note how a profile went; one that made no request is not one."""
         if play.has_called:
-            self._add(play.slug, Played(play.requests, play.answered, play.traced, play.failed))
+            self._add(play.slug, Played(play.requests, play.answered, play.traced, play.failed, play.is_told))
 
     def add(self, other: Results) -> None:
         """Add those of a worker."""
@@ -113,7 +117,8 @@ class Results:
         """What is known to be missing, a sentence for each cause."""
         yield from sorted(self.notes)
         untraced = sorted(slug for slug, each in self.profiles.items() if each.answered and not each.traced)
-        if untraced:
+        # what answers beside a traced application is some other server, where nobody has named the application
+        if untraced and (self.is_named or not any(each.traced for each in self.profiles.values())):
             hosts = f" ({listed(sorted(self.untraced))})" if self.untraced else ""
             yield (
                 f"nothing says that an application{hosts} traced {listed(untraced)}: start it by `otel-coverage run -- "
@@ -134,19 +139,20 @@ class Results:
 
     def lines(self, run_id: str, dsn: str | None) -> Iterator[str]:
         """What is printed at the end."""
-        requests = sum(each.requests for each in self.profiles.values())
-        failed = sorted(slug for slug, each in self.profiles.items() if each.failed)
-        if not self.profiles:
-            yield f"run {run_id}: no test made a request to the application, so nothing was played"
+        told = {slug: each for slug, each in self.profiles.items() if each.is_told}
+        requests = sum(each.requests for each in told.values())
+        failed = sorted(slug for slug, each in told.items() if each.failed)
+        if not told:
+            yield f"run {run_id}: no test made a request to a traced application, so nothing was played"
         else:
-            yield f"run {run_id}: {_counted(len(self.profiles), 'profile')}, {_counted(requests, 'request')}"
+            yield f"run {run_id}: {_counted(len(told), 'profile')}, {_counted(requests, 'request')}"
         if failed:
             yield f"failed, so they are no evidence of what is not executed: {listed(failed)}"
         for sentence in (*self.problems(run_id), *self.pending):
             yield f"otel-coverage: {printable(sentence)}"
         if self.missing == []:
             yield "all of it arrived in the store"
-        if self.profiles:
+        if told:
             store = "" if dsn is None and os.environ.get("OTEL_COVERAGE_STORE") else ' --store "$STORE"'
             yield f"next: otel-coverage verify --run {run_id}{store}"
             yield f"      otel-coverage report --run {run_id}{store} --out coverage-report"
@@ -157,6 +163,7 @@ class Results:
         known.answered += played.answered
         known.traced += played.traced
         known.failed = known.failed or played.failed
+        known.is_told = known.is_told or played.is_told
 
 
 def _counted(number: int, what: str) -> str:

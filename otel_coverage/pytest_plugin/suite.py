@@ -42,7 +42,7 @@ class Suite:
         self._run = run
         self._telemetry = telemetry
         self._stage = Stage()
-        self._results = Results()
+        self._results = Results(is_named=run.named)
         self._slugs: dict[str, str] = {}
         self._plays: dict[str, Play] = {}  # that go on after a test: of groups and fixtures
         self._failed = False  # whether the test that runs has failed so far
@@ -166,6 +166,8 @@ class Suite:
             play.failed = play.failed or is_cut_short
             self._finish(play)
         self._patches.undo()
+        if self._applications.are_traced:
+            gc.collect()  # a response that nobody closed ends its request when it goes
         wait: float = self._config.getoption("playback_wait")
         self._deliver(0.0 if is_cut_short else wait)
         self._results.notes |= self._clients.notes | self._applications.notes
@@ -182,6 +184,8 @@ class Suite:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Print the run, what is known to be missing, and what to call next."""
+        if self._config.option.collectonly:
+            return
         terminalreporter.section("playback")
         for line in self._results.lines(self._run.run_id, self._config.getoption("playback_store")):
             terminalreporter.line(line)
@@ -213,8 +217,6 @@ class Suite:
         return play
 
     def _finish(self, play: Play) -> None:
-        if self._applications.are_traced:
-            gc.collect()  # a response that nobody closed ends its request when it goes
         play.finish()
         self._results.note(play)
 

@@ -109,6 +109,51 @@ def test_exec_passes_the_exit_code_on_and_says_the_outcome(store: Store, store_d
         assert found.rows == [(outcome, False)]
 
 
+def test_exec_gives_its_command_the_header_in_every_form_that_headers_prints(
+    store_dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BAGGAGE", raising=False)
+    names = ("BAGGAGE", "PLAYBACK_HEADER", "PLAYBACK_HEADERS", "PLAYBACK_PROFILE", "PLAYBACK_RUN_ID")
+    script = tmp_path / "show.py"
+    script.write_text(
+        f"import os, sys\nopen(sys.argv[1], 'w').write('\\n'.join(os.environ[name] for name in {names}))\n"
+    )
+    printed = subprocess.run(
+        [*COMMAND, "playback", "headers", "checkout", "--run-id", "r", "--format", "env"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    command = [sys.executable, str(script)]
+    subprocess.run(["sh", "-c", f'{printed}exec "$@"', "sh", *command, str(tmp_path / "shell")], check=True)
+    ran = playback_exec(store_dsn, "--run-id", "r", "--", *command, str(tmp_path / "exec"))
+    assert ran.exit_code == 0, ran.output
+    value = "playback.profile=checkout,playback.run_id=r"
+    expected = [value, f"baggage: {value}", json.dumps({"baggage": value}), "checkout", "r"]
+    assert (tmp_path / "shell").read_text().splitlines() == expected
+    assert (tmp_path / "exec").read_text().splitlines() == expected
+
+
+def playback_exec(dsn: str, *arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["playback", "exec", "checkout", "--store", dsn, *arguments])
+
+
+def test_exec_waits_where_it_is_asked_to_and_says_what_did_not_arrive(store: Store, store_dsn: str) -> None:
+    nothing = playback_exec(store_dsn, "--run-id", "none", "--wait", "0.1", "--", "true")
+    assert nothing.exit_code == 1
+    assert "nothing of checkout arrived in the store within 0.1 s" in nothing.stderr
+    insert_spans(store, HEADER_ONLY.but(run="r"), ENQUEUES.but(run="r"))
+    missing = playback_exec(store_dsn, "--run-id", "r", "--wait", "0.1", "--", "true")
+    assert missing.exit_code == 1
+    assert "0 requests and 1 jobs of run r did not arrive in the store within 0.1 s: checkout: GET /" in missing.stderr
+    insert_spans(store, PERFORMS.but(run="r"))
+    whole = playback_exec(store_dsn, "--run-id", "r", "--wait", "60", "--", "true")
+    assert (whole.exit_code, whole.stderr) == (0, "otel-coverage: run r\n")
+    failed = playback_exec(store_dsn, "--run-id", "other", "--wait", "60", "--", "false")
+    assert failed.exit_code == 1
+    assert "arrived" not in failed.stderr
+
+
 def test_exec_passes_signals_on_and_says_that_it_failed(tmp_path: Path) -> None:
     dsn = f"chdb://{tmp_path / 'store'}"
     with collecting(dsn):

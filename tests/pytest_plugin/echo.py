@@ -18,14 +18,12 @@ class Echo:
         url: where it is.
         traced: whether it answers as a traced application does.
         page: what it answers.
-        icons: how often a browser asked for the site's icon, by itself.
         requests: path, profile and headers of each request, the names in lower case.
     """
 
     url: str = ""
     traced: bool = True
     page: str = "<p>fine</p>"
-    icons: int = 0
     requests: list[tuple[str, str | None, dict[str, str]]] = field(default_factory=list)
 
     def profiles(self) -> dict[str, set[str | None]]:
@@ -49,10 +47,7 @@ def echoing() -> Iterator[Echo]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             named = re.search(r"playback\.profile=([^,;]+)", ",".join(self.headers.get_all("baggage") or ()))
             self.rfile.read(int(headers.get("content-length", "0")))
-            if path == "/favicon.ico":
-                state.icons += 1
-            else:
-                state.requests.append((path, named[1] if named else None, headers))
+            state.requests.append((path, named[1] if named else None, headers))
             body = state.page.encode()
             self.send_response(302 if path == "/to" else 200)
             if path == "/to":

@@ -58,7 +58,7 @@ class Project:
             capture_output=True,
             text=True,
             check=False,
-            timeout=PATIENCE,
+            timeout=3 * PATIENCE,
         )
 
 

@@ -70,6 +70,23 @@ def test_nobody_listens():
         requests.get("http://127.0.0.1:1/")
 """
 
+CLIENTS = ("urllib", "urllib3", "requests", "httpx", "httpx_async")
+
+AIOHTTP_SUITE = """
+import asyncio, os
+
+APP, OTHER = os.environ["APP"], os.environ["OTHER"]
+
+def test_aiohttp():
+    import aiohttp
+    async def play():
+        async with aiohttp.ClientSession() as session:
+            for url in (APP + "/aiohttp", APP + "/to?" + OTHER + "/aiohttp", OTHER + "/to?" + APP + "/aiohttp-back"):
+                async with session.get(url) as answer:
+                    assert answer.status == 200
+    asyncio.run(play())
+"""
+
 BROWSER_SUITE = """
 import asyncio, os
 
@@ -104,7 +121,7 @@ def test_later():
     asyncio.run(play())
 """
 
-PAGE = """<script>
+PAGE = """<link rel="icon" href="data:,"><script>
 fetch("/api", {method: "POST", body: "x"}).then(() => fetch("%s/analytics", {mode: "no-cors"})).then(() => {
     document.body.innerHTML = "<p id=done>done</p>";
 });
@@ -150,9 +167,7 @@ def test_requests_of_every_client_name_their_test_to_the_application_and_to_nobo
         "/by-header": {None},
         "/none": {None},
     }
-    assert redirects == {
-        f"test_all.py-test_{each}" for each in ("urllib", "urllib3", "requests", "httpx", "httpx_async")
-    }
+    assert redirects == {f"test_all.py-test_{each}" for each in CLIENTS}
     for path, _, headers in app.requests:
         if path not in ("/none", "/by-header"):
             assert "playback.run_id=r1" in headers["baggage"]
@@ -161,14 +176,7 @@ def test_requests_of_every_client_name_their_test_to_the_application_and_to_nobo
     assert back["baggage"].endswith(",own=1")
     parents = [headers["traceparent"] for _, _, headers in app.requests if "traceparent" in headers]
     assert len(set(parents)) == len(parents) > 10
-    assert {path for path, _, _ in other.requests} == {
-        "/to",
-        "/urllib",
-        "/urllib3",
-        "/requests",
-        "/httpx",
-        "/httpx-async",
-    }
+    assert {path for path, _, _ in other.requests} == {"/to", *(f"/{each.replace('_', '-')}" for each in CLIENTS)}
     for _, _, headers in other.requests:
         assert "traceparent" not in headers
         assert "playback" not in headers.get("baggage", "")
@@ -205,7 +213,7 @@ def test_chromium_names_the_test_to_the_application_at_each_redirect_and_to_nobo
     parents = [headers["traceparent"] for _, _, headers in app.requests]
     assert len(set(parents)) == len(parents)
     assert [line for line in done.stdout.splitlines() if line.startswith("run ")] == [
-        f"run r1: 2 profiles, {len(parents) + app.icons} requests"
+        f"run r1: 2 profiles, {len(parents)} requests"
     ]
 
 
@@ -214,3 +222,59 @@ def test_a_target_that_is_not_one_ends_the_session_before_it_begins(project: Pro
     done = project.run("--playback", "--playback-target", "*.example.org")
     assert done.returncode == 4
     assert "otel-coverage: --playback-target '*.example.org': expected a host" in done.stderr
+
+
+def test_where_opentelemetry_traces_the_clients_too_requests_have_one_parent(
+    project: Project, app: Echo, other: Echo
+) -> None:
+    project.write(
+        "conftest.py",
+        "from opentelemetry import trace\n"
+        "from opentelemetry.sdk.trace import TracerProvider\n"
+        "from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor\n"
+        "from opentelemetry.instrumentation.requests import RequestsInstrumentor\n"
+        "trace.set_tracer_provider(TracerProvider())\n"
+        "HTTPXClientInstrumentor().instrument()\n"
+        "RequestsInstrumentor().instrument()\n",
+    )
+    project.write("test_all.py", SUITE)
+    done = project.run("--playback", "--playback-target", app.url, "--playback-run-id", "r1", **environment(app, other))
+    assert done.returncode == 0, done.stdout
+    for path, profile, headers in app.requests:
+        if path not in ("/none", "/by-header", "/by-hand"):
+            assert profile is not None
+            assert headers["traceparent"].count("-") == 3
+    (said,) = [line for line in done.stdout.splitlines() if line.startswith("run ")]
+    assert said == "run r1: 6 profiles, 11 requests"  # those of requests are part of another trace
+
+
+def test_beside_a_traced_application_other_servers_of_this_machine_are_no_part_of_a_profile(
+    project: Project, app: Echo, other: Echo
+) -> None:
+    other.traced = False
+    project.write(
+        "test_it.py",
+        "import os\nfrom urllib.request import urlopen\n\n"
+        "def test_both():\n    urlopen(os.environ['APP']).read()\n    urlopen(os.environ['OTHER']).read()\n\n"
+        "def test_other():\n    urlopen(os.environ['OTHER']).read()\n",
+    )
+    strict = ("--playback", "--playback-strict", "--playback-run-id", "r1")
+    done = project.run(*strict, **environment(app, other))
+    assert done.returncode == 0, done.stdout
+    assert "run r1: 1 profile, 1 request\n" in done.stdout
+    hosts = [each.url.removeprefix("http://") for each in (app, other)]
+    named = project.run(*strict, *(f"--playback-target={each}" for each in hosts), **environment(app, other))
+    assert named.returncode == 1
+    assert "run r1: 2 profiles, 3 requests\n" in named.stdout
+    assert f"nothing says that an application ({hosts[1]}) traced test_it.py-test_other" in named.stdout
+
+
+@pytest.mark.until(3, 14)
+def test_so_do_those_of_aiohttp(project: Project, app: Echo, other: Echo) -> None:
+    project.write("test_all.py", AIOHTTP_SUITE)
+    done = project.run("--playback", "--playback-target", app.url, "--playback-run-id", "r1", **environment(app, other))
+    assert done.returncode == 0, done.stdout
+    named = {"test_all.py-test_aiohttp"}
+    assert app.profiles() == {"/aiohttp": named, "/to": named, "/aiohttp-back": named}
+    assert other.profiles() == {"/aiohttp": {None}, "/to": {None}}
+    assert "run r1: 1 profile, 3 requests" in done.stdout

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from urllib.parse import quote_plus
 
 import click
 
-from otel_coverage.cli.playback.names import named_run
-from otel_coverage.settings import Settings
-from otel_coverage.tracing.context import baggage_entries
-from otel_coverage.tracing.playback import Playback
+from otel_coverage.cli.playback.names import named_run, variables_of
 
 
 @click.command
@@ -23,7 +18,7 @@ from otel_coverage.tracing.playback import Playback
     type=click.Choice(["header", "json", "env"]),
     default="header",
     show_default=True,
-    help="A header as HTTP has it, an object of headers, or a variable for a shell.",
+    help="A header as HTTP has it, an object of headers, or variables for a shell, as `playback exec` sets them.",
 )
 def headers(slug: str, run_id: str | None, output: str) -> None:
     """Print the header by which requests of any client belong to the profile SLUG.
@@ -41,12 +36,11 @@ def headers(slug: str, run_id: str | None, output: str) -> None:
       eval "$(otel-coverage playback headers checkout --format env)" && ./play-checkout.sh
       otel-coverage playback headers checkout --format json    # for Playwright's extraHTTPHeaders
     """
-    run = named_run(slug, run_id)
-    entries = baggage_entries(Playback(slug, run or ""), Settings.load())
-    value = ",".join(f"{name}={quote_plus(str(text))}" for name, text in entries.items())
+    variables = variables_of(slug, named_run(slug, run_id))
     if output == "json":
-        click.echo(json.dumps({"baggage": value}))
+        click.echo(variables["PLAYBACK_HEADERS"])
     elif output == "env":
-        click.echo(f"export BAGGAGE={shlex.quote(value)}")
+        for name, value in variables.items():
+            click.echo(f"export {name}={shlex.quote(value)}")
     else:
-        click.echo(f"baggage: {value}")
+        click.echo(variables["PLAYBACK_HEADER"])

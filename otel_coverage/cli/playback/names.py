@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from urllib.parse import quote_plus
+
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.settings import Settings
 from otel_coverage.slug import SLUG_RULE, is_slug, shown
+from otel_coverage.tracing.context import baggage_entries
+from otel_coverage.tracing.playback import Playback
 
 
 def named_run(slug: str, run_id: str | None) -> str | None:
@@ -19,3 +24,24 @@ def named_run(slug: str, run_id: str | None) -> str | None:
     if run and not is_slug(run):
         raise ConfigurationError(f"the run id {shown(run)} is not valid; use {SLUG_RULE}")
     return run or None
+
+
+def baggage_of(slug: str, run: str | None) -> str:
+    """The value of the header ``baggage`` by which requests belong to a profile; signed where a token is set."""
+    entries = baggage_entries(Playback(slug, run or ""), Settings.load())
+    return ",".join(f"{name}={quote_plus(text)}" for name, text in entries.items())
+
+
+def variables_of(slug: str, run: str | None) -> dict[str, str]:
+    """The environment variables that name a profile, for programs that read them.
+
+    No TRACEPARENT: requests that share a parent cannot be told from one another when one of them is lost.
+    """
+    value = baggage_of(slug, run)
+    return {
+        "BAGGAGE": value,
+        "PLAYBACK_PROFILE": slug,
+        "PLAYBACK_RUN_ID": run or "",
+        "PLAYBACK_HEADER": f"baggage: {value}",
+        "PLAYBACK_HEADERS": json.dumps({"baggage": value}),
+    }

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from otel_coverage import waiting
 from otel_coverage.cli.audience import read_by_people
 from otel_coverage.cli.interruption import interruptible
 from otel_coverage.errors import ConfigurationError, OtelCoverageError
-from otel_coverage.playback import Outcome, Player, Profile, files, job_status, load_all, waiting
+from otel_coverage.playback import Outcome, Player, Profile, files, job_status, load_all
 from otel_coverage.playback.delivery import Delivered
 from otel_coverage.playback.job_status import JobStatus
 from otel_coverage.playback.player import REQUEST_TIMEOUT, StepResult

@@ -10,18 +10,16 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
-from urllib.parse import quote_plus
 
 import click
 
-from otel_coverage.cli.playback.names import named_run
+from otel_coverage import waiting
+from otel_coverage.cli.playback.names import named_run, variables_of
 from otel_coverage.errors import ConfigurationError, OtelCoverageError
 from otel_coverage.printable import listed, printable
-from otel_coverage.settings import Settings
 from otel_coverage.store import Store, open_store, windows
 from otel_coverage.store.settings import FoldSettings
 from otel_coverage.store.windows import Window
-from otel_coverage.tracing.playback import PROFILE, RUN_ID, SIGNATURE, sign
 
 _PASSED_ON = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"))
 
@@ -118,13 +116,31 @@ def end(slug: str, dsn: str, run_id: str | None, outcome: str, at: str | None) -
 @click.argument("slug")
 @_store
 @_run_id
+@click.option(
+    "--wait",
+    metavar="SECONDS",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="How long to wait, afterwards, until the store has all that COMMAND set in motion, jobs of jobs included.",
+)
 @click.argument("command_line", nargs=-1, required=True, metavar="-- COMMAND [ARGUMENT]...")
-def execute(slug: str, dsn: str, run_id: str | None, command_line: tuple[str, ...]) -> None:
+def execute(slug: str, dsn: str, run_id: str | None, wait: float, command_line: tuple[str, ...]) -> None:
     """Run COMMAND, which plays the profile SLUG, and say when it began, when it ended, and how.
 
     It passed where COMMAND exits with 0. Signals are passed on to it, and its exit code is the one of this command;
-    128 and the signal's number where a signal ended it. COMMAND gets BAGGAGE, which names profile and run, beside what
-    it has: one that sends it on as a header needs no window.
+    128 and the signal's number where a signal ended it. COMMAND gets these variables beside what it has; one that sends
+    the header needs no window:
+
+    \b
+      PLAYBACK_HEADER   the header, for curl: baggage: playback.profile=SLUG,playback.run_id=ID
+      PLAYBACK_HEADERS  the same as JSON, for Playwright's extraHTTPHeaders
+      BAGGAGE           its value, which OpenTelemetry's tools read
+      PLAYBACK_PROFILE  SLUG
+      PLAYBACK_RUN_ID   ID, once it is known
+
+    With --wait, what has not arrived then is named, and the exit code is 1 where it would be 0. Jobs that are scheduled
+    for later are named, and not waited for.
 
     If the store cannot be reached, COMMAND runs all the same; if it cannot be reached afterwards either, that is said,
     and the exit code is 1 where it would be 0.
@@ -133,6 +149,8 @@ def execute(slug: str, dsn: str, run_id: str | None, command_line: tuple[str, ..
     Examples:
       otel-coverage playback exec checkout --store "$STORE" -- wctl run-test-profile checkout --trace-code
       otel-coverage playback exec checkout --run-id "$GITHUB_RUN_ID" -- ./play-checkout.sh
+      otel-coverage playback exec smoke --wait 60 -- sh -c 'curl -H "$PLAYBACK_HEADER" http://127.0.0.1:8000/'
+      otel-coverage playback exec pages -- npx playwright test
     """
     name = named_run(slug, run_id)
     if shutil.which(command_line[0]) is None:
@@ -174,7 +192,31 @@ def execute(slug: str, dsn: str, run_id: str | None, command_line: tuple[str, ..
             err=True,
         )
         code = code or 1
+    else:
+        code = code or _waited_for(dsn, name, slug, wait)
     sys.exit(code)
+
+
+def _waited_for(dsn: str, run: str, slug: str, timeout: float) -> int:
+    """Wait until the store has all of a profile, and say what it lacks. Returns the exit code."""
+    if not timeout:
+        return 0
+    try:
+        arrival = waiting.arrival_in(dsn, run, [slug], timeout)
+        problems = [*waiting.lacking(arrival, run, arrival.profiles, timeout)]
+        if not arrival.profiles:
+            nothing = (
+                f"nothing of {slug} arrived in the store within {timeout:g} s: start the application by `otel-coverage "
+                "run -- …` with OTEL_COVERAGE_ENABLED=1, and with the OTEL_COVERAGE_TOKEN that is set here, if one is; "
+                "and send PLAYBACK_HEADER with each request"
+            )
+            problems = [nothing]
+        notes = [*waiting.not_waited_for(arrival, run)]
+    except OtelCoverageError as error:
+        problems, notes = [f"whether all of run {run} arrived is not known: {error}"], []
+    for sentence in (*problems, *notes):
+        click.echo(f"otel-coverage: {printable(sentence)}", err=True)
+    return 1 if problems else 0
 
 
 def _run(command_line: Sequence[str], environ: dict[str, str]) -> int:
@@ -200,15 +242,9 @@ def _run(command_line: Sequence[str], environ: dict[str, str]) -> int:
 
 def _environment(slug: str, run: str | None) -> dict[str, str]:
     """This process's environment, with baggage that names the playback in place of what names another one."""
-    settings = Settings.load()
-    entries = {PROFILE: slug} | ({RUN_ID: run} if run else {})
-    if settings.token is not None:
-        entries[SIGNATURE] = sign(settings.token, slug, run or "")
+    variables = variables_of(slug, run)
     others = [each for each in os.environ.get("BAGGAGE", "").split(",") if each and not each.startswith("playback.")]
-    return {
-        **os.environ,
-        "BAGGAGE": ",".join([*(f"{key}={quote_plus(text)}" for key, text in entries.items()), *others]),
-    }
+    return {**os.environ, **variables, "BAGGAGE": ",".join([variables["BAGGAGE"], *others])}
 
 
 def _moment(text: str | None) -> datetime:

@@ -47,6 +47,7 @@ def install(clients: Clients) -> None:
     from otel_coverage.pytest_plugin.clients import http_client
 
     http_client.install(clients)
+    _when_imported("aiohttp", "aiohttp", clients)
     _when_imported("httpx", "httpx", clients)
     _when_imported("werkzeug.test", "werkzeug", clients)
     _when_imported("playwright.sync_api", "playwright", clients)

@@ -8,7 +8,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from otel_coverage.pytest_plugin.clients import Clients
-from otel_coverage.pytest_plugin.plays import TRACED_HEADER, Call, names_itself
+from otel_coverage.pytest_plugin.plays import TRACED_HEADER, TRACEPARENT, Call, names_itself
 from otel_coverage.pytest_plugin.targets import Origin
 
 _Call = Callable[..., Any]
@@ -53,7 +53,8 @@ def install(clients: Clients) -> None:
             return call(*args, **kwargs)
         path = request.url.partition("?")[0]
         shown = path if "://" in path else f"{_scheme(connection)}://{request.origin}{path}"
-        request.call = play.call(request.method, shown, request.origin)
+        is_continued = TRACEPARENT in request.headers  # as OpenTelemetry's instrumentations of clients have it
+        request.call = play.call(request.method, shown, request.origin, is_continued=is_continued)
         for name, value in request.call.headers().items():
             connection.putheader(name, value)  # a second line of baggage is what HTTP makes of both
         try:

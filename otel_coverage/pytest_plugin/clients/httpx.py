@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import ModuleType
 from typing import Any
+
+from opentelemetry.instrumentation.utils import suppress_http_instrumentation
 
 from otel_coverage.pytest_plugin.clients import Clients
 from otel_coverage.pytest_plugin.plays import TRACED_HEADER, Call, merged, names_itself
@@ -36,7 +38,9 @@ def install(clients: Clients, httpx: ModuleType) -> None:
         call, before = prepare(client, request)
         answers: list[Any] = []
         try:
-            yield answers
+            # OpenTelemetry's instrumentation would put a span of its own in the place of the request's
+            with suppress_http_instrumentation() if call is not None and call.origin is not None else nullcontext():
+                yield answers
         except BaseException as error:
             if call is not None:
                 never = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 SECONDS = 20.0
 """That what is missing may take by default; exporters wait five until they send what they have."""
+
+_OPEN_SECONDS = 10.0
 
 
 def arrival_in(dsn: str, run_id: str, profiles: Iterable[str], timeout: float) -> Arrival:
@@ -34,8 +37,14 @@ def arrival_in(dsn: str, run_id: str, profiles: Iterable[str], timeout: float) -
         from otel_coverage.store.arrival import wait_for_arrival
     except ImportError as error:
         raise ConfigurationError("no store can be read here; pip install 'otel-coverage[store]'") from error
-    with open_store(dsn, read_only=True) as store:
-        return wait_for_arrival(store, run_id, profiles, timeout)
+    wanted, deadline = frozenset(profiles), time.monotonic() + timeout
+    while True:
+        left = max(deadline - time.monotonic(), 0.0)
+        with open_store(dsn, read_only=True) as store:  # again and again: what came without a run id is folded then
+            arrival = wait_for_arrival(store, run_id, wanted, min(left, _OPEN_SECONDS))
+        is_whole = arrival.profiles == wanted and not arrival.missing and not arrival.unfinished
+        if is_whole or not time.monotonic() < deadline:
+            return arrival
 
 
 def lacking(arrival: Arrival, run_id: str, profiles: Iterable[str], timeout: float) -> Iterator[str]:
