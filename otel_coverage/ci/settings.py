@@ -78,6 +78,7 @@ class CiSettings:
         retention_days: that artifacts are kept.
         keep_days: that the store which goes from night to night keeps a revision without new coverage.
         gates: options of ``otel-coverage gate``, each a call.
+        report_options: options of ``otel-coverage report``.
         allow_lost: the committed list of what a night may lose of what the last one executed, below the folder; empty
             for no such gate.
         changed: percent of the changed functions that some profile has to execute, in pull requests; None for no gate.
@@ -110,6 +111,7 @@ class CiSettings:
     retention_days: int = 30
     keep_days: int = 30
     gates: tuple[str, ...] = ()
+    report_options: tuple[str, ...] = ()
     allow_lost: str = ""
     changed: float | None = None
     pull_request: bool = True
@@ -290,6 +292,7 @@ _CHECKS: Mapping[str, Any] = {
     "profiles": _below,
     "pull_request": _flag,
     "report_cron": _cron,
+    "report_options": _lines,
     "retention_days": _number,
     "services": _services,
     "source": _lines,

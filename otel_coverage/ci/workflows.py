@@ -38,7 +38,10 @@ def workflows(settings: CiSettings, root: Path) -> dict[str, str]:
             'use layout = "profiles"'
         )
     _check_names(root / settings.folder / settings.profiles, slugs)
-    return {NIGHTLY: _render("nightly.yml.j2", settings, slugs)}
+    found = {NIGHTLY: _render("nightly.yml.j2", settings, slugs)}
+    if settings.pull_request:
+        found[PULL_REQUEST] = _render("pull-request.yml.j2", settings, slugs)
+    return found
 
 
 def _check_names(folder: Path, slugs: Sequence[str]) -> None:

@@ -124,7 +124,17 @@ class Runner:
     say: Callable[[str], object] = lambda text: None
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(101))
 
-    def run(self, workflow: str, *, sha: str, event: str = "schedule", ref: str = "main", **github: Any) -> WorkflowRun:
+    def run(
+        self,
+        workflow: str,
+        *,
+        sha: str,
+        event: str = "schedule",
+        ref: str = "main",
+        base_ref: str = "",
+        event_content: Mapping[str, Any] | None = None,
+        lacking: Sequence[str] = (),
+    ) -> WorkflowRun:
         """Run a workflow's jobs, each after those that it needs.
 
         Args:
@@ -132,12 +142,16 @@ class Runner:
             sha: the commit that is checked out.
             event: that set it off.
             ref: the branch.
-            github: more of the context of that name, such as the event's content.
+            base_ref: of a pull request, the branch that it is for.
+            event_content: what the context has as ``github.event``.
+            lacking: profiles whose jobs are never run, as where a machine was not to be had.
         """
         number = next(self._numbers)
         document = yaml.safe_load(self._git("show", f"{sha}:.github/workflows/{workflow}"))
         context = {
             "github": {
+                "base_ref": base_ref,
+                "event": event_content or {},
                 "event_name": event,
                 "ref_name": ref,
                 "repository": REPOSITORY,
@@ -145,7 +159,6 @@ class Runner:
                 "run_id": str(number),
                 "sha": sha,
                 "token": "of the runner",
-                **github,
             },
             "secrets": self.secrets,
         }
@@ -156,7 +169,7 @@ class Runner:
             needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
             assert all(each in found for each in needs), "jobs stand after those that they need"
             given = {**context, "needs": {each: _needed(found[each]) for each in needs}}
-            found[name] = self._run_jobs(name, job, document, given, artifacts)
+            found[name] = self._run_jobs(name, job, document, given, artifacts, lacking)
         run = WorkflowRun(number, found, artifacts)
         (artifacts.parent / f"{number}.json").write_text(
             json.dumps({"workflow": workflow, "branch": ref, "passed": run.passed})
@@ -170,6 +183,7 @@ class Runner:
         document: Mapping[str, Any],
         context: Mapping[str, Any],
         artifacts: Path,
+        lacking: Sequence[str],
     ) -> list[JobRun]:
         results = [each["result"] for each in context["needs"].values()]
         if not _is_due(job.get("if"), {**context, **_status("failure" if {*results} - {"success"} else "success")}):
@@ -177,6 +191,7 @@ class Runner:
         matrix = job.get("strategy", {}).get("matrix", {})
         matrix = expressions.value(matrix, context) if isinstance(matrix, str) else matrix
         combined = [dict(zip(matrix, values, strict=True)) for values in itertools.product(*matrix.values())]
+        combined = [each for each in combined if each.get("profile") not in lacking]
         with ThreadPoolExecutor(self.jobs) as pool:
             return list(
                 pool.map(
@@ -227,7 +242,8 @@ class _Job:
         self.workspace.mkdir()
         self.context = {**context, "runner": {"temp": str(self.temp)}, "steps": {}}
         self.status = "success"
-        self.folder_of_steps = document.get("defaults", {}).get("run", {}).get("working-directory", ".")
+        settings = {**document.get("defaults", {}).get("run", {}), **job.get("defaults", {}).get("run", {})}
+        self.folder_of_steps = settings.get("working-directory", ".")
         self.environment = self._environment(document)
 
     def run(self, name: str) -> JobRun:
@@ -279,6 +295,7 @@ class _Job:
             "GITHUB_SERVER_URL": "https://github.com",
             "GITHUB_SHA": github["sha"],
             "GITHUB_WORKSPACE": str(self.workspace),
+            "HOME": str(self.temp.parent),
             "PATH": os.pathsep.join([str(self.runner.folder / "bin"), str(BIN), os.environ["PATH"]]),
             "RUNNER_TEMP": str(self.temp),
             "XDG_CACHE_HOME": str(self.temp.parent / "cache"),

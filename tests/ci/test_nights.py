@@ -1,0 +1,145 @@
+"""A night and a pull request, by the steps of the workflows that are written for a project."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from otel_coverage.ci.workflows import NIGHTLY, PULL_REQUEST
+from otel_coverage.cli.main import cli
+from tests.ci.conftest import Project
+from tests.ci.runner import REPOSITORY, JobRun, WorkflowRun, new_runner
+from tests.support.matrix import matrix
+
+# of all of them together, which the first test sets up
+pytestmark = pytest.mark.timeout(1800)
+
+
+@dataclass(frozen=True)
+class Played:
+    """What was played: a night whose profile `price` is absent, then a pull request that changes a function.
+
+    Attributes:
+        night: of the first commit.
+        pull: of the second, on a branch of its own.
+        told: what the webhook was sent.
+        comments: of the pull request.
+    """
+
+    night: WorkflowRun
+    pull: WorkflowRun
+    told: list[Any]
+    comments: list[str]
+
+    def job(self, name: str) -> JobRun:
+        """The only job of that id, of either."""
+        (found,) = {**self.pull.jobs, "night": self.night.jobs["night"]}[name]
+        return found
+
+
+@pytest.fixture(scope="module")
+def played() -> Iterator[Played]:
+    with tempfile.TemporaryDirectory(prefix="nights-") as text, webhook() as (url, told):
+        folder = Path(text)
+        project = Project.make(folder / "project")
+        before = Path.cwd()
+        os.chdir(project.folder)
+        try:
+            written = CliRunner().invoke(cli, ["ci", "github"], catch_exceptions=False)
+        finally:
+            os.chdir(before)
+        assert written.exit_code == 0, written.output
+        runner = new_runner(project.folder, folder / "runner", secrets={"NIGHT_WEBHOOK": url})
+        night = runner.run(NIGHTLY, sha=project.commit(), lacking=["price"])
+        project.git("checkout", "--quiet", "-b", "feature")
+        project.write("tea/__init__.py", project.read("tea/__init__.py").replace('"welcome"', '"good morning"'))
+        pull = runner.run(
+            PULL_REQUEST,
+            sha=project.commit(),
+            event="pull_request",
+            ref="2/merge",
+            base_ref="main",
+            event_content={"number": 2, "pull_request": {"head": {"repo": {"full_name": REPOSITORY}}}},
+        )
+        comments = sorted((runner.folder / "comments").iterdir())
+        yield Played(night, pull, told, [each.read_text() for each in comments])
+
+
+@contextmanager
+def webhook() -> Iterator[tuple[str, list[Any]]]:
+    """The URL of a server, and what it was sent."""
+    told: list[Any] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/hook", told
+        server.shutdown()
+        thread.join()
+
+
+def test_a_profile_is_played_and_leaves_its_store(played: Played) -> None:
+    (index,) = played.night.jobs["play"]
+    assert index.result == "success", index.text
+    left = {each.name for each in (played.night.artifacts / "coverage-index").iterdir()}
+    assert left == {"index.store", "playback.xml", "result.json", "run"}
+
+
+def test_an_absent_profile_is_named_and_makes_the_night_red(played: Played) -> None:
+    night = played.job("night")
+    step = night.step("Is the night complete?")
+    assert step.outcome == "failure", night.text
+    assert f"::error title=Profiles are absent::run night-{played.night.number} has nothing of price" in step.output
+    assert night.step("Gates").outcome == "success", night.text
+
+
+def test_the_webhook_is_told_of_it(played: Played) -> None:
+    (message,) = played.told
+    assert message == {
+        "text": f"{REPOSITORY}: the coverage of night-{played.night.number} is absent or incomplete, nothing of price: "
+        f"https://github.com/{REPOSITORY}/actions/runs/{played.night.number}"
+    }
+
+
+def test_the_night_has_a_report_of_what_was_played(played: Played) -> None:
+    report = played.night.artifacts / "report"
+    assert matrix(report) == {"index": ["tea:index@6", "tea:greeting@16"]}
+    assert {"index.html", "reverse-index.json", "gaps.json", "summary.md"} <= {each.name for each in report.iterdir()}
+    assert (report / "summary.md").read_text() == played.job("night").summary
+
+
+def test_a_pull_request_plays_what_its_change_concerns(played: Played) -> None:
+    assert played.job("impacted").result == "success", played.job("impacted").text
+    # the night knows nothing of `price`, so it may execute what changed
+    assert json.loads(played.job("impacted").outputs["matrix"]) == {"profile": ["index", "price"]}
+    assert [job.result for job in played.pull.jobs["play"]] == ["success", "success"], played.pull.text
+
+
+def test_its_comment_says_what_is_executed_of_the_change(played: Played) -> None:
+    assert played.job("coverage").result == "success", played.pull.text
+    (comment,) = played.comments
+    assert comment.startswith("<!-- otel-coverage -->\n### Coverage of the change\n")
+    assert "1 of 1 function" in comment
+    assert "Replay 2 of 2 profiles." in comment
+    assert "[index](https://tea.example/index.html#/profile/index)" in comment
+    assert comment == played.job("coverage").summary
