@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ IDENTITY = ("-c", "user.name=Tester", "-c", "user.email=tester@example.org", "-c
 
 SETTINGS = """\
 [tool.otel_coverage.ci]
+layout = "profiles"
 source = ["tea"]
 changed = 80
 gates = ["--min 10"]
@@ -75,9 +77,10 @@ class Project:
             made.write(name, text)
         return made
 
-    def git(self, *arguments: str) -> str:
+    def git(self, *arguments: str, **environment: str) -> str:
         command = ["git", "-C", str(self.folder), *IDENTITY, *arguments]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        env = {**os.environ, **environment}
+        return subprocess.run(command, check=True, capture_output=True, text=True, env=env).stdout.strip()
 
     def write(self, name: str, text: str) -> None:
         path = self.folder / name
@@ -87,10 +90,10 @@ class Project:
     def read(self, name: str) -> str:
         return (self.folder / name).read_text()
 
-    def commit(self, message: str = "Change") -> str:
+    def commit(self, **environment: str) -> str:
         """Commit all; the commit's name."""
         self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", message)
+        self.git("commit", "--quiet", "--message", "Change", **environment)
         return self.git("rev-parse", "HEAD")
 
 
@@ -98,5 +101,6 @@ class Project:
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """The project, in the working directory."""
     made = Project.make(tmp_path / "project")
+    made.write("pyproject.toml", SETTINGS.replace('layout = "profiles"\n', ""))
     monkeypatch.chdir(made.folder)
     return made

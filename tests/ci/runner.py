@@ -133,7 +133,6 @@ class Runner:
         ref: str = "main",
         base_ref: str = "",
         event_content: Mapping[str, Any] | None = None,
-        lacking: Sequence[str] = (),
     ) -> WorkflowRun:
         """Run a workflow's jobs, each after those that it needs.
 
@@ -144,7 +143,6 @@ class Runner:
             ref: the branch.
             base_ref: of a pull request, the branch that it is for.
             event_content: what the context has as ``github.event``.
-            lacking: profiles whose jobs are never run, as where a machine was not to be had.
         """
         number = next(self._numbers)
         document = yaml.safe_load(self._git("show", f"{sha}:.github/workflows/{workflow}"))
@@ -169,7 +167,7 @@ class Runner:
             needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
             assert all(each in found for each in needs), "jobs stand after those that they need"
             given = {**context, "needs": {each: _needed(found[each]) for each in needs}}
-            found[name] = self._run_jobs(name, job, document, given, artifacts, lacking)
+            found[name] = self._run_jobs(name, job, document, given, artifacts)
         run = WorkflowRun(number, found, artifacts)
         (artifacts.parent / f"{number}.json").write_text(
             json.dumps({"workflow": workflow, "branch": ref, "passed": run.passed})
@@ -183,7 +181,6 @@ class Runner:
         document: Mapping[str, Any],
         context: Mapping[str, Any],
         artifacts: Path,
-        lacking: Sequence[str],
     ) -> list[JobRun]:
         results = [each["result"] for each in context["needs"].values()]
         if not _is_due(job.get("if"), {**context, **_status("failure" if {*results} - {"success"} else "success")}):
@@ -191,7 +188,6 @@ class Runner:
         matrix = job.get("strategy", {}).get("matrix", {})
         matrix = expressions.value(matrix, context) if isinstance(matrix, str) else matrix
         combined = [dict(zip(matrix, values, strict=True)) for values in itertools.product(*matrix.values())]
-        combined = [each for each in combined if each.get("profile") not in lacking]
         with ThreadPoolExecutor(self.jobs) as pool:
             return list(
                 pool.map(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from otel_coverage.ci.workflows import NIGHTLY, PULL_REQUEST
+from otel_coverage.ci.workflows import NIGHTLY, PULL_REQUEST, profile_workflow
 from otel_coverage.cli.main import cli
 from tests.ci.conftest import Project
 from tests.ci.runner import REPOSITORY, JobRun, WorkflowRun, new_runner
@@ -31,12 +33,16 @@ class Played:
     """What was played: a night whose profile `price` is absent, then a pull request that changes a function.
 
     Attributes:
-        night: of the first commit.
-        pull: of the second, on a branch of its own.
+        sha: the newest commit when the night began.
+        index: the only profile's workflow that ran.
+        night: the night's.
+        pull: the pull request's.
         told: what the webhook was sent.
         comments: of the pull request.
     """
 
+    sha: str
+    index: WorkflowRun
     night: WorkflowRun
     pull: WorkflowRun
     told: list[Any]
@@ -61,7 +67,12 @@ def played() -> Iterator[Played]:
             os.chdir(before)
         assert written.exit_code == 0, written.output
         runner = new_runner(project.folder, folder / "runner", secrets={"NIGHT_WEBHOOK": url})
-        night = runner.run(NIGHTLY, sha=project.commit(), lacking=["price"])
+        night_before = {"GIT_COMMITTER_DATE": f"{datetime.now(timezone.utc) - timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}"}
+        sha = project.commit(**night_before)
+        project.write("tea/late.py", "def too_late_for_the_night():\n    return 1\n")
+        late = project.commit()
+        index = runner.run(profile_workflow("index"), sha=late)
+        night = runner.run(NIGHTLY, sha=late)
         project.git("checkout", "--quiet", "-b", "feature")
         project.write("tea/__init__.py", project.read("tea/__init__.py").replace('"welcome"', '"good morning"'))
         pull = runner.run(
@@ -73,7 +84,7 @@ def played() -> Iterator[Played]:
             event_content={"number": 2, "pull_request": {"head": {"repo": {"full_name": REPOSITORY}}}},
         )
         comments = sorted((runner.folder / "comments").iterdir())
-        yield Played(night, pull, told, [each.read_text() for each in comments])
+        yield Played(sha, index, night, pull, told, [each.read_text() for each in comments])
 
 
 @contextmanager
@@ -99,9 +110,9 @@ def webhook() -> Iterator[tuple[str, list[Any]]]:
 
 
 def test_a_profile_is_played_and_leaves_its_store(played: Played) -> None:
-    (index,) = played.night.jobs["play"]
+    (index,) = played.index.jobs["play"]
     assert index.result == "success", index.text
-    left = {each.name for each in (played.night.artifacts / "coverage-index").iterdir()}
+    left = {each.name for each in (played.index.artifacts / "coverage-index").iterdir()}
     assert left == {"index.store", "playback.xml", "result.json", "run"}
 
 
@@ -109,16 +120,21 @@ def test_an_absent_profile_is_named_and_makes_the_night_red(played: Played) -> N
     night = played.job("night")
     step = night.step("Is the night complete?")
     assert step.outcome == "failure", night.text
-    assert f"::error title=Profiles are absent::run night-{played.night.number} has nothing of price" in step.output
+    assert re.search(r"::error title=Profiles are absent::run night-[0-9-]{10} has nothing of price\n", step.output)
     assert night.step("Gates").outcome == "success", night.text
 
 
 def test_the_webhook_is_told_of_it(played: Played) -> None:
     (message,) = played.told
+    (run,) = (played.night.artifacts / "night" / "run").read_text().split()
     assert message == {
-        "text": f"{REPOSITORY}: the coverage of night-{played.night.number} is absent or incomplete, nothing of price: "
+        "text": f"{REPOSITORY}: the coverage of {run} is absent or incomplete, nothing of price: "
         f"https://github.com/{REPOSITORY}/actions/runs/{played.night.number}"
     }
+
+
+def test_a_night_is_of_the_commit_that_was_the_newest_when_it_began(played: Played) -> None:
+    assert (played.night.artifacts / "night" / "revision").read_text().split() == [played.sha]
 
 
 def test_the_night_has_a_report_of_what_was_played(played: Played) -> None:
