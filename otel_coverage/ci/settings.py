@@ -70,6 +70,8 @@ class CiSettings:
         install: shell lines that install the application and otel-coverage.
         prepare: shell lines before the processes start, of the same shell: migrations, ``export``.
         services: name → what runs beside.
+        client: the command of a client of the project's own that plays ``$PROFILE`` at ``$BASE_URL`` and names it in
+            the header ``X-Profile-Trace``; empty for ``otel-coverage playback run``.
         cron: when a night begins, UTC.
         stagger: minutes from one profile's begin to the next one's, layout ``profiles``.
         report_cron: when the night is put together, layout ``profiles``.
@@ -81,6 +83,9 @@ class CiSettings:
         report_options: options of ``otel-coverage report``.
         allow_lost: the committed list of what a night may lose of what the last one executed, below the folder; empty
             for no such gate.
+        overhead: the profile with which the cost of tracing is measured every night; empty for none.
+        overhead_options: options of ``otel-coverage overhead``.
+        max_overhead: percent that it may be, a gate.
         changed: percent of the changed functions that some profile has to execute, in pull requests; None for no gate.
         pull_request: whether there is a workflow for pull requests.
         webhook: name of the secret with the URL that is told of absent or incomplete nights; empty for none.
@@ -103,6 +108,7 @@ class CiSettings:
     )
     prepare: tuple[str, ...] = ()
     services: Mapping[str, Service] = field(default_factory=dict)
+    client: str = ""
     cron: str = "17 1 * * *"
     stagger: int = 10
     report_cron: str = "17 5 * * *"
@@ -113,6 +119,9 @@ class CiSettings:
     gates: tuple[str, ...] = ()
     report_options: tuple[str, ...] = ()
     allow_lost: str = ""
+    overhead: str = ""
+    overhead_options: tuple[str, ...] = ("--max-seconds 300",)
+    max_overhead: float = 25
     changed: float | None = None
     pull_request: bool = True
     webhook: str = ""
@@ -285,6 +294,8 @@ _CHECKS: Mapping[str, Any] = {
     "install": _lines,
     "keep_days": _number,
     "layout": _layout,
+    "max_overhead": _percent,
+    "overhead_options": _lines,
     "page_url": _url,
     "port": _number,
     "prepare": _lines,

@@ -14,6 +14,7 @@ import jinja2
 from otel_coverage.ci.settings import CiSettings
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.playback.folders import profiles_at
+from otel_coverage.suggestions import suggestion
 
 NIGHTLY = "coverage-nightly.yml"
 PULL_REQUEST = "coverage-pull-request.yml"
@@ -37,6 +38,11 @@ def workflows(settings: CiSettings, root: Path) -> dict[str, str]:
         raise ConfigurationError(
             f"{len(slugs)} profiles in {settings.profiles}, and a matrix has {_MOST_MATRIX_JOBS} jobs at most: "
             'use layout = "profiles"'
+        )
+    if settings.overhead and settings.overhead not in slugs:
+        raise ConfigurationError(
+            f"{settings.origin}: overhead is {settings.overhead!r}, expected a profile; "
+            f"{suggestion(settings.overhead, slugs)}"
         )
     _check_names(root / settings.folder / settings.profiles, slugs)
     if settings.layout == "matrix":
@@ -102,6 +108,7 @@ def _render(template: str, settings: CiSettings, slugs: Sequence[str], **values:
         **{each.name: getattr(settings, each.name) for each in fields(settings)},
         "service_list": [{"name": name, **asdict(service)} for name, service in settings.services.items()],
         "slugs": slugs,
+        "cost_file": f"$RUNNER_TEMP/profiles/coverage-{settings.overhead}/perf-baseline.json",
         "NIGHTLY": NIGHTLY,
         **values,
     }

@@ -18,6 +18,8 @@ source = ["tea"]
 changed = 80
 gates = ["--min 10"]
 report_options = ["--no-html"]
+overhead = "index"
+overhead_options = ["--precision 1000000"]
 webhook = "NIGHT_WEBHOOK"
 page_url = "https://tea.example/index.html"
 

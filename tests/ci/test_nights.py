@@ -113,7 +113,7 @@ def test_a_profile_is_played_and_leaves_its_store(played: Played) -> None:
     (index,) = played.index.jobs["play"]
     assert index.result == "success", index.text
     left = {each.name for each in (played.index.artifacts / "coverage-index").iterdir()}
-    assert left == {"index.store", "playback.xml", "result.json", "run"}
+    assert left == {"index.store", "perf-baseline.json", "playback.xml", "result.json", "run"}
 
 
 def test_an_absent_profile_is_named_and_makes_the_night_red(played: Played) -> None:
@@ -121,7 +121,13 @@ def test_an_absent_profile_is_named_and_makes_the_night_red(played: Played) -> N
     step = night.step("Is the night complete?")
     assert step.outcome == "failure", night.text
     assert re.search(r"::error title=Profiles are absent::run night-[0-9-]{10} has nothing of price\n", step.output)
-    assert night.step("Gates").outcome == "success", night.text
+
+
+def test_gates_judge_the_coverage_and_what_tracing_costs(played: Played) -> None:
+    said = played.job("night").step("Gates").output
+    assert "passed: functions of the source: 2 of 4 functions are executed" in said
+    assert "overhead: tracing takes" in said  # how much is this machine's affair
+    assert "Tracing takes" in played.job("night").summary
 
 
 def test_the_webhook_is_told_of_it(played: Played) -> None:

@@ -30,6 +30,8 @@ allow_lost = "may be lost.txt"
 gates = ["--min 60 --unit lines", "--min tea=80"]
 report_options = ["--also xml"]
 changed = 90.5
+overhead = "price"
+max_overhead = 12.5
 webhook = "TEA_WEBHOOK"
 page_url = "https://tea.example/index.html"
 services.redis = {}
