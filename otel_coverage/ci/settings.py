@@ -88,6 +88,9 @@ class CiSettings:
         max_overhead: percent that it may be, a gate.
         changed: percent of the changed functions that some profile has to execute, in pull requests; None for no gate.
         pull_request: whether there is a workflow for pull requests.
+        store: name of the secret with the DSN of a store, with the schema in it, that all nights are sent to; empty
+            where each job has one of its own, and the nights are put together from artifacts.
+        collector: of that store, where spans are sent to.
         webhook: name of the secret with the URL that is told of absent or incomplete nights; empty for none.
         page_url: where index.html of the nights is published; empty where it is in artifacts alone.
         actions: action → commit and version that it is pinned to.
@@ -124,6 +127,8 @@ class CiSettings:
     max_overhead: float = 25
     changed: float | None = None
     pull_request: bool = True
+    store: str = ""
+    collector: str = ""
     webhook: str = ""
     page_url: str = ""
     actions: Mapping[str, str] = field(default_factory=lambda: ACTIONS)
@@ -169,6 +174,10 @@ def _checked(table: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise ConfigurationError(
             f'{where}: no processes; expected the application at least: processes.web = "gunicorn shop:app --bind '
             '127.0.0.1:$PORT"'
+        )
+    if bool(found.get("store")) != bool(found.get("collector")):
+        raise ConfigurationError(
+            f"{where}: store, the secret with its DSN, and collector, which spans are sent to, belong together"
         )
     return found
 
@@ -217,7 +226,7 @@ def _cron(value: object, where: str) -> str:
 
 def _secret(value: object, where: str) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise ConfigurationError(f"{where} is {value!r}, expected the name of a secret, such as COVERAGE_WEBHOOK")
+        raise ConfigurationError(f"{where} is {value!r}, expected the name of a secret, such as NIGHT_WEBHOOK")
     return value
 
 
@@ -309,5 +318,7 @@ _CHECKS: Mapping[str, Any] = {
     "source": _lines,
     "stagger": _number,
     "timeout_minutes": _number,
+    "store": _secret,
+    "collector": _url,
     "webhook": _secret,
 }

@@ -11,21 +11,24 @@ import pytest
 
 IDENTITY = ("-c", "user.name=Tester", "-c", "user.email=tester@example.org", "-c", "commit.gpgsign=false")
 
-SETTINGS = """\
+PLAIN = """\
 [tool.otel_coverage.ci]
 layout = "profiles"
 source = ["tea"]
+report_options = ["--no-html"]
+"""
+PROCESSES = """
+[tool.otel_coverage.ci.processes]
+web = 'waitress-serve --listen="127.0.0.1:$PORT" tea:app'
+"""
+SETTINGS = f"""{PLAIN}
 changed = 80
 gates = ["--min 10"]
-report_options = ["--no-html"]
 overhead = "index"
 overhead_options = ["--precision 1000000"]
 webhook = "NIGHT_WEBHOOK"
 page_url = "https://tea.example/index.html"
-
-[tool.otel_coverage.ci.processes]
-web = 'waitress-serve --listen="127.0.0.1:$PORT" tea:app'
-"""
+{PROCESSES}"""
 
 FILES = {
     "pyproject.toml": SETTINGS,

@@ -20,8 +20,9 @@ from click.testing import CliRunner
 
 from otel_coverage.ci.workflows import NIGHTLY, PULL_REQUEST, profile_workflow
 from otel_coverage.cli.main import cli
-from tests.ci.conftest import Project
+from tests.ci.conftest import PLAIN, PROCESSES, Project
 from tests.ci.runner import REPOSITORY, JobRun, WorkflowRun, new_runner
+from tests.collecting.test_while_collecting import collecting
 from tests.support.matrix import matrix
 
 # of all of them together, which the first test sets up
@@ -59,13 +60,7 @@ def played() -> Iterator[Played]:
     with tempfile.TemporaryDirectory(prefix="nights-") as text, webhook() as (url, told):
         folder = Path(text)
         project = Project.make(folder / "project")
-        before = Path.cwd()
-        os.chdir(project.folder)
-        try:
-            written = CliRunner().invoke(cli, ["ci", "github"], catch_exceptions=False)
-        finally:
-            os.chdir(before)
-        assert written.exit_code == 0, written.output
+        write_workflows(project)
         runner = new_runner(project.folder, folder / "runner", secrets={"NIGHT_WEBHOOK": url})
         night_before = {"GIT_COMMITTER_DATE": f"{datetime.now(timezone.utc) - timedelta(days=2):%Y-%m-%dT%H:%M:%SZ}"}
         sha = project.commit(**night_before)
@@ -85,6 +80,30 @@ def played() -> Iterator[Played]:
         )
         comments = sorted((runner.folder / "comments").iterdir())
         yield Played(sha, index, night, pull, told, [each.read_text() for each in comments])
+
+
+@pytest.fixture(scope="module")
+def stored() -> Iterator[tuple[WorkflowRun, WorkflowRun]]:
+    """A profile's workflow and the night's, of a project whose nights are all sent to one store."""
+    with tempfile.TemporaryDirectory(prefix="stored-") as text, collecting(f"chdb://{text}/store") as collector:
+        folder = Path(text)
+        project = Project.make(folder / "project")
+        endpoint = f"http://{collector.endpoints['OTLP/gRPC']}"
+        project.write("pyproject.toml", f'{PLAIN}store = "STORE"\ncollector = "{endpoint}"\n{PROCESSES}')
+        write_workflows(project)
+        sha = project.commit()
+        runner = new_runner(project.folder, folder / "runner", secrets={"STORE": f"chdb://{text}/store"})
+        yield runner.run(profile_workflow("index"), sha=sha), runner.run(NIGHTLY, sha=sha)
+
+
+def write_workflows(project: Project) -> None:
+    before = Path.cwd()
+    os.chdir(project.folder)
+    try:
+        written = CliRunner().invoke(cli, ["ci", "github"], catch_exceptions=False)
+    finally:
+        os.chdir(before)
+    assert written.exit_code == 0, written.output
 
 
 @contextmanager
@@ -165,3 +184,14 @@ def test_its_comment_says_what_is_executed_of_the_change(played: Played) -> None
     assert "Replay 2 of 2 profiles." in comment
     assert "[index](https://tea.example/index.html#/profile/index)" in comment
     assert comment == played.job("coverage").summary
+
+
+def test_a_night_can_be_read_from_a_store_that_all_profiles_are_sent_to(
+    stored: tuple[WorkflowRun, WorkflowRun],
+) -> None:
+    index, night = stored
+    assert index.passed, index.text
+    assert not (index.artifacts / "coverage-index" / "index.store").exists()
+    (job,) = night.jobs["night"]
+    assert job.step("Who was played?").outputs == {"absent": "price"}, job.text
+    assert matrix(night.artifacts / "report") == {"index": ["tea:index@6", "tea:greeting@16"]}

@@ -54,9 +54,9 @@ def tool(name: str) -> str:
 
 
 @pytest.mark.parametrize("layout", ["matrix", "profiles"])
-@pytest.mark.parametrize("pull_request", ["true", "false"])
-def test_linters_find_nothing(project: Project, layout: str, pull_request: str) -> None:
-    text = f'layout = "{layout}"\npull_request = {pull_request}\n{EVERYTHING}'
+@pytest.mark.parametrize("store", ["", 'store = "DSN"\ncollector = "http://collector.example:4317"'])
+def test_linters_find_nothing(project: Project, layout: str, store: str) -> None:
+    text = f'layout = "{layout}"\n{store}\n{EVERYTHING}'
     found = settings(project, text)
     files.apply(files.plan(Path(".github/workflows"), workflows(found, project.folder), found.origin))
     for linter in (["actionlint"], ["zizmor", "--offline", "--quiet", "--no-progress", ".github"]):
@@ -121,6 +121,7 @@ def test_services_get_ports_of_their_own(project: Project) -> None:
         ('processes.web = "a"\nfolder = "../other"', "expected a folder below the repository"),
         ('processes.web = "a"\npage_url = "javascript:alert(1)"', "expected an address such as https"),
         ('processes.web = "a"\nactions."actions/checkout" = "v4"', "expected a commit's 40 digits and its version"),
+        ('processes.web = "a"\nstore = "DSN"', "store, the secret with its DSN, and collector"),
         ('processes.web = "a"\nretention_days = 0', "retention_days is 0, expected a number above 0"),
         ('processes.web = "a"\nchanged = 101', "changed is 101, expected a number from 0 to 100"),
         ("processes", "not valid TOML"),
