@@ -61,7 +61,6 @@ class CiSettings:
             ``$PORT`` is the port to serve on.
         layout: ``matrix``: one workflow, a job for each profile; ``profiles``: a workflow for each profile, and one
             that puts their night together.
-        branch: that is played every night.
         folder: in which everything runs, below the repository.
         profiles: the folder of playback recordings, below that one.
         source: packages or folders of the application.
@@ -99,7 +98,6 @@ class CiSettings:
 
     processes: Mapping[str, str] = field(default_factory=dict)
     layout: Layout = "matrix"
-    branch: str = "main"
     folder: str = "."
     profiles: str = "profiles"
     source: tuple[str, ...] = ()

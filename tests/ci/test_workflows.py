@@ -21,7 +21,6 @@ from tests.support.commands import BIN, PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERYTHING = """\
-branch = "trunk"
 folder = "."
 source = ["tea"]
 python = "3.12"
