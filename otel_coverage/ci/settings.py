@@ -61,7 +61,6 @@ class CiSettings:
             ``$PORT`` is the port to serve on.
         layout: ``matrix``: one workflow, a job for each profile; ``profiles``: a workflow for each profile, and one
             that puts their night together.
-        branch: that is played every night.
         folder: in which everything runs, below the repository.
         profiles: the folder of playback recordings, below that one.
         source: packages or folders of the application.
@@ -70,6 +69,8 @@ class CiSettings:
         install: shell lines that install the application and otel-coverage.
         prepare: shell lines before the processes start, of the same shell: migrations, ``export``.
         services: name → what runs beside.
+        client: the command of a client of the project's own that plays ``$PROFILE`` at ``$BASE_URL`` and names it in
+            the header ``X-Profile-Trace``; empty for ``otel-coverage playback run``.
         cron: when a night begins, UTC.
         stagger: minutes from one profile's begin to the next one's, layout ``profiles``.
         report_cron: when the night is put together, layout ``profiles``.
@@ -78,10 +79,17 @@ class CiSettings:
         retention_days: that artifacts are kept.
         keep_days: that the store which goes from night to night keeps a revision without new coverage.
         gates: options of ``otel-coverage gate``, each a call.
+        report_options: options of ``otel-coverage report``.
         allow_lost: the committed list of what a night may lose of what the last one executed, below the folder; empty
             for no such gate.
+        overhead: the profile with which the cost of tracing is measured every night; empty for none.
+        overhead_options: options of ``otel-coverage overhead``.
+        max_overhead: percent that it may be, a gate.
         changed: percent of the changed functions that some profile has to execute, in pull requests; None for no gate.
         pull_request: whether there is a workflow for pull requests.
+        store: name of the secret with the DSN of a store, with the schema in it, that all nights are sent to; empty
+            where each job has one of its own, and the nights are put together from artifacts.
+        collector: of that store, where spans are sent to.
         webhook: name of the secret with the URL that is told of absent or incomplete nights; empty for none.
         page_url: where index.html of the nights is published; empty where it is in artifacts alone.
         actions: action → commit and version that it is pinned to.
@@ -90,7 +98,6 @@ class CiSettings:
 
     processes: Mapping[str, str] = field(default_factory=dict)
     layout: Layout = "matrix"
-    branch: str = "main"
     folder: str = "."
     profiles: str = "profiles"
     source: tuple[str, ...] = ()
@@ -102,6 +109,7 @@ class CiSettings:
     )
     prepare: tuple[str, ...] = ()
     services: Mapping[str, Service] = field(default_factory=dict)
+    client: str = ""
     cron: str = "17 1 * * *"
     stagger: int = 10
     report_cron: str = "17 5 * * *"
@@ -110,9 +118,15 @@ class CiSettings:
     retention_days: int = 30
     keep_days: int = 30
     gates: tuple[str, ...] = ()
+    report_options: tuple[str, ...] = ()
     allow_lost: str = ""
+    overhead: str = ""
+    overhead_options: tuple[str, ...] = ("--max-seconds 300",)
+    max_overhead: float = 25
     changed: float | None = None
     pull_request: bool = True
+    store: str = ""
+    collector: str = ""
     webhook: str = ""
     page_url: str = ""
     actions: Mapping[str, str] = field(default_factory=lambda: ACTIONS)
@@ -158,6 +172,10 @@ def _checked(table: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise ConfigurationError(
             f'{where}: no processes; expected the application at least: processes.web = "gunicorn shop:app --bind '
             '127.0.0.1:$PORT"'
+        )
+    if bool(found.get("store")) != bool(found.get("collector")):
+        raise ConfigurationError(
+            f"{where}: store, the secret with its DSN, and collector, which spans are sent to, belong together"
         )
     return found
 
@@ -206,7 +224,7 @@ def _cron(value: object, where: str) -> str:
 
 def _secret(value: object, where: str) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise ConfigurationError(f"{where} is {value!r}, expected the name of a secret, such as COVERAGE_WEBHOOK")
+        raise ConfigurationError(f"{where} is {value!r}, expected the name of a secret, such as NIGHT_WEBHOOK")
     return value
 
 
@@ -283,6 +301,8 @@ _CHECKS: Mapping[str, Any] = {
     "install": _lines,
     "keep_days": _number,
     "layout": _layout,
+    "max_overhead": _percent,
+    "overhead_options": _lines,
     "page_url": _url,
     "port": _number,
     "prepare": _lines,
@@ -290,10 +310,13 @@ _CHECKS: Mapping[str, Any] = {
     "profiles": _below,
     "pull_request": _flag,
     "report_cron": _cron,
+    "report_options": _lines,
     "retention_days": _number,
     "services": _services,
     "source": _lines,
     "stagger": _number,
     "timeout_minutes": _number,
+    "store": _secret,
+    "collector": _url,
     "webhook": _secret,
 }

@@ -14,11 +14,13 @@ import jinja2
 from otel_coverage.ci.settings import CiSettings
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.playback.folders import profiles_at
+from otel_coverage.suggestions import suggestion
 
 NIGHTLY = "coverage-nightly.yml"
 PULL_REQUEST = "coverage-pull-request.yml"
 
 _MOST_MATRIX_JOBS = 256
+_DAY = 24 * 60  # minutes
 
 
 def workflows(settings: CiSettings, root: Path) -> dict[str, str]:
@@ -37,8 +39,59 @@ def workflows(settings: CiSettings, root: Path) -> dict[str, str]:
             f"{len(slugs)} profiles in {settings.profiles}, and a matrix has {_MOST_MATRIX_JOBS} jobs at most: "
             'use layout = "profiles"'
         )
+    if settings.overhead and settings.overhead not in slugs:
+        raise ConfigurationError(
+            f"{settings.origin}: overhead is {settings.overhead!r}, expected a profile; "
+            f"{suggestion(settings.overhead, slugs)}"
+        )
     _check_names(root / settings.folder / settings.profiles, slugs)
-    return {NIGHTLY: _render("nightly.yml.j2", settings, slugs)}
+    if settings.layout == "matrix":
+        found = {NIGHTLY: _render("nightly.yml.j2", settings, slugs)}
+    else:
+        begin = _begin(settings)
+        found = {NIGHTLY: _render("night.yml.j2", settings, slugs, begin=begin)}
+        for number, slug in enumerate(slugs):
+            values = {"begin": begin, "slug": slug, "cron_of_profile": _cron(settings, begin, number)}
+            found[profile_workflow(slug)] = _render("profile.yml.j2", settings, slugs, **values)
+    if settings.pull_request:
+        found[PULL_REQUEST] = _render("pull-request.yml.j2", settings, slugs)
+    return found
+
+
+def profile_workflow(slug: str) -> str:
+    """The file's name of a profile's own workflow."""
+    return f"coverage-profile-{slug}.yml"
+
+
+def _begin(settings: CiSettings) -> int:
+    """The minute of the day on which a night begins.
+
+    Raises:
+        ConfigurationError: the schedule does not name one.
+    """
+    minute, hour, *_ = settings.cron.split()
+    if not (minute.isdecimal() and hour.isdecimal() and int(minute) < 60 and int(hour) < 24):
+        raise ConfigurationError(
+            f"{settings.origin}: cron is {settings.cron!r}; where each profile has a workflow of its own, they begin "
+            "one after the other from a minute and an hour on, such as '17 1 * * *'"
+        )
+    return 60 * int(hour) + int(minute)
+
+
+def _cron(settings: CiSettings, begin: int, number: int) -> str:
+    """When a profile is played.
+
+    Raises:
+        ConfigurationError: that is on another day than the schedule names.
+    """
+    minutes = begin + number * settings.stagger
+    days = settings.cron.split()[2:]
+    if minutes >= _DAY and (minutes >= begin + _DAY or days != ["*"] * 3):
+        raise ConfigurationError(
+            f"{settings.origin}: profile {number + 1} would begin {number * settings.stagger} minutes after "
+            f"{settings.cron!r}, on another day: make stagger less than {settings.stagger}, or begin earlier"
+        )
+    return " ".join([str(minutes % 60), str(minutes % _DAY // 60), *days])
 
 
 def _check_names(folder: Path, slugs: Sequence[str]) -> None:
@@ -55,6 +108,7 @@ def _render(template: str, settings: CiSettings, slugs: Sequence[str], **values:
         **{each.name: getattr(settings, each.name) for each in fields(settings)},
         "service_list": [{"name": name, **asdict(service)} for name, service in settings.services.items()],
         "slugs": slugs,
+        "cost_file": f"$RUNNER_TEMP/profiles/coverage-{settings.overhead}/perf-baseline.json",
         "NIGHTLY": NIGHTLY,
         **values,
     }
@@ -73,6 +127,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: value.rstrip("\n") if isinstance(value, str) else value,  # macros end with a line
         autoescape=False,  # noqa: S701 - what is written is no HTML; texts are quoted as YAML has them
     )
     environment.filters["y"] = _quoted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -11,6 +12,7 @@ import click
 
 from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.output import chosen
+from otel_coverage.errors import ConfigurationError
 from otel_coverage.impact.document import document, matrix
 from otel_coverage.impact.impact import find
 from otel_coverage.impact.settings import ImpactSettings
@@ -42,6 +44,12 @@ MATRIX, MARKDOWN, NAMES = "matrix", "markdown", "names"
 )
 @click.option("--rcfile", metavar="FILE", help="A coverage.py configuration: source, omit. [OTEL_COVERAGE_RCFILE]")
 @click.option("--profiles", metavar="FOLDER", help="Of playback recordings. [that of the settings, else profiles]")
+@click.option(
+    "--page-url",
+    default="",
+    metavar="URL",
+    help="Where a report's index.html is published: --format markdown links its views of the profiles.",
+)
 @click.option("--all", "everything", is_flag=True, help="Show all rows and reasons in tables.")
 @click.option("--format", "output", type=click.Choice([JSON, MARKDOWN, MATRIX, NAMES, TABLE]), help=DEFAULT_HELP)
 def command(
@@ -52,6 +60,7 @@ def command(
     source: tuple[str, ...],
     rcfile: str | None,
     profiles: str | None,
+    page_url: str,
     everything: bool,
     output: str | None,
 ) -> None:
@@ -81,6 +90,10 @@ def command(
       otel-coverage impacted --base v1.4 --format json | jq '.selected[].profile'
       echo "matrix=$(otel-coverage impacted --base origin/main --format matrix)" >> "$GITHUB_OUTPUT"
     """
+    if page_url and not re.fullmatch(r"https?://[^\s\"'<>()]+", page_url):
+        raise ConfigurationError(
+            f"--page-url {page_url!r}: expected an address such as https://shop.example/index.html"
+        )
     tree = SourceTree.of(Settings.load(source=source, rcfile=rcfile))
     settings = ImpactSettings.load(Path())
     if profiles is not None:
@@ -97,5 +110,5 @@ def command(
     elif shape == NAMES:
         shown = "".join(f"{name}\n" for name in found.impact.selected)
     else:
-        shown = as_comment(found) if shape == MARKDOWN else json_text(document(found))
+        shown = as_comment(found, page_url) if shape == MARKDOWN else json_text(document(found))
     click.echo(shown, nl=False)

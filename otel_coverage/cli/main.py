@@ -86,7 +86,7 @@ def main() -> None:
         if error.name is None or error.name.partition(".")[0] == "otel_coverage":
             raise
         message = f"this command needs the module {error.name!r}, which is not installed"
-        install = "pip install 'otel-coverage[embedded,playback,record,report]'"
+        install = "pip install 'otel-coverage[ci,embedded,playback,record,report]'"
         sys.exit(_print_error(ConfigurationError(f"{message}; run {install}")))
     except click.Abort:
         sys.exit(_print_error(Interrupted()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from urllib.parse import quote
 
 from otel_coverage.impact.impact import Found
 from otel_coverage.printable import printable
@@ -33,13 +34,26 @@ def tables(found: Found, width: int | None, *, everything: bool = False) -> str:
     return "\n".join(parts)
 
 
-def as_comment(found: Found) -> str:
-    """The same in Markdown."""
+def as_comment(found: Found, page_url: str = "") -> str:
+    """The same in Markdown.
+
+    Args:
+        found: what to show.
+        page_url: of a report's ``index.html``, whose views of the profiles are linked; empty for none.
+    """
     parts = ["### Profiles to replay\n", "".join(f"{markdown(sentence)}\n" for sentence in sentences(found))]
+    if page_url and found.impact.selected:
+        parts.append(_links([*found.impact.selected], page_url))
     for columns, rows in _tables(found, everything=False):
         more = f"\n{len(rows) - _SHOWN} more\n" if len(rows) > _SHOWN else ""
         parts.append(as_markdown(Result(columns, rows[:_SHOWN])) + more)
     return "\n".join(parts)
+
+
+def _links(profiles: Sequence[str], page_url: str) -> str:
+    shown = [f"[{markdown(name)}]({page_url}#/profile/{quote(name, safe='')})" for name in profiles[:_SHOWN]]
+    more = f" and {len(profiles) - len(shown)} more" if len(profiles) > len(shown) else ""
+    return f"What they execute, as of the last night: {', '.join(shown)}{more}.\n"
 
 
 def sentences(found: Found) -> Iterator[str]:

@@ -48,7 +48,7 @@ def main() -> None:
         expect(second, "::error title=Gate::" in gates and LOST in gates, f"one gate to say no, of {LOST}")
         expect(second, night.result == "failure", "the night's job to be red")
         difference = json.loads((second.artifacts / "report" / "diff.json").read_text())
-        print(f"the gates say:\n{gates}\nthe report compares with {difference['base']}")
+        print(f"the gates say:\n{gates}\nthe report compares with {difference['baseline']['revision']}")
         if arguments.out is not None:
             shutil.copytree(runner.folder / "artifacts", arguments.out, dirs_exist_ok=True)
 

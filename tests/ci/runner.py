@@ -28,6 +28,7 @@ from otel_coverage.demo.redis import find_redis
 from tests.ci import expressions
 from tests.support.ports import free_port
 
+_FIXED = ("http://127.0.0.1:8000", "127.0.0.1:4317", "http://127.0.0.1:4317", "8000")  # free ports stand for them
 BIN = Path(sys.executable).parent
 REPOSITORY = "example/shop"
 
@@ -124,7 +125,16 @@ class Runner:
     say: Callable[[str], object] = lambda text: None
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(101))
 
-    def run(self, workflow: str, *, sha: str, event: str = "schedule", ref: str = "main", **github: Any) -> WorkflowRun:
+    def run(
+        self,
+        workflow: str,
+        *,
+        sha: str,
+        event: str = "schedule",
+        ref: str = "main",
+        base_ref: str = "",
+        event_content: Mapping[str, Any] | None = None,
+    ) -> WorkflowRun:
         """Run a workflow's jobs, each after those that it needs.
 
         Args:
@@ -132,12 +142,15 @@ class Runner:
             sha: the commit that is checked out.
             event: that set it off.
             ref: the branch.
-            github: more of the context of that name, such as the event's content.
+            base_ref: of a pull request, the branch that it is for.
+            event_content: what the context has as ``github.event``.
         """
         number = next(self._numbers)
         document = yaml.safe_load(self._git("show", f"{sha}:.github/workflows/{workflow}"))
         context = {
             "github": {
+                "base_ref": base_ref,
+                "event": event_content or {},
                 "event_name": event,
                 "ref_name": ref,
                 "repository": REPOSITORY,
@@ -145,7 +158,6 @@ class Runner:
                 "run_id": str(number),
                 "sha": sha,
                 "token": "of the runner",
-                **github,
             },
             "secrets": self.secrets,
         }
@@ -227,7 +239,8 @@ class _Job:
         self.workspace.mkdir()
         self.context = {**context, "runner": {"temp": str(self.temp)}, "steps": {}}
         self.status = "success"
-        self.folder_of_steps = document.get("defaults", {}).get("run", {}).get("working-directory", ".")
+        settings = {**document.get("defaults", {}).get("run", {}), **job.get("defaults", {}).get("run", {})}
+        self.folder_of_steps = settings.get("working-directory", ".")
         self.environment = self._environment(document)
 
     def run(self, name: str) -> JobRun:
@@ -267,7 +280,7 @@ class _Job:
         return {
             **kept,
             **own,
-            **{name: value for name, value in ports.items() if name in own},
+            **{name: value for name, value in ports.items() if own.get(name) in _FIXED},
             "CI": "true",
             "GH_FAKE": str(self.runner.folder),
             "GITHUB_ACTIONS": "true",
@@ -279,6 +292,7 @@ class _Job:
             "GITHUB_SERVER_URL": "https://github.com",
             "GITHUB_SHA": github["sha"],
             "GITHUB_WORKSPACE": str(self.workspace),
+            "HOME": str(self.temp.parent),
             "PATH": os.pathsep.join([str(self.runner.folder / "bin"), str(BIN), os.environ["PATH"]]),
             "RUNNER_TEMP": str(self.temp),
             "XDG_CACHE_HOME": str(self.temp.parent / "cache"),

@@ -143,7 +143,7 @@ def complete(line: str, **environment: str) -> list[str]:
 
 
 def test_the_shell_completes_commands_and_options() -> None:
-    assert complete("otel-coverage c") == ["catalog", "collect"]
+    assert complete("otel-coverage c") == ["catalog", "ci", "collect"]
     assert complete("otel-coverage catalog ") == ["build", "check", "push", "schema"]
     assert "--source" in complete("otel-coverage catalog build --s")
 
@@ -151,4 +151,4 @@ def test_the_shell_completes_commands_and_options() -> None:
 def test_the_shell_completes_commands_whose_extra_is_missing(tmp_path: Path) -> None:
     for module in ("clickhouse_connect", "grpc"):
         (tmp_path / f"{module}.py").write_text(f"raise ModuleNotFoundError('gone', name={module!r})\n")
-    assert complete("otel-coverage c", PYTHONPATH=str(tmp_path)) == ["catalog", "collect"]
+    assert complete("otel-coverage c", PYTHONPATH=str(tmp_path)) == ["catalog", "ci", "collect"]

@@ -94,6 +94,15 @@ def test_people_read_sentences_and_tables(repository: Repository) -> None:
     assert "| checkout | executes shop.orders:Order.total, which was changed |" in comment.replace("\\", "")
 
 
+def test_a_comment_links_the_views_of_a_published_page(repository: Repository) -> None:
+    edit(repository, "return 0", "return 1")
+    page = "https://shop.example/nights/index.html"
+    comment = call("--format", "markdown", "--page-url", page).stdout
+    assert f"[checkout]({page}#/profile/checkout)" in comment
+    with pytest.raises(ConfigurationError, match="expected an address such as https"):
+        call("--page-url", "javascript:alert(1)")
+
+
 def test_coverage_of_an_earlier_commit_serves_with_what_changed_since(repository: Repository) -> None:
     recorded = repository.git("rev-parse", "main")
     repository.git("checkout", "--quiet", "main")

@@ -11,7 +11,7 @@ import pytest
 
 from tests.recording.test_c_build import copy_of_the_package
 
-KINDS = {".py", ".sql", ".jsonl", ".csv"}
+KINDS = {".py", ".sql", ".jsonl", ".csv", ".j2"}
 
 
 @pytest.mark.parametrize("stale", [False, True], ids=["a fresh tree", "a tree with what an old setup.py left"])
