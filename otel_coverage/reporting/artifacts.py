@@ -184,7 +184,7 @@ def _write_entry_points(queries: RevisionQueries, folder: Path, wants: Wanted = 
     went that way: both as positions in the lists of this file, from 0, those of profiles as
     :func:`~otel_coverage.reporting.arrow.steps_as_json`.
 
-    ``url_maps`` names the services that told their URL map: of others no route is known that no profile asks for.
+    ``url_maps`` names the services that reported their URL map: of others no route is known that no profile asks for.
     ``certain`` is as in ``gaps.json``.
     """
     found = queries.entry_points

@@ -215,7 +215,7 @@ class RevisionQueries:
 
     @cached_property
     def url_maps(self) -> list[str]:
-        """The services that told their URL map, sorted."""
+        """The services that reported their URL map, sorted."""
         return sorted({row["service"] for row in self.ask("routes").records() if row["kind"] == "request"})
 
     @property

@@ -191,7 +191,7 @@ class LiveReport:
         return self._asked > 0 and time.monotonic() - self._asked < _INTEREST
 
     def _look(self) -> None:
-        """Read the store where it has changed; whatever is wrong with it, is told on the page."""
+        """Read the store where it has changed; what is wrong with it is shown on the page."""
         try:
             if self._idle is not None and self._idle == self._connection.idle_state():
                 return

@@ -123,7 +123,7 @@ export interface Head {
   entry_set_width?: number;
   entry_points?: EntryPoint[] | null;
   entry_point_gaps?: EntryPointGap[] | null;
-  /** Services that told their URL map; of others no route is known that no profile asks for. */
+  /** Services that reported their URL map; of others no route is known that no profile asks for. */
   url_maps?: string[];
   baseline: Baseline | null;
   history: HistoryPoint[] | null;
