@@ -209,6 +209,11 @@ class RevisionQueries:
         return self.ask("entry-points").records()
 
     @cached_property
+    def profile_entry_points(self) -> list[dict[str, Any]]:
+        """The same for each profile: how often it came there, and how long that took."""
+        return self.ask("profile-entry-points").records()
+
+    @cached_property
     def entry_point_gaps(self) -> list[dict[str, Any]]:
         """The routes and jobs that no profile reached."""
         return self.ask("entry-point-gaps").records()
