@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from otel_coverage.reporting.page.bundle import bundle
 from otel_coverage.reporting.page.page import write_page
 from otel_coverage.reporting.queries import select_revision
-from tests.reporting.conftest import Reported
+from tests.reporting.conftest import Compared, Reported
 from tests.reporting.page.conftest import Show
 
 pytest.importorskip("playwright", reason="the page is tested by Playwright: pip install playwright")
@@ -34,6 +35,26 @@ VIEWS = {
     "gaps": "#/gaps",
     "licences": "#/licenses",
 }
+# views with a table, its label, and the name of its file; two that follow one another have different labels
+TABLES = [
+    ("#/profiles", "Profiles", "profiles"),
+    ("#/profile/checkout", "Functions", "functions"),
+    ("#/profile/checkout?part=entries", "Entry points", "entries"),
+    ("#/profile/checkout?part=only", "Functions only here", "only"),
+    ("#/profile/checkout?part=overlap", "Overlap", "overlap"),
+    ("#/compare/browse/checkout?side=both", "Functions", "compared"),
+    ("#/entries", "Entry points", "entries"),
+    ("#/entries?part=gaps", "Entry points not reached", "entry-gaps"),
+    ("#/entry/web/request/POST%20%2Forders", "Functions", "reached"),
+    ("#/code?show=tree", "Code", "tree"),
+    ("#/gaps", "Gaps", "gaps"),
+]
+CHANGE_TABLES = [
+    ("#/changes", "Functions", "functions"),
+    ("#/changes?part=code", "New and changed code", "code"),
+    ("#/changes?part=entries", "Entry points", "entries"),
+    ("#/changes?part=profiles", "Profiles", "profiles"),
+]
 
 
 def test_the_overview_says_what_the_other_files_say(show: Show, reported: Reported) -> None:
@@ -178,6 +199,20 @@ def test_the_matrix_is_read_by_arrow_keys(show: Show) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("shop.orders")
+
+
+def test_each_table_is_saved_as_csv_with_all_of_its_rows(show: Show, linked: Path, compared: Compared) -> None:
+    for file, tables in ((linked, TABLES), (compared.report.out / "index.html", CHANGE_TABLES)):
+        page = show(file=file)
+        for view, label, name in tables:
+            page.evaluate("view => { location.hash = view }", view)
+            expect(page.get_by_role("table", name=label, exact=True)).to_be_visible()
+            count = int(page.locator(".tools-end").get_by_role("status").inner_text().split()[0])
+            with page.expect_download() as saved:
+                page.get_by_role("button", name=f"Save {label.lower()} as CSV").click()
+            assert saved.value.suggested_filename == f"{name}.csv", view
+            text = saved.value.path().read_text(encoding="utf-8")
+            assert len(list(csv.DictReader(text.splitlines()))) == count > 0, view
 
 
 @pytest.mark.parametrize("name", VIEWS)
