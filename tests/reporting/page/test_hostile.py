@@ -55,3 +55,18 @@ def test_ten_thousand_classes_of_one_module_are_shown_a_screen_at_a_time(show: S
     page.keyboard.press("/")
     page.keyboard.type("C09998")
     expect(page.get_by_role("option").first).to_contain_text("C09998")
+
+
+def test_of_a_table_that_is_too_long_to_be_printed_its_first_rows_are_and_it_says_so(show: Show, crowded: Path) -> None:
+    page = show("#/gaps", file=crowded)
+    expect(page.locator("[data-row]").first).to_be_visible()
+    page.evaluate(
+        """addEventListener("beforeprint", () => queueMicrotask(() => {
+            window.printed = [document.querySelectorAll("[data-row]").length, document.querySelector("main").innerText];
+        }))"""
+    )
+    page.pdf(page_ranges="1")
+    rows, text = page.evaluate("window.printed")
+    assert rows == 2_000
+    assert f"The first 2,000 of {CLASSES - 1:,} rows; the CSV file has all." in text
+    expect(page.locator("[data-row]").nth(100)).to_have_count(0)
