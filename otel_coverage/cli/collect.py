@@ -201,14 +201,14 @@ def command(
 
 
 def _page(endpoint: str | None) -> AbstractContextManager[PageServer | None]:
-    """The server of the report's page, bound; None where it is not wanted."""
+    """The server of the report's page, bound; None where it is not served."""
     if not endpoint or endpoint == "none":
         return nullcontext()
     from otel_coverage.cli.page import checked_links, page_server  # it needs what reports need
-    from otel_coverage.reporting.serving.wanted import Wanted
+    from otel_coverage.reporting.request import ReportRequest
 
     urls = (os.environ.get(f"OTEL_COVERAGE_{what}_URL", "") for what in ("TRACE", "SOURCE"))
-    return page_server(endpoint, Wanted(namespace=current_namespace(), links=checked_links(*urls)))
+    return page_server(endpoint, ReportRequest(namespace=current_namespace(), links=checked_links(*urls)))
 
 
 def _serve(collector: Collector, store: Store, page: PageServer | None, user: str) -> None:

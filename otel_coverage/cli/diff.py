@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from otel_coverage.cli import options
 from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.output import chosen
 from otel_coverage.errors import ConfigurationError
@@ -16,7 +17,7 @@ from otel_coverage.reporting.changes.comparison import compare
 from otel_coverage.reporting.changes.document import document
 from otel_coverage.reporting.changes.terminal import text
 from otel_coverage.reporting.files import json_text
-from otel_coverage.reporting.queries import select_revision
+from otel_coverage.reporting.request import ReportRequest
 from otel_coverage.revision import current_namespace
 from otel_coverage.store import open_store
 from otel_coverage.store.formats import JSON, TABLE
@@ -25,17 +26,11 @@ from otel_coverage.store.formats import JSON, TABLE
 @click.command()
 @click.argument("base", metavar="BASE")
 @click.argument("revision", metavar="[REV]", required=False)
-@click.option(
-    "--store", "dsn", envvar="OTEL_COVERAGE_STORE", required=True, metavar="DSN", help="[OTEL_COVERAGE_STORE]"
-)
-@click.option("--namespace", metavar="NAME", help="[OTEL_RESOURCE_ATTRIBUTES' service.namespace, else empty]")
-@click.option(
-    "--service", multiple=True, metavar="NAME", help="Compare only the coverage of this service; may be repeated."
-)
-@click.option("--run", "runs", multiple=True, metavar="ID", help="Of REV only this run, or night-*; may be repeated.")
-@click.option(
-    "--profile", "profiles", multiple=True, metavar="SLUG", help="Compare only this profile, or shop-*; repeatable."
-)
+@options.store
+@options.namespace
+@options.services("Compare")
+@options.runs("Of REV")
+@options.profiles("Compare")
 @click.option("--all", "everything", is_flag=True, help="Show all rows of the tables.")
 @click.option("--format", "output", type=click.Choice([JSON, TABLE]), help=DEFAULT_HELP)
 def command(
@@ -43,7 +38,7 @@ def command(
     revision: str | None,
     dsn: str,
     namespace: str | None,
-    service: tuple[str, ...],
+    services: tuple[str, ...],
     runs: tuple[str, ...],
     profiles: tuple[str, ...],
     everything: bool,
@@ -65,15 +60,15 @@ def command(
       otel-coverage diff night-40 --run night-41
       otel-coverage diff previous --format json > diff.json
     """
+    request = ReportRequest(
+        revision=revision,
+        namespace=current_namespace() if namespace is None else namespace,
+        services=services,
+        runs=runs,
+        profiles=profiles,
+    )
     with open_store(dsn, read_only=True) as store:
-        queries = select_revision(
-            store,
-            revision=revision,
-            namespace=current_namespace() if namespace is None else namespace,
-            services=service,
-            runs=runs,
-            profiles=profiles,
-        )
+        queries = request.select(store)
         baseline = find_baseline(queries, base)
         if baseline is None:
             raise ConfigurationError(

@@ -16,9 +16,9 @@ from otel_coverage.collecting.servers import Endpoint
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.reporting.page.bundle import bundle
 from otel_coverage.reporting.page.page import Links
+from otel_coverage.reporting.request import ReportRequest
 from otel_coverage.reporting.selection import moment
 from otel_coverage.reporting.serving.server import PageServer
-from otel_coverage.reporting.serving.wanted import Wanted
 
 
 def checked_links(trace_url: str, source_url: str) -> Links:
@@ -33,7 +33,7 @@ def checked_links(trace_url: str, source_url: str) -> Links:
     return Links(trace_url, source_url)
 
 
-def page_server(endpoint: str, wanted: Wanted) -> PageServer:
+def page_server(endpoint: str, request: ReportRequest) -> PageServer:
     """A server that is bound to an endpoint of this machine.
 
     Raises:
@@ -45,25 +45,25 @@ def page_server(endpoint: str, wanted: Wanted) -> PageServer:
             f"--serve {where} is reachable from other machines, and what it serves is not encrypted; use a loopback "
             f"address, and reach it from elsewhere through ssh -L {where.port or 8321}:127.0.0.1:{where.port or 8321}"
         )
-    if wanted.since:
-        moment(wanted.since)
-    return PageServer(where, wanted)
+    if request.since:
+        moment(request.since)
+    return PageServer(where, request)
 
 
-def serve_page(dsn: str, endpoint: str, wanted: Wanted, *, opens: bool) -> None:
+def serve_page(dsn: str, endpoint: str, request: ReportRequest, *, opens: bool) -> None:
     """Serve the page of a store until SIGTERM or Ctrl-C.
 
     Args:
         dsn: the store's address.
         endpoint: ``host:port``.
-        wanted: what the report is about.
+        request: what the report is about.
         opens: whether to open it in the browser.
 
     Raises:
         OtelCoverageError: the endpoint cannot be bound, or the store cannot be opened.
     """
     logging.basicConfig(format="otel-coverage: %(message)s")
-    server = page_server(endpoint, wanted)
+    server = page_server(endpoint, request)
     try:
         server.start(dsn)
         wait_for_stop = on_stop_signals()

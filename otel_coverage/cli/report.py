@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +13,11 @@ import click
 from rich.console import Console
 from rich.markup import escape
 
+from otel_coverage.cli import options
 from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.output import chosen, console
 from otel_coverage.cli.page import checked_links, serve_page
+from otel_coverage.cli.sources import report_sources, warn_of_other_state
 from otel_coverage.errors import ConfigurationError, StoreError
 from otel_coverage.gates.overhead import FILE as PERF_BASELINE
 from otel_coverage.gates.overhead import PerfBaseline, sentence
@@ -27,20 +28,15 @@ from otel_coverage.reporting.contents import Contents, parse_size
 from otel_coverage.reporting.files import json_text
 from otel_coverage.reporting.history import LENGTH
 from otel_coverage.reporting.profiles.names import EXPORTS
-from otel_coverage.reporting.profiles.sources import Sources
-from otel_coverage.reporting.queries import RevisionQueries, doubts, select_revision
+from otel_coverage.reporting.queries import RevisionQueries, doubts
 from otel_coverage.reporting.report import Report, write_report
+from otel_coverage.reporting.request import ReportRequest
 from otel_coverage.reporting.schemas import schema
 from otel_coverage.reporting.serving import DEFAULT_ENDPOINT
-from otel_coverage.reporting.serving.wanted import Wanted
-from otel_coverage.reporting.symbols_file import files_of
 from otel_coverage.reporting.terminal import show
-from otel_coverage.revision import current_namespace, revision_of
-from otel_coverage.settings import Settings
-from otel_coverage.source import SourceTree
+from otel_coverage.revision import current_namespace
 from otel_coverage.store import open_store
 from otel_coverage.store.formats import JSON, TABLE
-from otel_coverage.store.named_queries import named_query
 
 # parameters that say what is written
 _OF_FILES = frozenset(
@@ -75,9 +71,7 @@ def _print_schema(context: click.Context, parameter: click.Parameter, file: str 
     metavar="FILE",
     help="Print the JSON Schema of matrix.json, or of any other JSON file of a report, and exit.",
 )
-@click.option(
-    "--store", "dsn", envvar="OTEL_COVERAGE_STORE", required=True, metavar="DSN", help="[OTEL_COVERAGE_STORE]"
-)
+@options.store
 @click.option("--out", type=click.Path(path_type=Path), help="The folder to write to; this or --serve is required.")
 @click.option(
     "--serve",
@@ -110,10 +104,8 @@ def _print_schema(context: click.Context, parameter: click.Parameter, file: str 
 @click.option(
     "--revision", metavar="REV", help="A revision; a short SHA, HEAD or a tag will do. [the newest that has coverage]"
 )
-@click.option("--namespace", metavar="NAME", help="[OTEL_RESOURCE_ATTRIBUTES' service.namespace, else empty]")
-@click.option(
-    "--service", multiple=True, metavar="NAME", help="Count only the coverage of this service; may be repeated."
-)
+@options.namespace
+@options.services("Count")
 @click.option(
     "--expect",
     multiple=True,
@@ -121,13 +113,11 @@ def _print_schema(context: click.Context, parameter: click.Parameter, file: str 
     metavar="PATH",
     help="Playback recordings, or a folder of them, whose profiles should have been played; may be repeated.",
 )
-@click.option("--run", "runs", multiple=True, metavar="ID", help="Count only this run, or night-*; may be repeated.")
+@options.runs("Count")
 @click.option(
     "--since", default="", metavar="TIME", help="Count only runs that began since: 24h, 7d, 2026-11-25T22:00Z."
 )
-@click.option(
-    "--profile", "profiles", multiple=True, metavar="SLUG", help="Count only this profile, or shop-*; may be repeated."
-)
+@options.profiles("Count")
 @click.option(
     "--baseline",
     metavar="REV|RUN|previous",
@@ -209,7 +199,7 @@ def command(
     source_root: Path | None,
     revision: str | None,
     namespace: str | None,
-    service: tuple[str, ...],
+    services: tuple[str, ...],
     expect: tuple[Path, ...],
     runs: tuple[str, ...],
     since: str,
@@ -251,24 +241,22 @@ def command(
       otel-coverage report --serve 127.0.0.1:9000 --baseline previous
       otel-coverage report --schema reverse-index.json
     """
-    links = checked_links(trace_url, source_url)
-    expected = [profile for path in expect for profile in _profiles_at(path)]
+    request = ReportRequest(
+        revision=revision,
+        namespace=current_namespace() if namespace is None else namespace,
+        services=services,
+        expected=tuple(profile for path in expect for profile in _profiles_at(path)),
+        runs=runs,
+        since=since,
+        profiles=profiles,
+        baseline=baseline,
+        history_length=history_length,
+        links=checked_links(trace_url, source_url),
+        folder=source_root or Path(),
+    )
     if serve is not None:
         _check_served(context)
-        wanted = Wanted(
-            revision=revision,
-            namespace=current_namespace() if namespace is None else namespace,
-            services=service,
-            expected=tuple(expected),
-            runs=runs,
-            since=since,
-            profiles=profiles,
-            baseline=baseline,
-            history_length=history_length,
-            links=links,
-            folder=source_root or Path(),
-        )
-        serve_page(dsn, serve, wanted, opens=opens)
+        serve_page(dsn, serve, request, opens=opens)
         return
     if out is None:
         raise click.UsageError("--out names the folder to write to; or --serve serves the report")
@@ -276,31 +264,22 @@ def command(
         raise click.UsageError("--open opens what --serve serves: add --serve")
     contents = Contents(html=not no_html, formats=formats, only=only, max_size=parse_size(max_size))
     cost = _cost(overhead)
-    sources = _sources(source, rcfile, symbols, source_root)
-    folder = Path(sources.roots[0]) if sources.roots else Path()
+    sources = report_sources(source, rcfile, symbols, source_root)
+    if sources.roots:
+        request = replace(request, folder=Path(sources.roots[0]))
     with open_store(dsn, read_only=True) as store:
-        queries = select_revision(
-            store,
-            revision=revision,
-            namespace=current_namespace() if namespace is None else namespace,
-            services=service,
-            expected=expected,
-            runs=runs,
-            since=since,
-            profiles=profiles,
-            folder=folder,
-        )
+        queries = request.select(store)
         if revision is None:
             click.echo(f"newest revision with coverage: {printable(queries.revision) or '(none was set)'}", err=True)
         if sources.files:
-            _compare_with(sources, queries, chosen=revision is not None)
-        before = None if baseline is None else _baseline(queries, baseline, folder)
+            warn_of_other_state(sources, queries, chosen=revision is not None)
+        before = None if baseline is None else _baseline(queries, baseline, request.folder)
         with _progress() as progress:
             report = write_report(
                 queries,
                 sources,
                 out,
-                links=links,
+                links=request.links,
                 split=split,
                 contents=contents,
                 baseline=before,
@@ -360,23 +339,6 @@ def _cost(file: Path | None) -> str:
     return sentence(PerfBaseline.read(file))
 
 
-def _sources(source: tuple[str, ...], rcfile: str | None, symbols: Path | None, root: Path | None) -> Sources:
-    settings = Settings.load(source=source, rcfile=rcfile)
-    if symbols is not None:
-        return Sources.of_paths(files_of(symbols), root, settings.rcfile)
-    try:
-        if root is not None:
-            below = tuple(str(root / each) if (root / each).exists() else each for each in settings.source or ())
-            settings = replace(settings, source=below)
-        tree = SourceTree.of(settings, None if root is None else str(root))
-        return Sources.of_tree(tree, root)
-    except ConfigurationError as error:
-        raise ConfigurationError(
-            f"{error}; if the source is not on this machine, run `otel-coverage catalog build --out symbols.json` "
-            "where it is, and add --symbols symbols.json here"
-        ) from error
-
-
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
     """Shows on a terminal what is under way."""
@@ -393,16 +355,6 @@ def _profiles_at(path: Path) -> tuple[str, ...]:
     except ImportError as error:
         raise ConfigurationError("--expect reads playback recordings: pip install 'otel-coverage[playback]'") from error
     return profiles_at(path)
-
-
-def _compare_with(sources: Sources, queries: RevisionQueries, *, chosen: bool) -> None:
-    """Warn where the source tree is at another commit than the one that was traced."""
-    here, revision = revision_of(sources.roots), queries.revision
-    if here is not None and here != revision and re.match(r"[0-9a-f]{40}(\+|$)", revision):
-        known = named_query("revisions").ask(queries.store, {"namespace": queries.namespace}).records()
-        unknown = not chosen and here not in {row["revision"] for row in known}
-        of = ", of which no run has coverage: this report is about an older state of it, and" if unknown else ":"
-        click.echo(f"the source tree is at {here}{of} files may differ from those that ran", err=True)
 
 
 def _failures(queries: RevisionQueries, on_incomplete: bool, under: float | None) -> Iterator[str]:

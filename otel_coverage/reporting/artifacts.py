@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,13 +12,11 @@ import pyarrow as pa
 
 from otel_coverage.reporting.arrow import NAME, write_parquet
 from otel_coverage.reporting.files import Json, Wanted, every_file, write_csv, write_json
+from otel_coverage.reporting.heading import heading, json_value, records
 from otel_coverage.reporting.matrix import write_matrix
 from otel_coverage.reporting.queries import RevisionQueries
 from otel_coverage.reporting.reverse_index import write_reverse_index
 from otel_coverage.reporting.smallest_set import smallest_of
-from otel_coverage.reporting.times import timestamp
-
-SCHEMA_VERSION = 1
 
 _GAP = ("symbol", "kind", "file", "line", "end_line", "executable_lines", "at_startup", "certain")
 _MODULE = (
@@ -31,7 +28,6 @@ _MODULE = (
     "lines_total",
     "percent",
 )
-_PROFILE = ("profile", "complete", "incomplete_reasons", "incomplete_details", "runs", "failed_runs", "counted_runs")
 _REDUNDANCY = ("profile", "functions", "unique_functions", "contained_in", "complete")
 _SYMBOL = ("module", "qualname", "line", "kind", "file", "end_line", "parent", "executable_lines", "covered")
 
@@ -114,35 +110,12 @@ _LEADERBOARD = (
 )
 
 
-def heading(queries: RevisionQueries) -> dict[str, Any]:
-    """What every JSON file begins with: what it is about, and whether coverage is known to be missing."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "revision": queries.revision,
-        "namespace": queries.namespace,
-        "services": list(queries.services),
-        "selection": queries.selection.document,
-        "newest_span": timestamp(queries.newest_span),
-        "complete": queries.complete,
-        "problems": list(queries.problems),
-        "profiles": list(_records(queries.profiles, _PROFILE)),
-    }
-
-
 def leaderboard(queries: RevisionQueries) -> list[dict[str, Any]]:
     """The records of ``leaderboard.json``: the profiles, those that execute the most functions first.
 
     ``functions`` counts all that were executed, ``functions_covered`` and ``lines_covered`` those of the catalog.
     """
-    return list(_records(queries.leaderboard, _LEADERBOARD))
-
-
-def _write_matrix(queries: RevisionQueries, folder: Path, wants: Wanted = every_file) -> None:
-    write_matrix(queries, heading(queries), folder, wants)
-
-
-def _write_reverse_index(queries: RevisionQueries, folder: Path, wants: Wanted = every_file) -> None:
-    write_reverse_index(queries, heading(queries), folder, wants)
+    return list(records(queries.leaderboard, _LEADERBOARD))
 
 
 def _write_redundancy(queries: RevisionQueries, folder: Path, wants: Wanted = every_file) -> None:
@@ -150,7 +123,7 @@ def _write_redundancy(queries: RevisionQueries, folder: Path, wants: Wanted = ev
     executed = dict(zip(queries.executed.profiles, queries.executed.sets, strict=True))
     document = {
         **heading(queries),
-        "redundancy": _records(queries.redundancy, _REDUNDANCY),
+        "redundancy": records(queries.redundancy, _REDUNDANCY),
         "smallest_set": [asdict(step) for step in smallest_of(executed)],
     }
     write_json(folder / "redundancy.json", document)
@@ -168,8 +141,8 @@ def _write_gaps(queries: RevisionQueries, folder: Path, wants: Wanted = every_fi
         "catalog": queries.has_catalog,
         "startup": queries.totals["startup_recorded"],
         "certain": queries.complete,
-        "modules": _records(queries.modules, _MODULE),
-        "gaps": _records(rows, _GAP),
+        "modules": records(queries.modules, _MODULE),
+        "gaps": records(rows, _GAP),
     }
     if wants("gaps.json"):
         write_json(folder / "gaps.json", document)
@@ -184,7 +157,7 @@ def _write_entry_points(queries: RevisionQueries, folder: Path, wants: Wanted = 
     went that way: both as positions in the lists of this file, from 0, those of profiles as
     :func:`~otel_coverage.reporting.arrow.steps_as_json`.
 
-    ``url_maps`` names the services that told their URL map: of others no route is known that no profile asks for.
+    ``url_maps`` names the services that reported their URL map: of others no route is known that no profile asks for.
     ``certain`` is as in ``gaps.json``.
     """
     found = queries.entry_points
@@ -203,8 +176,8 @@ def _write_entry_points(queries: RevisionQueries, folder: Path, wants: Wanted = 
         **heading(queries),
         "url_maps": queries.url_maps,
         "certain": queries.complete,
-        "entry_points": _records(found, _ENTRY_POINT),
-        "gaps": _records(queries.entry_point_gaps, _ENTRY_POINT_GAP),
+        "entry_points": records(found, _ENTRY_POINT),
+        "gaps": records(queries.entry_point_gaps, _ENTRY_POINT_GAP),
         "symbols": [symbol for symbol, _ in reached],
         "symbol_entry_points": (
             Json(f"[{','.join(f'[{number},{profiles}]' for number, profiles in ways)}]") for _, ways in reached
@@ -218,17 +191,17 @@ def _key(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _write_leaderboard(queries: RevisionQueries, folder: Path, wants: Wanted = every_file) -> None:
-    records = leaderboard(queries)
+    ranked = leaderboard(queries)
     if wants("leaderboard.json"):
-        write_json(folder / "leaderboard.json", {**heading(queries), "leaderboard": records})
+        write_json(folder / "leaderboard.json", {**heading(queries), "leaderboard": ranked})
     if wants("leaderboard.csv"):
-        rows = ([_joined(record[column]) for column in _LEADERBOARD] for record in records)
+        rows = ([_joined(record[column]) for column in _LEADERBOARD] for record in ranked)
         write_csv(folder / "leaderboard.csv", _LEADERBOARD, rows)
 
 
 def _write_symbols(queries: RevisionQueries, folder: Path, wants: Wanted = every_file) -> None:
     rows = queries.catalog
-    symbols = ({"id": row["symbol"], **record} for row, record in zip(rows, _records(rows, _SYMBOL), strict=True))
+    symbols = ({"id": row["symbol"], **record} for row, record in zip(rows, records(rows, _SYMBOL), strict=True))
     write_json(folder / "symbols.json", {**heading(queries), "symbols": symbols})
 
 
@@ -241,8 +214,8 @@ class Artifact(Protocol):
 
 # by the name that its files have, whatever their endings
 ARTIFACTS: Mapping[str, Artifact] = {
-    "matrix": _write_matrix,
-    "reverse-index": _write_reverse_index,
+    "matrix": write_matrix,
+    "reverse-index": write_reverse_index,
     "gaps": _write_gaps,
     "entry-points": _write_entry_points,
     "leaderboard": _write_leaderboard,
@@ -251,17 +224,8 @@ ARTIFACTS: Mapping[str, Artifact] = {
 }
 
 
-def _records(rows: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """Some columns of each row, as JSON has them."""
-    return ({column: _value(row[column]) for column in columns} for row in rows)
-
-
 def _write_csv(path: Path, columns: tuple[str, ...], rows: Iterable[Mapping[str, Any]]) -> None:
-    write_csv(path, columns, ([_value(row[column]) for column in columns] for row in rows))
-
-
-def _value(value: Any) -> Any:
-    return timestamp(value) if isinstance(value, datetime) else value
+    write_csv(path, columns, ([json_value(row[column]) for column in columns] for row in rows))
 
 
 def _joined(value: object) -> object:

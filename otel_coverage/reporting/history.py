@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from otel_coverage.reporting.artifacts import heading
 from otel_coverage.reporting.files import write_csv, write_json
+from otel_coverage.reporting.heading import heading
 from otel_coverage.reporting.queries import RevisionQueries
 from otel_coverage.reporting.times import timestamp
 from otel_coverage.store.named_queries import named_query

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +16,7 @@ import pyarrow.compute as pc
 from otel_coverage.reporting.arrow import NAME, TIME, joined, parquet_file, steps_as_json
 from otel_coverage.reporting.executed import NUMBER, ExecutedFunctions
 from otel_coverage.reporting.files import Json, Wanted, csv_line, every_file, write_json
+from otel_coverage.reporting.heading import heading
 from otel_coverage.reporting.queries import RevisionQueries
 from otel_coverage.reporting.times import timestamp
 
@@ -50,20 +50,18 @@ _COLUMNS = pa.schema(
 )
 
 
-def write_matrix(
-    queries: RevisionQueries, heading: Mapping[str, Any], folder: Path, wants: Wanted = every_file
-) -> None:
+def write_matrix(queries: RevisionQueries, folder: Path, wants: Wanted = every_file) -> None:
     """Write the three files.
 
     Args:
         queries: what to read.
-        heading: what every JSON file begins with.
         folder: where to write.
         wants: which of them are written.
     """
     executed = queries.executed
     if wants("matrix.json"):
-        document = {**heading, "symbols": executed.symbols, "matrix": map(Json, steps_as_json(executed.of_profiles))}
+        pairs = map(Json, steps_as_json(executed.of_profiles))
+        document = {**heading(queries), "symbols": executed.symbols, "matrix": pairs}
         write_json(folder / "matrix.json", document)
     if not wants(CSV) and not wants("matrix.parquet"):
         return

@@ -209,13 +209,18 @@ class RevisionQueries:
         return self.ask("entry-points").records()
 
     @cached_property
+    def profile_entry_points(self) -> list[dict[str, Any]]:
+        """The same for each profile: how often it came there, and how long that took."""
+        return self.ask("profile-entry-points").records()
+
+    @cached_property
     def entry_point_gaps(self) -> list[dict[str, Any]]:
         """The routes and jobs that no profile reached."""
         return self.ask("entry-point-gaps").records()
 
     @cached_property
     def url_maps(self) -> list[str]:
-        """The services that told their URL map, sorted."""
+        """The services that reported their URL map, sorted."""
         return sorted({row["service"] for row in self.ask("routes").records() if row["kind"] == "request"})
 
     @property

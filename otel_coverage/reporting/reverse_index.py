@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 from otel_coverage.reporting.arrow import NAME, TIME, parquet_file, steps_as_json
 from otel_coverage.reporting.executed import ExecutedFunctions
 from otel_coverage.reporting.files import Json, Wanted, every_file, write_csv, write_json
+from otel_coverage.reporting.heading import heading
 from otel_coverage.reporting.queries import RevisionQueries
 
 _CSV = ("symbol", "module", "qualname", "line", "profile_count", "profiles")
@@ -30,14 +30,12 @@ _COLUMNS = pa.schema(
 )
 
 
-def write_reverse_index(
-    queries: RevisionQueries, heading: Mapping[str, Any], folder: Path, wants: Wanted = every_file
-) -> None:
+def write_reverse_index(queries: RevisionQueries, folder: Path, wants: Wanted = every_file) -> None:
     """Write the three files; arguments as :func:`~otel_coverage.reporting.matrix.write_matrix` has them."""
     executed = queries.executed
     if wants("reverse-index.json"):
         document = {
-            **heading,
+            **heading(queries),
             "symbols": executed.symbols,
             "reverse_index": map(Json, steps_as_json(executed.of_symbols)),
         }

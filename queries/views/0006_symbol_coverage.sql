@@ -29,20 +29,27 @@ WITH
     started AS (
         SELECT DISTINCT namespace, revision, module, qualname, line, true AS at_startup FROM coverage_startup
     ),
-    groupArrayIf((parent, line, executed, at_startup AND NOT executed), kind = 'function' AND parent != '')
-        OVER (PARTITION BY namespace, revision, module) AS methods,
-    -- conditional definitions give two classes one name: the lines tell which one a method belongs to
-    arrayFilter(m -> m.1 = qualname AND m.2 BETWEEN line AND end_line, methods) AS own
+    known AS (
+        SELECT *, if(kind = 'class', qualname, parent) AS class,
+            -- conditional definitions give two classes one name: a method belongs to the last one that begins before it
+            countIf(kind = 'class') OVER (PARTITION BY namespace, revision, module, class ORDER BY line, kind) AS definition
+        FROM symbol_catalog
+        GLOBAL LEFT ANY JOIN executed USING (namespace, revision, module, qualname, line)
+        GLOBAL LEFT ANY JOIN started USING (namespace, revision, module, qualname, line)
+    )
 SELECT
     namespace, revision, module, qualname, line,
     concat(module, ':', qualname, '@', toString(line)) AS symbol,
     kind, file, end_line, parent, executable_lines, digest,
-    toUInt32(if(kind = 'class', length(own), 1)) AS functions,
-    toUInt32(if(kind = 'class', arrayCount(m -> m.3, own), executed)) AS functions_covered,
-    toUInt32(if(kind = 'class', arrayCount(m -> m.4, own), at_startup AND NOT executed)) AS functions_at_startup
-FROM symbol_catalog
-GLOBAL LEFT ANY JOIN executed USING (namespace, revision, module, qualname, line)
-GLOBAL LEFT ANY JOIN started USING (namespace, revision, module, qualname, line);
+    toUInt32(if(kind = 'class', countIf(kind = 'function') OVER methods, 1)) AS functions,
+    toUInt32(if(kind = 'class', countIf(kind = 'function' AND executed) OVER methods, executed)) AS functions_covered,
+    toUInt32(if(
+        kind = 'class',
+        countIf(kind = 'function' AND at_startup AND NOT executed) OVER methods,
+        at_startup AND NOT executed
+    )) AS functions_at_startup
+FROM known
+WINDOW methods AS (PARTITION BY namespace, revision, module, class, definition);
 
 -- What no profile executed: functions, and classes none of whose functions ran. `at_startup`: it ran when a process
 -- started, and only then; false where starts were not recorded.

@@ -4,7 +4,7 @@ import { type ChangesBlock, STATES } from "../src/data/changes";
 import type { Head, HistoryPoint } from "../src/data/model";
 import { Model } from "../src/data/model";
 import { places } from "../src/ui/sparkline";
-import { told } from "../src/ui/treemap";
+import { stateText } from "../src/ui/treemap";
 import { functionRows } from "../src/views/changes";
 
 /** Module shop: kept, changed and not run, lost, and new and run. */
@@ -46,7 +46,7 @@ test("each function has the state that a treemap colours", () => {
   const states = [0, 1, 2, 3].map((symbol) => STATES[found.changes?.state(symbol, found.isRun(symbol)) as number]);
   assert.deepEqual(states, ["unchanged", "changed and not run", "unchanged", "changed and run"]);
   assert.deepEqual(found.tree.states, [2, 1, 1, 0, 0]);
-  assert.equal(told(found.tree), "2 lines unchanged, 1 line changed and run, 1 line changed and not run");
+  assert.equal(stateText(found.tree), "2 lines unchanged, 1 line changed and run, 1 line changed and not run");
 });
 
 test("what was lost comes first, and what is not certain says so", () => {

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from otel_coverage.reporting.artifacts import heading
 from otel_coverage.reporting.changes.comparison import Comparison, Difference
 from otel_coverage.reporting.files import COMPARISON, write_csv, write_json
+from otel_coverage.reporting.heading import heading
 
 _COLUMNS = (
     "change",

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from otel_coverage.reporting.artifacts import SCHEMA_VERSION
 from otel_coverage.reporting.changes.comparison import Comparison
+from otel_coverage.reporting.heading import SCHEMA_VERSION
 from otel_coverage.reporting.history import Point
 from otel_coverage.reporting.page.blocks import Numbers, Sets, json_block, zigzag
 from otel_coverage.reporting.page.changes import add_changes, baseline_head, changes_block
@@ -53,6 +53,7 @@ _ENTRY_POINT = {
     "p95": "p95_ms",
     "trace": "exemplar_trace_id",
 }
+_ENTRY_POINT_OF_PROFILE = ("requests", "functions", "p50_ms", "p95_ms", "exemplar_trace_id")
 _ENTRY_POINT_GAP = {"service": "service", "kind": "kind", "name": "entry_point", "symbol": "symbol"}
 _NOT_IN_CATALOG = {"kind": "", "file": "", "executable_lines": ()}
 _RUN = ("run", "first_seen", "last_seen", "outcome", "counted", "complete", "requests", "jobs", "missing", "evidence")
@@ -226,6 +227,12 @@ def _profiles(queries: RevisionQueries, numbers: Mapping[str, int]) -> list[dict
     runs: dict[str, list[dict[str, Any]]] = {}
     for row in queries.runs:
         runs.setdefault(row["profile"], []).append({name: _plain(row[name]) for name in _RUN})
+    positions = {_entry_point(row): number for number, row in enumerate(queries.entry_points)}
+    reached: dict[str, list[list[Any]]] = {}
+    for row in queries.profile_entry_points:
+        if (position := positions.get(_entry_point(row))) is not None:
+            figures = [row[name] for name in _ENTRY_POINT_OF_PROFILE]
+            reached.setdefault(row["profile"], []).append([position, *figures])
     documents = []
     for row in queries.profiles:
         name = row["profile"]
@@ -238,6 +245,7 @@ def _profiles(queries: RevisionQueries, numbers: Mapping[str, int]) -> list[dict
                 "unique": others["unique_functions"],
                 "contained_in": [numbers[other] for other in others["contained_in"] if other in numbers],
                 "played": runs.get(name, []),
+                "entry_points": reached.get(name, []),
             }
         )
     return documents

@@ -7,8 +7,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from otel_coverage.reporting.artifacts import SCHEMA_VERSION
 from otel_coverage.reporting.files import Json, write_json
+from otel_coverage.reporting.heading import SCHEMA_VERSION
 from otel_coverage.reporting.profiles.executed import Executed, Row
 from otel_coverage.reporting.profiles.names import REPORT, folder_name
 from otel_coverage.reporting.queries import RevisionQueries, doubts
@@ -39,8 +39,9 @@ class Documents:
             begin = _begin(row, row["kind"], row["file"], row["end_line"])
             self._modules.setdefault(row["module"], []).append((row, begin))
         self._entry_points: dict[str, list[dict[str, Any]]] = {}
-        for row in queries.ask("profile-entry-points").records():
-            self._entry_points.setdefault(row.pop("profile"), []).append(row)
+        for row in queries.profile_entry_points:
+            of_profile = self._entry_points.setdefault(row["profile"], [])
+            of_profile.append({name: value for name, value in row.items() if name != "profile"})
 
     def write(self, executed: Executed) -> None:
         """Write the document of a profile."""

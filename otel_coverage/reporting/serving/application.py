@@ -102,7 +102,7 @@ class PageApplication:
 
     def _index(self, profiles: list[str]) -> dict[str, Any]:
         return {
-            "files": {each.url: each.holds for each in listed(self._live.wanted)},
+            "files": {each.url: each.holds for each in listed(self._live.request)},
             **({"profiles": profiles} if profiles else {}),
         }
 

@@ -17,7 +17,7 @@ from otel_coverage.reporting.profiles.documents import Documents
 from otel_coverage.reporting.profiles.executed import executed_by_profiles
 from otel_coverage.reporting.profiles.names import REPORT, folder_name
 from otel_coverage.reporting.queries import RevisionQueries
-from otel_coverage.reporting.serving.wanted import Wanted
+from otel_coverage.reporting.request import ReportRequest
 from otel_coverage.suggestions import suggestion
 
 HISTORY, COMPARISON = "history", "diff"
@@ -50,22 +50,22 @@ class Listed:
     holds: str
 
 
-def listed(wanted: Wanted) -> Iterator[Listed]:
+def listed(request: ReportRequest) -> Iterator[Listed]:
     """All addresses but those of single profiles."""
     for name, (holds, endings) in KINDS.items():
-        if name != COMPARISON or wanted.baseline is not None:
+        if name != COMPARISON or request.baseline is not None:
             for ending in endings:
                 yield Listed(f"/{name}.{ending}", holds)
     yield Listed(f"/{_PROFILE}{{profile}}.json", "one profile: its functions, lines and entry points")
 
 
-def write_file(name: str, queries: RevisionQueries, wanted: Wanted, folder: Path) -> Path:
+def write_file(name: str, queries: RevisionQueries, request: ReportRequest, folder: Path) -> Path:
     """Write a file into a folder, and those that are written with it; one that is there already stays.
 
     Args:
         name: its address, without the slash in front.
         queries: what to read, of an open store.
-        wanted: what the report is about.
+        request: what the report is about.
         folder: an existing one, of these queries alone.
 
     Raises:
@@ -76,7 +76,7 @@ def write_file(name: str, queries: RevisionQueries, wanted: Wanted, folder: Path
         return _write_profile(name.removeprefix(_PROFILE).removesuffix(".json"), queries, folder)
     stem, _, ending = name.rpartition(".")
     kind = _ALIASES.get(stem, stem)
-    known = {each.url.removeprefix("/") for each in listed(wanted)} | {
+    known = {each.url.removeprefix("/") for each in listed(request)} | {
         f"{kind}.{ending}" for view, kind in _ALIASES.items() for ending in KINDS[view][1]
     }
     if name not in known:
@@ -84,7 +84,7 @@ def write_file(name: str, queries: RevisionQueries, wanted: Wanted, folder: Path
     path = folder / f"{kind}.{ending}"
     if not path.exists():
         with TemporaryDirectory(dir=folder) as draft:
-            _write(kind, queries, wanted, Path(draft))
+            _write(kind, queries, request, Path(draft))
             _keep(Path(draft), folder)
     return path
 
@@ -95,13 +95,13 @@ def media_type(path: Path) -> str:
     return known.get(path.suffix) or mimetypes.guess_type(path.name)[0] or "application/octet-stream"
 
 
-def _write(kind: str, queries: RevisionQueries, wanted: Wanted, folder: Path) -> None:
+def _write(kind: str, queries: RevisionQueries, request: ReportRequest, folder: Path) -> None:
     if kind in ARTIFACTS:
         ARTIFACTS[kind](queries, folder)
     elif kind == HISTORY:
-        write_history(queries, history(queries, wanted.history_length), folder)
+        write_history(queries, history(queries, request.history_length), folder)
     else:
-        baseline, reasons = wanted.select_baseline(queries)
+        baseline, reasons = request.select_baseline(queries)
         if baseline is None:
             raise UnknownFileError(" ".join(reasons) or "nothing is compared: start it with --baseline")
         write_comparison(compare(queries, baseline), folder)

@@ -22,9 +22,9 @@ from otel_coverage.reporting.changes.comparison import compare
 from otel_coverage.reporting.history import history
 from otel_coverage.reporting.page.content import content
 from otel_coverage.reporting.queries import RevisionQueries
+from otel_coverage.reporting.request import ReportRequest
 from otel_coverage.reporting.serving.connection import StoreConnection
 from otel_coverage.reporting.serving.files import write_file
-from otel_coverage.reporting.serving.wanted import Wanted
 from otel_coverage.reporting.summary import notes
 from otel_coverage.store import Store
 from otel_coverage.store.table_state import table_state
@@ -93,11 +93,11 @@ class LiveReport:
 
     Args:
         dsn: the store's address.
-        wanted: what the report is about.
+        request: what the report is about.
     """
 
-    def __init__(self, dsn: str, wanted: Wanted) -> None:
-        self.wanted = wanted
+    def __init__(self, dsn: str, request: ReportRequest) -> None:
+        self.request = request
         self.dsn = dsn
         self._connection = StoreConnection(dsn)
         self._selected: _Selected | None = None
@@ -160,14 +160,14 @@ class LiveReport:
 
         Raises:
             UnknownFileError: there is none of that name.
-            NoCoverageError: the store has no coverage of what is wanted.
+            NoCoverageError: the store has no coverage of what is asked for.
             OtelCoverageError: the store cannot be read.
         """
         with self._connection.opened() as store:
             selected = self._select(store, table_state(store))
             if selected.folder is None:
                 selected.folder = TemporaryDirectory(prefix="otel-coverage-serve-")  # its owner's alone
-            yield write_file(name, selected.queries, self.wanted, Path(selected.folder.name))
+            yield write_file(name, selected.queries, self.request, Path(selected.folder.name))
 
     def profiles(self) -> list[str]:
         """The names of the profiles; raises what :meth:`file` raises."""
@@ -191,7 +191,7 @@ class LiveReport:
         return self._asked > 0 and time.monotonic() - self._asked < _INTEREST
 
     def _look(self) -> None:
-        """Read the store where it has changed; whatever is wrong with it, is told on the page."""
+        """Read the store where it has changed; what is wrong with it is shown on the page."""
         try:
             if self._idle is not None and self._idle == self._connection.idle_state():
                 return
@@ -225,17 +225,17 @@ class LiveReport:
             self._phase, self._message, self._problem = READY, "", ""
 
     def _content(self, queries: RevisionQueries) -> Page:
-        wanted = self.wanted
+        request = self.request
         self._note("the history")
-        points = history(queries, wanted.history_length)
-        baseline, reasons = wanted.select_baseline(queries)
+        points = history(queries, request.history_length)
+        baseline, reasons = request.select_baseline(queries)
         comparison = None
         if baseline is not None:
             self._note("what changed since the baseline")
             comparison = compare(queries, baseline)
         self._note("functions and lines")
         remarks = (*notes(queries), *reasons)
-        blocks = content(queries, remarks, asdict(wanted.links), comparison=comparison, history=points)
+        blocks = content(queries, remarks, asdict(request.links), comparison=comparison, history=points)
         version = hashlib.sha256()
         for name, block in blocks.items():
             version.update(f"{name} {len(block)} ".encode() + block)
@@ -250,7 +250,7 @@ class LiveReport:
         if selected is None or selected.state != state or selected.queries.store is not store:
             self._note("which revisions, runs and profiles there are")
             self._forget()
-            selected = self._selected = _Selected(state, self.wanted.select(store))
+            selected = self._selected = _Selected(state, self.request.select(store))
         return selected
 
     def _forget(self) -> None:

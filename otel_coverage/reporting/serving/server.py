@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from otel_coverage.collecting.servers import Endpoint, HttpServer
 from otel_coverage.reporting.page.bundle import bundle
+from otel_coverage.reporting.request import ReportRequest
 from otel_coverage.reporting.serving.access import Access
 from otel_coverage.reporting.serving.application import PageApplication
 from otel_coverage.reporting.serving.live import LiveReport
-from otel_coverage.reporting.serving.wanted import Wanted
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -24,14 +24,14 @@ class PageServer:
 
     Args:
         endpoint: where to listen.
-        wanted: what the report is about.
+        request: what the report is about.
 
     Raises:
         ConfigurationError: the endpoint cannot be bound.
     """
 
-    def __init__(self, endpoint: Endpoint, wanted: Wanted) -> None:
-        self._wanted = wanted
+    def __init__(self, endpoint: Endpoint, request: ReportRequest) -> None:
+        self._request = request
         self._server = HttpServer(endpoint, "--serve", _MAX_BODY_BYTES, _THREADS)
         self._access = Access(self._server.endpoint.port)
         self._live: LiveReport | None = None
@@ -47,7 +47,7 @@ class PageServer:
         Raises:
             OtelCoverageError: it cannot be opened.
         """
-        live = LiveReport(dsn, self._wanted)
+        live = LiveReport(dsn, self._request)
         live.check()
         live.start()
         self._live = live

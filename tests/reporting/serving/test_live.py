@@ -6,9 +6,9 @@ from pathlib import Path
 
 from otel_coverage.reporting.changes.baseline import PREVIOUS
 from otel_coverage.reporting.queries import select_revision
+from otel_coverage.reporting.request import ReportRequest
 from otel_coverage.reporting.serving.files import write_file
 from otel_coverage.reporting.serving.live import LiveReport
-from otel_coverage.reporting.serving.wanted import Wanted
 from otel_coverage.source import SourceTree
 from otel_coverage.store import Store
 from tests.reporting.conftest import Compared
@@ -21,7 +21,7 @@ PLAIN = "INSERT INTO otel_traces (Timestamp, TraceId, SpanId, SpanName) VALUES (
 def test_data_are_read_anew_where_coverage_came_and_are_others_only_where_it_is_new(
     store: Store, store_dsn: str, tree: SourceTree
 ) -> None:
-    live = LiveReport(store_dsn, Wanted())
+    live = LiveReport(store_dsn, ReportRequest())
     live._look()
     assert (live.status().phase, live.page) == ("waiting", None)
     fill(store, tree)
@@ -48,8 +48,8 @@ def test_what_changed_since_the_baseline_has_an_address_and_a_missing_one_is_sai
 ) -> None:
     queries = select_revision(compared.store)
     for name in ("diff.json", "diff.csv"):
-        path = write_file(name, queries, Wanted(baseline=PREVIOUS), tmp_path)
+        path = write_file(name, queries, ReportRequest(baseline=PREVIOUS), tmp_path)
         assert path.read_bytes() == (compared.report.out / name).read_bytes()
-    found, reasons = Wanted(baseline="nosuch").select_baseline(queries)
+    found, reasons = ReportRequest(baseline="nosuch").select_baseline(queries)
     assert found is None
     assert reasons[0].startswith("Compared with nothing (--baseline nosuch): ")

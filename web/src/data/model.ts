@@ -40,6 +40,8 @@ export interface Profile {
   unique: number | null;
   contained_in: number[];
   played: Run[];
+  /** Of each entry point that it reached: its number, requests, functions, p50, p95, the trace of the slowest. */
+  entry_points?: [number, number, number, number | null, number | null, string][];
 }
 
 export interface EntryPoint {
@@ -123,7 +125,7 @@ export interface Head {
   entry_set_width?: number;
   entry_points?: EntryPoint[] | null;
   entry_point_gaps?: EntryPointGap[] | null;
-  /** Services that told their URL map; of others no route is known that no profile asks for. */
+  /** Services that reported their URL map; of others no route is known that no profile asks for. */
   url_maps?: string[];
   baseline: Baseline | null;
   history: HistoryPoint[] | null;
@@ -294,6 +296,14 @@ export class Model {
   entry(service: string, kind: string, name: string): number {
     const all = this.head.entry_points ?? [];
     return all.findIndex((each) => each.name === name && each.service === service && each.kind === kind);
+  }
+
+  /** The entry points that a profile reached, with its own requests and durations. */
+  entriesOf(profile: Profile): EntryPoint[] {
+    return (profile.entry_points ?? []).map(([number, requests, functions, p50, p95, trace]) => {
+      const entry = this.head.entry_points?.[number] as EntryPoint;
+      return { ...entry, requests, functions, lines: null, p50, p95, trace };
+    });
   }
 
   moduleOf(symbol: number): string {

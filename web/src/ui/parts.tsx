@@ -37,6 +37,20 @@ export function SymbolLink({ symbol, short = false }: { symbol: number; short?: 
   );
 }
 
+/** The name of an entry point. Where there is no room, a route loses its beginning: routes differ in their ends. */
+export function EntryName({ name }: { name: string }) {
+  const space = name.indexOf(" ");
+  if (space < 0) return <bdi>{name}</bdi>;
+  return (
+    <span class="route" title={name}>
+      <span class="route-method">{name.slice(0, space + 1)}</span>
+      <span class="route-rule">
+        <bdi dir="ltr">{name.slice(space + 1)}</bdi>
+      </span>
+    </span>
+  );
+}
+
 export function ProfileLink({ number }: { number: number }) {
   const profile = useModel().profiles[number] as Profile;
   return (

@@ -48,6 +48,9 @@ interface Props<Row> {
   groupOf?: ((row: Row) => string) | undefined;
 }
 
+/** Rows that are printed at most. */
+const PRINTED = 2000;
+
 function compare(a: string | number | boolean | null, b: string | number | boolean | null): number {
   if (a === b) return 0;
   if (a === null) return 1;
@@ -101,6 +104,8 @@ export function Table<Row>(props: Props<Row>) {
   const body = useRef<HTMLDivElement>(null);
   const [range, setRange] = useState<[number, number]>([0, props.short ? lines.length : 60]);
   const focus = useRef<number | null>(null);
+  const [printing, setPrinting] = useState(false);
+  const flows = props.short || printing; // its rows stand one after the other, not each at its place
 
   useEffect(() => {
     if (props.short) return;
@@ -110,17 +115,18 @@ export function Table<Row>(props: Props<Row>) {
       const last = Math.min(lines.length, Math.ceil((innerHeight - top) / height) + 12);
       setRange(([from, to]) => (from === first && to === last ? [from, to] : [first, Math.max(first, last)]));
     };
-    const all = () => setRange([0, Math.min(lines.length, 2000)]);
+    const print = () => setPrinting(true);
+    const printed = () => setPrinting(false);
     update();
     addEventListener("scroll", update, { passive: true });
     addEventListener("resize", update);
-    addEventListener("beforeprint", all);
-    addEventListener("afterprint", update);
+    addEventListener("beforeprint", print);
+    addEventListener("afterprint", printed);
     return () => {
       removeEventListener("scroll", update);
       removeEventListener("resize", update);
-      removeEventListener("beforeprint", all);
-      removeEventListener("afterprint", update);
+      removeEventListener("beforeprint", print);
+      removeEventListener("afterprint", printed);
     };
   }, [lines.length, height, props.short]);
 
@@ -178,8 +184,8 @@ export function Table<Row>(props: Props<Row>) {
     );
   };
 
-  const [first, last] = props.short
-    ? [0, lines.length]
+  const [first, last] = flows
+    ? [0, props.short ? lines.length : Math.min(lines.length, PRINTED)]
     : [Math.min(range[0], lines.length), Math.min(range[1], lines.length)];
   const visible = lines.slice(first, last);
   const tracks = (narrow: 0 | 1 | 2) =>
@@ -261,7 +267,7 @@ export function Table<Row>(props: Props<Row>) {
           role="rowgroup"
           class="table-body"
           ref={body}
-          style={props.short ? {} : { height: `${lines.length * height}px` }}
+          style={flows ? {} : { height: `${lines.length * height}px` }}
         >
           {visible.map(({ row, group }, offset) => {
             const at = first + offset;
@@ -269,9 +275,9 @@ export function Table<Row>(props: Props<Row>) {
               role: "row" as const,
               "data-row": at,
               "aria-rowindex": at + 2,
-              style: props.short ? {} : { top: `${at * height}px`, height: `${height}px` },
+              style: flows ? {} : { top: `${at * height}px`, height: `${height}px` },
             };
-            const placed = props.short ? "" : " placed";
+            const placed = flows ? "" : " placed";
             return group ? (
               <div key={`group ${group.name}`} class={`row row-group${placed}`} {...place}>
                 {columns.map((column, number) => (
@@ -295,6 +301,11 @@ export function Table<Row>(props: Props<Row>) {
           })}
         </div>
       </div>
+      {printing && last < lines.length && (
+        <p class="empty">
+          The first {count(last)} of {plural(lines.length, "row")}; the CSV file has all.
+        </p>
+      )}
       {shown.length === 0 && (
         <p class="empty">{rows.length ? "Nothing matches the filter." : (props.empty ?? "None.")}</p>
       )}

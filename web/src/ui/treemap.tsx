@@ -73,7 +73,7 @@ export function Treemap({ root, by }: { root: TreeNode; by: Colouring }) {
         >
           <span class="hidden">
             {cell.data.name}, {cell.data.kind}, {plural(cell.data.lines, "line")}, {percent(linesShare(cell.data))} run
-            {by === "changes" && `, ${told(cell.data)}`}
+            {by === "changes" && `, ${stateText(cell.data)}`}
           </span>
         </a>
       ))}
@@ -92,7 +92,7 @@ export function Treemap({ root, by }: { root: TreeNode; by: Colouring }) {
             {plural(over.cell.data.linesRun, "line")} of {over.cell.data.lines} run,{" "}
             {percent(linesShare(over.cell.data))}
           </span>
-          {by === "changes" && <span>{told(over.cell.data)}</span>}
+          {by === "changes" && <span>{stateText(over.cell.data)}</span>}
         </div>
       )}
     </div>
@@ -100,7 +100,7 @@ export function Treemap({ root, by }: { root: TreeNode; by: Colouring }) {
 }
 
 /** What became of the code below a node, in words. */
-export function told(node: TreeNode): string {
+export function stateText(node: TreeNode): string {
   const found = (node.states ?? []).flatMap((lines, state) =>
     lines ? [{ lines, name: STATES[state] as string }] : [],
   );

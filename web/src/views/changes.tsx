@@ -5,7 +5,7 @@ import type { Model } from "../data/model";
 import { href, route } from "../state/route";
 import { useModel } from "../ui/context";
 import { count, plural, ranges, shortRevision, time } from "../ui/format";
-import { Badge, Card, Empty, ProfileLink, SymbolLink, Tile } from "../ui/parts";
+import { Badge, Card, Empty, EntryName, ProfileLink, SymbolLink, Tile } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 import { entryHref } from "./entries";
 
@@ -313,11 +313,11 @@ function EntriesTable({ changes }: { changes: Changes }) {
       show: (row) => {
         return model.entry(row.service, row.kind, row.name) >= 0 ? (
           <a class="name mono" href={entryHref(row)}>
-            <bdi>{row.name}</bdi>
+            <EntryName name={row.name} />
           </a>
         ) : (
           <span class="mono cut" title={row.name}>
-            <bdi>{row.name}</bdi>
+            <EntryName name={row.name} />
           </span>
         );
       },

@@ -5,7 +5,7 @@ import { href, route } from "../state/route";
 import { useModel } from "../ui/context";
 import { count, milliseconds, plural } from "../ui/format";
 import { FunctionTable } from "../ui/functiontable";
-import { Badge, Card, Crumbs, Empty, ProfileLink, Tile, Trace } from "../ui/parts";
+import { Badge, Card, Crumbs, Empty, EntryName, ProfileLink, Tile, Trace } from "../ui/parts";
 import { type Column, Table } from "../ui/table";
 
 export function EntriesView() {
@@ -48,19 +48,19 @@ export function EntryTable({ entries }: { entries: readonly EntryPoint[] }) {
         value: (entry) => entry.name,
         show: (entry) => (
           <a class="name mono" href={entryHref(entry)}>
-            <bdi>{entry.name}</bdi>
+            <EntryName name={entry.name} />
           </a>
         ),
         width: "minmax(12rem, 7fr)",
         narrow: "minmax(0, 1fr)",
       },
-      { key: "kind", title: "Kind", value: (entry) => entry.kind, width: "6rem", hide: 2 },
-      { key: "service", title: "Service", value: (entry) => entry.service, width: "minmax(7rem, 1.5fr)", hide: 1 },
+      { key: "kind", title: "Kind", value: (entry) => entry.kind, width: "4.5rem", hide: 2 },
+      { key: "service", title: "Service", value: (entry) => entry.service, width: "minmax(6.5rem, 1.2fr)", hide: 1 },
       {
         key: "profiles",
         title: "Profiles",
         value: (entry) => model.sets.size(entry.profiles),
-        width: "5.5rem",
+        width: "4.5rem",
         align: "end",
         hide: 2,
       },
@@ -68,7 +68,7 @@ export function EntryTable({ entries }: { entries: readonly EntryPoint[] }) {
         key: "requests",
         title: "Times",
         value: (entry) => entry.requests,
-        width: "5.5rem",
+        width: "4rem",
         narrow: "3.5rem",
         align: "end",
       },
@@ -76,7 +76,7 @@ export function EntryTable({ entries }: { entries: readonly EntryPoint[] }) {
         key: "functions",
         title: "Functions",
         value: (entry) => entry.functions,
-        width: "6.5rem",
+        width: "5rem",
         align: "end",
         hide: 2,
       },
@@ -85,7 +85,7 @@ export function EntryTable({ entries }: { entries: readonly EntryPoint[] }) {
         title: "Median",
         value: (entry) => entry.p50,
         show: (entry) => milliseconds(entry.p50),
-        width: "6rem",
+        width: "4.5rem",
         align: "end",
         hide: 2,
       },
@@ -94,7 +94,7 @@ export function EntryTable({ entries }: { entries: readonly EntryPoint[] }) {
         title: "p95",
         value: (entry) => entry.p95,
         show: (entry) => milliseconds(entry.p95),
-        width: "5rem",
+        width: "4.5rem",
         narrow: "4.2rem",
         align: "end",
       },
@@ -131,7 +131,7 @@ function GapTable({ gaps }: { gaps: readonly EntryPointGap[] }) {
         value: (gap) => gap.name,
         show: (gap) => (
           <span class="name mono">
-            <bdi>{gap.name}</bdi>
+            <EntryName name={gap.name} />
           </span>
         ),
         width: "minmax(12rem, 3fr)",
@@ -165,7 +165,7 @@ function GapTable({ gaps }: { gaps: readonly EntryPointGap[] }) {
       columns={columns}
       rowKey={(gap) => `${gap.service} ${gap.kind} ${gap.name}`}
       text={(gap) => `${gap.name} ${gap.symbol}`}
-      empty="Profiles reach every route and job that the application told."
+      empty="Profiles reach every route and job that the application reported."
     />
   );
 }

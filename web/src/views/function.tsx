@@ -5,7 +5,7 @@ import { ancestors, findNode } from "../data/tree";
 import { href } from "../state/route";
 import { useModel } from "../ui/context";
 import { count, fromTemplate, percent, plural, ranges } from "../ui/format";
-import { Badge, Card, CoveragePage, Crumbs, Empty, ProfileLink, Tile, Trace } from "../ui/parts";
+import { Badge, Card, CoveragePage, Crumbs, Empty, EntryName, ProfileLink, Tile, Trace } from "../ui/parts";
 import { FunctionChanges } from "./changes";
 import { entryHref } from "./entries";
 
@@ -123,7 +123,7 @@ function Detail({ symbol }: { symbol: number }) {
                   return (
                     <li key={number}>
                       <a class="name mono" href={entryHref(entry)}>
-                        <bdi>{entry.name}</bdi>
+                        <EntryName name={entry.name} />
                       </a>
                       <span class="list-end dim">{plural(model.sets.size(entry.profiles), "profile")}</span>
                     </li>

@@ -194,7 +194,7 @@ function Heat({ node }: { node: TreeNode }) {
       pin(cursor.row);
     }
   };
-  const told =
+  const pointed =
     cursor && rows[cursor.row] && columns[cursor.column]
       ? `${rows[cursor.row]?.profile.name} runs ${counts[cursor.column]?.[rows[cursor.row]?.number ?? 0]} of ${plural(columns[cursor.column]?.functions ?? 0, "function")} of ${columns[cursor.column]?.path} (${percent(share(cursor.row, cursor.column))})`
       : "";
@@ -229,8 +229,8 @@ function Heat({ node }: { node: TreeNode }) {
           </div>
         </div>
       )}
-      <p class="heat-told" role="status">
-        {told || " "}
+      <p class="heat-status" role="status">
+        {pointed || " "}
       </p>
     </div>
   );

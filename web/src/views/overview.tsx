@@ -88,8 +88,8 @@ export function OverviewView() {
               missed
                 ? `${plural(missed, "route or job", "routes and jobs")} not reached`
                 : head.url_maps?.length
-                  ? "all routes and jobs that the application told"
-                  : "the application told no URL map"
+                  ? "all routes and jobs of the application"
+                  : "the application reported no URL map"
             }
             to={href("entries")}
           />
@@ -251,7 +251,11 @@ function GapsCard() {
               <bdi>{node.path}</bdi>
             </a>
             <span class="list-end">
-              <span class="dim wide-only">{plural(node.functions - node.functionsRun, "function")} not run</span>
+              <span class="dim wide-only">
+                {node.linesRun < node.lines
+                  ? `${plural(node.lines - node.linesRun, "line")} not run`
+                  : `${plural(node.functions - node.functionsRun, "function")} not run`}
+              </span>
               <Bar share={node.lines ? node.linesRun / node.lines : node.functionsRun / node.functions} />
             </span>
           </li>

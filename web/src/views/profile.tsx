@@ -23,7 +23,7 @@ function Detail({ number, profile }: { number: number; profile: Profile }) {
   const functions = useMemo(() => model.functionsOf(number), [model, number]);
   const { totals } = model.head;
   const part = route.value.settings.get("part") ?? "functions";
-  const entries = model.head.entry_points?.filter((entry) => model.sets.has(entry.profiles, number));
+  const entries = useMemo(() => (model.head.entry_points ? model.entriesOf(profile) : null), [model, profile]);
   const parts = [
     ["functions", `Functions ${count(functions.length)}`],
     ...(entries ? [["entries", `Entry points ${count(entries.length)}`]] : []),

@@ -1,4 +1,4 @@
-"""What the served report is about: the options of ``otel-coverage report`` that choose it."""
+"""What a report is about, and what it is compared with: the options of ``otel-coverage report`` that choose it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is asked for, each time anew: which revision is the newest, and which runs a pattern means, changes.
+class ReportRequest:
+    """What is asked for. A served report asks each time anew: the newest revision, and the runs of a pattern, change.
 
     Attributes:
         revision, namespace, services, expected, runs, since, profiles, folder: see
