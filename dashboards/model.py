@@ -160,7 +160,6 @@ class Variable:
             "type": "query",
             "datasource": _SOURCE,
             "query": {**_target(self.sql, "table"), "refId": self.name},
-            "definition": "",
             "refresh": 2,  # whenever the time range changes
             "sort": 0,
             "regex": "",
