@@ -11,7 +11,7 @@ NO_SKIPS := $(if $(CI),--no-skips)
 # Containers often set it. Each of the hundreds of processes that the tests start would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo test test-faults try test-rq test-pins lint types format check bench-pipeline bench-recorder bench-playback prove-recorder bench-store page web-check bench-report answers dashboards test-clickhouse check-stack clean help
+.PHONY: env demo test test-faults try test-rq test-pins lint types format check bench-pipeline bench-recorder bench-playback prove-recorder bench-store page web-check bench-report answers dashboards panels test-clickhouse check-stack clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -82,6 +82,9 @@ bench-report: $(VENV)/.test  ## what a report's page costs: time, memory, sizes;
 
 dashboards: $(VENV)/.test  ## write Grafana's dashboards from dashboards/
 	$(BIN)/python -m dashboards
+
+panels: $(VENV)/.test  ## run the demo and draw the pictures of docs/panels/ anew, in a browser
+	$(BIN)/python -m tests.end_to_end.panels
 
 answers: $(VENV)/.test  ## run the demo and write the answers in docs/sql.md anew
 	$(BIN)/python -m tests.end_to_end.cookbook

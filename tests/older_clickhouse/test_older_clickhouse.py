@@ -28,7 +28,14 @@ from tests.end_to_end.played import environment, query
 VERSION = "24.8"
 _NOW = datetime.now(timezone.utc)
 _FOLDER = Path(__file__).parent
-_FILLED = ("otel_traces", "code_symbols", "otel_metrics_sum", "otel_metrics_gauge", "otel_metrics_histogram")
+_FILLED = (
+    "otel_traces",
+    "code_symbols",
+    "coverage_batches",
+    "otel_metrics_sum",
+    "otel_metrics_gauge",
+    "otel_metrics_histogram",
+)
 _SIZES = {"tables", "otel-coverage-pipeline What the store holds"}  # parts are merged when the engine likes to
 
 
@@ -112,9 +119,14 @@ def test_every_query_has_the_rows_of_the_current_engine(answers: tuple[dict[str,
     different = {
         name: (rows, current["rows"][name])
         for name, rows in older["rows"].items()
-        if name not in _SIZES and sorted(rows) != sorted(current["rows"][name])
+        if name not in _SIZES and _comparable(name, rows) != _comparable(name, current["rows"][name])
     }
     assert different == {}
+
+
+def _comparable(name: str, rows: list[str]) -> list[str]:
+    """Rows in an order; what `executed-ranges` has in no order, as its comment says, in one, too."""
+    return sorted("".join(sorted(row)) if name == "executed-ranges" else row for row in rows)
 
 
 def test_the_queries_have_rows_to_be_compared_by(answers: tuple[dict[str, Any], dict[str, Any]]) -> None:
