@@ -4,13 +4,14 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2
 VENV := .venv/$(VERSION)
 BIN := $(VENV)/bin
 JOBS ?= 4
+OLDER ?= python3.11
 # In CI whatever the suite needs is there. Elsewhere the page's tests are skipped, with the reason, where no Chromium is.
 NO_SKIPS := $(if $(CI),--no-skips)
 
 # Containers often set it. Each of the hundreds of processes that the tests start would compile the package anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: env demo test test-faults nightly try test-rq test-pins lint types format check bench-pipeline bench-recorder bench-playback prove-recorder bench-store page web-check bench-report answers clean help
+.PHONY: env demo test test-faults nightly try test-rq test-pins lint types format check bench-pipeline bench-recorder bench-playback prove-recorder bench-store page web-check bench-report answers dashboards panels test-clickhouse check-stack clean help
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -60,6 +61,12 @@ nightly: $(VENV)/.test  ## two nights of the example, by the steps of its nightl
 test-pins:  ## install the package beside first users' versions with pip and uv, show every help, trace a request
 	scripts/test-pins $(PYTHON)
 
+test-clickhouse: $(VENV)/.test  ## all SQL on ClickHouse 24.8, beside the current engine; OLDER=python3.11 runs it
+	scripts/test-clickhouse $(BIN)/python $(OLDER)
+
+check-stack: $(VENV)/.test  ## the Compose files by docker compose, the Dockerfile by hadolint
+	scripts/check-stack $(BIN)/python
+
 prove-recorder: $(VENV)/.test  ## take each rule out of the recorder: its tests have to notice (long)
 	$(BIN)/python -m tests.recording.mutations
 
@@ -75,6 +82,12 @@ web-check: $(VENV)/.demo  ## types, lint and unit tests of web/
 
 bench-report: $(VENV)/.test  ## what a report's page costs: time, memory, sizes; in a browser: how fast it is; ARGS="--sizes 20x5000"
 	$(BIN)/python -m benchmarks.report $(ARGS)
+
+dashboards: $(VENV)/.test  ## write Grafana's dashboards from dashboards/
+	$(BIN)/python -m dashboards
+
+panels: $(VENV)/.test  ## run the demo and draw the pictures of docs/panels/ anew, in a browser
+	$(BIN)/python -m tests.end_to_end.panels
 
 answers: $(VENV)/.test  ## run the demo and write the answers in docs/sql.md anew
 	$(BIN)/python -m tests.end_to_end.cookbook

@@ -81,7 +81,7 @@ def dashboard() -> Dashboard:
                     unit="ms",
                 ),
                 table(
-                    "Reached by no profile",
+                    "Routes and jobs that no profile reaches",
                     named("entry-point-gaps"),
                     Column("service"),
                     Column("kind"),

@@ -30,6 +30,7 @@ class Column:
         unit: one of Grafana's units, such as ``percent`` (0 to 100), ``ms``, ``bytes``; empty for none.
         link: the address that a click opens; ``${__data.fields.NAME}`` stands for another column of the row.
         bar: show a percentage as a bar.
+        yes_no: show 1 and 0 as yes and no, as booleans are anyway.
         width: in pixels; 0 for a share of what is left.
     """
 
@@ -38,6 +39,7 @@ class Column:
     unit: str = ""
     link: str = ""
     bar: bool = False
+    yes_no: bool = False
     width: int = 0
 
     @property
@@ -54,6 +56,8 @@ class Column:
             properties.append({"id": "custom.width", "value": self.width})
         if self.link:
             properties.append({"id": "links", "value": [{"title": "Open", "url": self.link, "targetBlank": False}]})
+        if self.yes_no:
+            properties.append({"id": "mappings", "value": _yes_no("1", "0")})
         if self.bar:
             properties += [
                 {"id": "custom.cellOptions", "value": {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}},
@@ -107,7 +111,11 @@ class Panel:
 
     def json(self, number: int, x: int, y: int) -> Json:
         """Grafana's JSON of it, at a place of the grid."""
-        defaults: Json = {"noValue": self.empty, "thresholds": _thresholds(self.thresholds), "mappings": _YES_NO}
+        defaults: Json = {
+            "noValue": self.empty,
+            "thresholds": _thresholds(self.thresholds),
+            "mappings": _yes_no("true", "false"),
+        }
         if self.series:
             defaults["displayName"] = f"${{__field.labels.{self.series}}}"
         if self.unit:
@@ -160,7 +168,6 @@ class Variable:
             "type": "query",
             "datasource": _SOURCE,
             "query": {**_target(self.sql, "table"), "refId": self.name},
-            "definition": "",
             "refresh": 2,  # whenever the time range changes
             "sort": 0,
             "regex": "",
@@ -225,12 +232,6 @@ class Dashboard:
         return placed
 
 
-_YES_NO: list[Json] = [
-    {
-        "type": "value",
-        "options": {"true": {"text": "yes", "color": "green"}, "false": {"text": "no", "color": "red"}},
-    }
-]
 _OTHERS: Json = {
     "title": "Coverage",
     "type": "dashboards",
@@ -262,6 +263,10 @@ def _target(sql: str, form: str) -> Json:
         "format": _FORMATS[form],
         "rawSql": with_variables(text),
     }
+
+
+def _yes_no(yes: str, no: str) -> list[Json]:
+    return [{"type": "value", "options": {yes: {"text": "yes", "color": "green"}, no: {"text": "no", "color": "red"}}}]
 
 
 def _thresholds(steps: Steps) -> Json:

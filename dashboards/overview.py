@@ -169,7 +169,7 @@ def dashboard() -> Dashboard:
                     Column("kind"),
                     Column("name"),
                     Column("service"),
-                    Column("arrived"),
+                    Column("arrived", yes_no=True),
                     Column("counted"),
                     Column("incomplete_reason", "reason"),
                     Column("incomplete_detail", "what happened"),

@@ -86,7 +86,7 @@ def dashboard() -> Dashboard:
             ],
             [
                 table(
-                    "Functions",
+                    "Functions that it executes",
                     named("matrix", "profile"),
                     symbol_column(),
                     Column("first_seen"),

@@ -12,6 +12,7 @@ from otel_coverage.cli.interruption import interruptible
 from otel_coverage.store import backfill as backfilling
 from otel_coverage.store import open_store, retention, schema
 from otel_coverage.store.dsn import DEFAULT_DATABASE, database_name
+from otel_coverage.store.engine_versions import lacks, parse_version
 from otel_coverage.store.layout import Layout
 from otel_coverage.store.settings import FoldSettings
 
@@ -148,14 +149,23 @@ def detach(dsn: str) -> None:
 @click.option(
     "--database", default=DEFAULT_DATABASE, show_default=True, help="The database of a cluster's local tables."
 )
-def show(cluster: str | None, traces: str | None, database: str) -> None:
+@click.option(
+    "--for",
+    "server",
+    metavar="VERSION",
+    help="The server's version, such as clickhouse-24.8: what it lacks is said on stderr.",
+)
+def show(cluster: str | None, traces: str | None, database: str, server: str | None) -> None:
     """Print the SQL of all tables and views, in the order in which it is applied.
 
     \b
     Examples:
       otel-coverage schema show | less
       otel-coverage schema show --cluster main --database otel
+      otel-coverage schema show --for clickhouse-24.8 > schema.sql
     """
+    for sentence in lacks(parse_version(server)) if server is not None else ():
+        click.echo(f"otel-coverage: {sentence}", err=True)
     click.echo(schema.show(Layout.on(cluster or "", traces or ""), database_name(database)), nl=False)
 
 

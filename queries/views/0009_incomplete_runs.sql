@@ -49,7 +49,8 @@ GLOBAL LEFT ANY JOIN (
 -- Runs with traces of which one process was at another revision than the rest, as where a worker is not restarted: at each
 -- of these revisions only a part of the run was recorded. A run id that is used again at another revision is no such run.
 CREATE OR REPLACE VIEW split_runs AS
-SELECT namespace, revision, profile, run, min(t.began) AS first_seen, min(t.trace) AS exemplar_trace_id,
+SELECT namespace, toLowCardinality(name) AS revision, profile, run, min(t.began) AS first_seen,
+    min(t.trace) AS exemplar_trace_id,
     format('it was recorded at several revisions, {}; usually a process of the application was not restarted when code was deployed', arrayStringConcat(any(t.revisions), ' and ')) AS incomplete_detail
 FROM (
     SELECT namespace, profile, run, trace, min(s.started) AS began, arraySort(groupUniqArray(toString(s.revision))) AS revisions
@@ -65,7 +66,7 @@ FROM (
     GROUP BY namespace, profile, run, trace
     HAVING length(revisions) > 1
 ) AS t
-ARRAY JOIN t.revisions AS revision
+ARRAY JOIN t.revisions AS name
 GROUP BY namespace, revision, profile, run;
 
 -- Runs that reached the application and of which no span of the playback client arrived, though it has played their
@@ -95,8 +96,9 @@ GROUP BY namespace, revision, profile, run;
 -- in that run, or else those of the run. Runs of which nothing at all arrived are in lost_runs.
 CREATE OR REPLACE VIEW unplayed_steps AS
 SELECT
-    p.place.1 AS namespace, p.place.2 AS revision, p.profile AS profile, p.run AS run, p.first_seen AS first_seen,
-    p.exemplar_trace_id AS exemplar_trace_id,
+    -- of the same type as in the other parts of incomplete_runs, which ClickHouse 24.8 wants
+    toLowCardinality(p.place.1) AS namespace, toLowCardinality(p.place.2) AS revision, p.profile AS profile, p.run AS run,
+    p.first_seen AS first_seen, p.exemplar_trace_id AS exemplar_trace_id,
     multiIf(
         NOT p.recorded AND NOT p.called, 'not_recorded',
         NOT p.ended AND NOT p.passed AND NOT p.failed, 'not_reported',

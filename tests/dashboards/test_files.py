@@ -34,12 +34,16 @@ def test_there_is_a_dashboard_for_each_question() -> None:
 
 
 @pytest.mark.parametrize("dashboard", EVERY.values(), ids=EVERY)
-def test_a_dashboard_has_the_variables_that_its_statements_use(dashboard: Dashboard) -> None:
+def test_a_dashboard_has_the_variables_that_it_uses_and_no_two_panels_of_one_name(
+    dashboard: Dashboard,
+) -> None:
     document = json.dumps(dashboard.json())
     used = set(re.findall(r"\$\{(\w+)[:}]", document)) - {"__field", "__data"}
     names = [variable["name"] for variable in dashboard.json()["templating"]["list"]]
     assert used <= set(names)
     assert len(names) == len(set(names))
+    titles = [panel["title"] for panel in dashboard.json()["panels"]]
+    assert len(titles) == len(set(titles))
     assert names[:3] == ["datasource", "namespace", "revision"]
 
 

@@ -14,20 +14,17 @@ import shlex
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Mapping
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from otel_coverage.demo.redis import find_redis
 from tests.support import compose
 from tests.support.commands import BIN, call, running, wait_until
 from tests.support.ports import free_port
 from tests.support.rotel import agent
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 PORTS = ("4317", "4318", "6379", "8000", "8123")
 VARIABLES = {
@@ -57,11 +54,6 @@ urllib.request.urlopen(url).read()
 """
 
 
-def _services() -> Mapping[str, Any]:
-    services: Mapping[str, Any] = compose.read("docker-compose.yml", VARIABLES)["services"]
-    return services
-
-
 @dataclass
 class Deployment:
     """The services, in a folder.
@@ -73,15 +65,12 @@ class Deployment:
     """
 
     folder: Path
-    services: Mapping[str, Any] = field(
-        default_factory=lambda: compose.read("docker-compose.yml", VARIABLES)["services"]
-    )
-    ports: Mapping[str, int] = field(default_factory=lambda: {port: free_port() for port in PORTS})
-    _running: ExitStack = field(default_factory=ExitStack)
+    services: Mapping[str, Any]
+    ports: Mapping[str, int]
+    _running: ExitStack
 
-    def __enter__(self) -> Self:
-        for name in ("bin", "data", "state", "tmp"):
-            (self.folder / name).mkdir(mode=0o700)
+    def make_programs(self) -> None:
+        """Write what a container has."""
         ping, get = self.folder / "ping.py", self.folder / "get.py"
         ping.write_text(_PING.format(port=self.ports["6379"]))
         get.write_text(_GET)
@@ -89,10 +78,6 @@ class Deployment:
         self._write("wget", f"{sys.executable} {get}")
         self._write("redis-server", f"{find_redis()} --port {self.ports['6379']} --dir {self.folder}")
         self._write("rotel-agent", str(agent()), LD_LIBRARY_PATH=str(sysconfig.get_config_var("LIBDIR")))
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        self._running.__exit__(*failure)  # what services have printed is shown where the test has failed
 
     def _write(self, name: str, command: str, **environment: str) -> None:
         file = self.folder / "bin" / name
@@ -134,3 +119,15 @@ class Deployment:
         return _FOLDER.sub(
             lambda found: str(compose.ROOT / "examples" if found[1] == "app/examples" else self.folder / found[1]), text
         )
+
+
+@contextmanager
+def deployment_in(folder: Path) -> Iterator[Deployment]:
+    """A deployment without a service yet. All services end with it; where it fails, what they have printed is shown."""
+    for name in ("bin", "data", "state", "tmp"):
+        (folder / name).mkdir(mode=0o700)
+    services: Mapping[str, Any] = compose.read("docker-compose.yml", VARIABLES)["services"]
+    with ExitStack() as running_services:
+        deployment = Deployment(folder, services, {port: free_port() for port in PORTS}, running_services)
+        deployment.make_programs()
+        yield deployment

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployment.counterparts import Deployment
+from tests.deployment.counterparts import deployment_in
 from tests.support.commands import wait_until
 
 
 @pytest.mark.until(3, 13)  # Rotel's wheel
 def test_the_services_of_the_compose_file_record_what_the_profiles_execute(tmp_path: Path) -> None:
-    with Deployment(tmp_path) as deployment:
+    with deployment_in(tmp_path) as deployment:
         server = deployment.services["clickhouse"]["environment"]
         collect = f"otel-coverage collect --store chdb://{tmp_path}/store --grpc-endpoint none --http-endpoint none"
         endpoint = f"--clickhouse-user {server['CLICKHOUSE_USER']} --clickhouse-endpoint 127.0.0.1:8123"

@@ -8,7 +8,7 @@ from typing import Any
 
 from opentelemetry.metrics import set_meter_provider
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import Gauge, Histogram, InMemoryMetricReader, Sum
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader, NumberDataPoint, Sum
 from opentelemetry.sdk.resources import Resource
 
 from otel_coverage.store import Store
@@ -38,7 +38,7 @@ def insert_metrics(store: Store, at: datetime) -> None:
     metrics.observe(Gauges(lambda: dict(spans), lambda: 2_000, lambda: 65_536))
     for collection in range(2):
         for stage in ("begin", "end", "encode", "export"):
-            metrics.spent(stage, metrics.start())  # type: ignore[arg-type]
+            metrics.spent(stage, metrics.start())
         log.failed("being tried", ValueError("a failure that is counted"))
         totals.recordings += 19
         totals.bytes += 40_000
@@ -70,19 +70,16 @@ def _rows(reader: InMemoryMetricReader) -> Iterator[tuple[str, dict[str, Any]]]:
                         "MetricUnit": metric.unit,
                         "Attributes": {key: str(value) for key, value in (point.attributes or {}).items()},
                     }
-                    match metric.data:
-                        case Histogram():
-                            buckets, bounds = list(point.bucket_counts), list(point.explicit_bounds)
-                            own = {"Count": point.count, "Sum": point.sum}
-                            yield (
-                                "otel_metrics_histogram",
-                                row | own | {"BucketCounts": buckets, "ExplicitBounds": bounds},
-                            )
-                        case Sum():
-                            own = {"Value": float(point.value), "AggregationTemporality": 2, "IsMonotonic": True}
-                            yield "otel_metrics_sum", row | own
-                        case Gauge():
-                            yield "otel_metrics_gauge", row | {"Value": float(point.value)}
+                    if isinstance(point, HistogramDataPoint):
+                        buckets = {"BucketCounts": list(point.bucket_counts)}
+                        bounds = {"ExplicitBounds": list(point.explicit_bounds)}
+                        own = {"Count": point.count, "Sum": point.sum}
+                        yield "otel_metrics_histogram", {**row, **own, **buckets, **bounds}
+                    elif isinstance(point, NumberDataPoint) and isinstance(metric.data, Sum):
+                        own = {"Value": float(point.value), "AggregationTemporality": 2, "IsMonotonic": True}
+                        yield "otel_metrics_sum", {**row, **own}
+                    elif isinstance(point, NumberDataPoint):
+                        yield "otel_metrics_gauge", {**row, "Value": float(point.value)}
 
 
 def in_the_past(hours: int) -> datetime:

@@ -2,82 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from dashboards.__main__ import every
-from dashboards.model import Dashboard, Json
 from tests.end_to_end import two_nights
 from tests.end_to_end.grafana import expanded
-
-_KNOWN = """
-SELECT m.revision AS revision, symbol, exemplar_trace_id AS trace
-FROM coverage_matrix AS m
-WHERE m.revision = {revision:String} AND profile = 'month-end' AND qualname = 'OrderBook.move'
-"""
-_NOW = datetime.now(timezone.utc)
-_RANGE = (_NOW - timedelta(days=3), _NOW + timedelta(days=1))
-
-Rows = list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A statement of a dashboard.
-
-    Attributes:
-        where: the dashboard and the panel or variable.
-        sql: as Grafana has it.
-        columns: that the panel refers to.
-    """
-
-    where: str
-    sql: str
-    columns: frozenset[str]
-
-
-def _asked(dashboard: Dashboard) -> Iterator[Asked]:
-    document = dashboard.json()
-    for variable in document["templating"]["list"]:
-        if variable["type"] == "query":
-            yield Asked(f"{dashboard.uid} ${variable['name']}", variable["query"]["rawSql"], frozenset())
-    for panel in document["panels"]:
-        yield Asked(f"{dashboard.uid} {panel['title']}", panel["targets"][0]["rawSql"], frozenset(_columns(panel)))
-
-
-def _columns(panel: Json) -> Iterator[str]:
-    yield from (override["matcher"]["options"] for override in panel["fieldConfig"]["overrides"])
-    options = panel["options"]
-    if "reduceOptions" in options:
-        yield options["reduceOptions"]["fields"].strip("/^$")
-    if "xField" in options:
-        yield options["xField"]
-    if panel["type"] == "timeseries":
-        yield "time"
-    labelled = panel["fieldConfig"]["defaults"].get("displayName", "")
-    if labelled:
-        yield labelled.removeprefix("${__field.labels.").removesuffix("}")
-
-
-EVERY = [asked for dashboard in every() for asked in _asked(dashboard)]
+from tests.end_to_end.panels import page
+from tests.end_to_end.statements import EVERY, RANGE, Asked, Rows, about_both_nights
 
 
 @pytest.fixture(scope="module")
 def answers(two_nights_store: Path) -> Mapping[str, Rows]:
-    """Statement → rows: about the later night, or, where it has none, about the night before."""
-    store = two_nights_store
-    (found,) = two_nights.answers(store, {"known": _KNOWN})["known"]
-    values = {"namespace": "", "service": "", "module": "", "profile": "month-end", "base": two_nights.BASE} | found
-    statements = {asked.sql: expanded(asked.sql, values, *_RANGE) for asked in EVERY}
-    rows = two_nights.answers(store, statements)
-    values["revision"] = two_nights.BASE
-    unanswered = {sql: expanded(sql, values, *_RANGE) for sql, found in rows.items() if not found}
-    return rows | two_nights.answers(store, unanswered)
+    """Statement → rows."""
+    return about_both_nights(two_nights_store)
 
 
 @pytest.mark.parametrize("asked", EVERY, ids=[asked.where for asked in EVERY])
@@ -107,6 +47,15 @@ def test_a_figure_is_that_of_the_demo(answers: Mapping[str, Rows], where: str, c
     assert answers[asked.sql][0][column] == value
 
 
+def test_every_dashboard_can_be_drawn_with_its_rows(answers: Mapping[str, Rows]) -> None:
+    """The pictures of the docs: ``make panels``."""
+    for dashboard in every():
+        drawn = page(dashboard, answers)
+        for panel in dashboard.json()["panels"]:
+            assert f"<h2>{panel['title']}</h2>{panel['fieldConfig']['defaults']['noValue']}" not in drawn
+            assert f"<h2>{panel['title']}</h2>" in drawn
+
+
 def test_the_functions_of_a_trace_are_those_that_the_store_parsed(
     two_nights_store: Path, answers: Mapping[str, Rows]
 ) -> None:
@@ -125,7 +74,7 @@ def test_the_functions_of_a_trace_are_those_that_the_store_parsed(
 def test_a_value_cannot_change_the_statement() -> None:
     """Neither by quotes, nor by backslashes, nor by another variable's or macro's text."""
     value = "x\\' OR '' = '' UNION ALL SELECT $__fromTime, ${revision:percentencode} -- %27"
-    sql = expanded("SELECT decodeURLComponent('${profile:percentencode}')", {"profile": value}, *_RANGE)
+    sql = expanded("SELECT decodeURLComponent('${profile:percentencode}')", {"profile": value}, *RANGE)
     assert sql.count("'") == 2
     assert "\\" not in sql
     assert "toDateTime" not in sql

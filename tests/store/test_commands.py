@@ -56,6 +56,26 @@ def test_schema_apply_makes_the_database(run: Run, store_folder: Path) -> None:
         store.command("DROP DATABASE made_by_apply SYNC")
 
 
+def test_schema_show_says_what_an_older_server_lacks_and_prints_the_same_sql(run: Run) -> None:
+    shown = run("schema", "show", "--for", "clickhouse-24.8")
+    assert shown.code == 0
+    assert shown.out == run("schema", "show").out
+    assert [line.partition("lacks ")[2].partition(":")[0] for line in shown.err.splitlines()] == [
+        "join runtime filters",
+        "deduplication of asynchronous inserts below materialized views by default",
+    ]
+    later = run("schema", "show", "--for", "25.10.2.65-stable").err
+    assert later.startswith("otel-coverage: ClickHouse 25.10 lacks join runtime filters by default: SET enable_join")
+    assert "24.8 is the oldest that all of this SQL is run on" in run("schema", "show", "--for", "23.3").err
+    assert run("schema", "show", "--for", "26.3").err == ""
+
+
+def test_schema_show_refuses_what_is_no_version_of_a_server(run: Run) -> None:
+    shown = run("schema", "show", "--for", "the newest")
+    assert (shown.code, shown.out) == (2, "")
+    assert "--for 'the newest': expected a version of ClickHouse, such as clickhouse-24.8" in shown.err
+
+
 def test_schema_show_prints_sql_and_needs_no_store(run: Run) -> None:
     shown = run("schema", "show")
     assert shown.code == 0

@@ -65,7 +65,8 @@ def environment(service: Mapping[str, Any]) -> dict[str, str]:
     """The variables that a service gets, those of its ``env_file`` included."""
     lines = (ROOT / service["env_file"]).read_text().splitlines() if "env_file" in service else []
     of_file = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    return of_file | service.get("environment", {})
+    own: dict[str, str] = service.get("environment", {})
+    return of_file | own
 
 
 def _interpolated(value: Any, variables: Mapping[str, str]) -> Any:

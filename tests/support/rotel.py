@@ -11,7 +11,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import files
 from pathlib import Path
@@ -39,16 +39,20 @@ class Rotel:
         return re.sub(r"\x1b\[[0-9;]*m", "", self.log.read_text())
 
 
-@contextmanager
-def rotel(clickhouse: str, *options: str) -> Iterator[Rotel]:
+def rotel(clickhouse: str, *options: str) -> AbstractContextManager[Rotel]:
     """An agent that exports to the ClickHouse HTTP interface at ``clickhouse``; SIGTERM at the end makes it flush."""
+    return rotel_with("--exporter", "clickhouse", "--clickhouse-exporter-endpoint", f"http://{clickhouse}", *options)
+
+
+@contextmanager
+def rotel_with(*options: str) -> Iterator[Rotel]:
+    """An agent with these options, the exporter's among them; SIGTERM at the end makes it flush."""
     with tempfile.TemporaryDirectory(prefix="rotel-") as folder:
         log = Path(folder, "log")
         grpc, http = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         command = [
             str(agent()),
-            *("start", "--exporter", "clickhouse", "--clickhouse-exporter-endpoint", f"http://{clickhouse}"),
-            *("--otlp-grpc-endpoint", grpc, "--otlp-http-endpoint", http, "--batch-timeout", "50ms"),
+            *("start", "--otlp-grpc-endpoint", grpc, "--otlp-http-endpoint", http, "--batch-timeout", "50ms"),
             *("--otlp-grpc-max-recv-msg-size-mib", "64", "--pid-file", str(Path(folder, "pid"))),
             *options,
         ]
