@@ -171,9 +171,7 @@ def _upper_end(values: list[float]) -> float | None:
 def _print_shares(shares: dict[tuple[str, str], dict[str, float]]) -> None:
     if not shares:
         return
-    print(
-        "\nmilliseconds of CPU time that a request takes longer than with OpenTelemetry alone; of each part the least"
-    )
+    print("\nmilliseconds of CPU time that a request pays beside OpenTelemetry alone; of each part the least of many")
     titles = [f"{workload}, {tool.rpartition(', ')[2]}" for workload, tool in shares]
     width = max(map(len, titles))
     print(f"{'':20}" + "".join(f"  {title:>{width}}" for title in titles))

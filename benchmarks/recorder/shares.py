@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -33,7 +33,7 @@ def shares(tool: Tool, request: Callable[[], object], twin: Callable[[], object]
         request: of the source that it records.
         twin: the same of a source that it leaves alone.
     """
-    spent: Counter[str] = Counter()
+    spent: dict[str, float] = defaultdict(float)
     least: dict[str, float] = {}
     clock = time.thread_time
 
@@ -68,7 +68,7 @@ def shares(tool: Tool, request: Callable[[], object], twin: Callable[[], object]
 
 @contextmanager
 def _timed_method(
-    owner: type, method: str, name: str, spent: Counter[str], clock: Callable[[], float]
+    owner: type, method: str, name: str, spent: dict[str, float], clock: Callable[[], float]
 ) -> Iterator[None]:
     original: Any = getattr(owner, method)
 
