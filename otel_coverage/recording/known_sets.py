@@ -16,7 +16,6 @@ FilesRead = Sequence[Executed | tuple[bytes, Sequence[CodeType], Lines]]
 """What a recording has executed, file by file: as it is known, or a key, code objects that were entered, and lines."""
 
 _MOST_BYTES = 16 * 1024 * 1024
-_MOST_MERGED = 64
 
 
 class KnownSets:
@@ -32,6 +31,7 @@ class KnownSets:
 
     Attributes:
         by_key: what was executed in a file, for the callbacks to look into.
+        merged: what was executed in several files, by the ids of what was executed in each, which it keeps.
     """
 
     def __init__(self, symbolizer: Symbolizer, *, lines: bool, most_bytes: int = _MOST_BYTES) -> None:
@@ -39,7 +39,7 @@ class KnownSets:
         self._lines = lines
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._merged: dict[tuple[int, ...], tuple[tuple[Executed, ...], Executed]] = {}
+        self.merged: dict[tuple[int, ...], tuple[tuple[Executed, ...], Executed]] = {}
         self.by_key: dict[bytes, Executed] = {}
 
     def executed(self, files: FilesRead) -> Executed:
@@ -48,13 +48,12 @@ class KnownSets:
         if len(parts) == 1:
             return parts[0]
         identity = tuple(map(id, parts))
-        known = self._merged.get(identity)
+        known = self.merged.get(identity)
         if known is not None:
             return known[1]
         merged = Executed.union(parts)
-        if len(self._merged) >= _MOST_MERGED:
-            self._merged.clear()
-        self._merged[identity] = parts, merged  # which keeps the parts, and thereby their ids
+        if self._has_room(_size_of(merged)):
+            self.merged[identity] = parts, merged  # which keeps the parts, and thereby their ids
         return merged
 
     def _learn(self, key: bytes, codes: Sequence[CodeType], lines: Lines) -> Executed:
@@ -65,13 +64,24 @@ class KnownSets:
             executed = self._symbolizer.symbolize(tuple(zip(codes, lines, strict=True)), lines=self._lines)
         if not key:
             return executed
-        # the objects; the key; of each function references from a set, which is half empty, and from lists; the ranges
-        size = 1000 + 2 * len(key) + 100 * len(executed.functions) + 2 * sum(map(len, executed.lines.values()))
-        size += 300 * sum(map(len, executed.arcs.values()))
+        if self._has_room(2 * len(key) + _size_of(executed)):
+            self.by_key[key] = executed
+        return executed
+
+    def _has_room(self, size: int) -> bool:
+        """Count so many bytes as kept; forget all others where it would be too many. Returns whether there is room."""
+        if size > self._most_bytes:
+            return False
         if self._bytes + size > self._most_bytes:
             self.by_key.clear()
-            self._merged.clear()
+            self.merged.clear()
             self._bytes = 0
         self._bytes += size
-        self.by_key[key] = executed
-        return executed
+        return True
+
+
+def _size_of(executed: Executed) -> int:
+    """About how many bytes it takes, with the attributes that are made of it."""
+    size = 1000 + 200 * len(executed.functions)  # in a set, which is half empty, and in lists, with the name
+    size += 4 * sum(map(len, executed.lines.values()))
+    return size + 300 * sum(map(len, executed.arcs.values()))

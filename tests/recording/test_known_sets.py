@@ -134,6 +134,15 @@ def test_what_is_known_is_named_once_and_forgotten_when_it_takes_too_much_memory
     both = known.executed([read("a"), read("b")])
     assert both is known.executed([read("a"), read("b")])
     assert both.lines == {"a": {1, 2}, "b": {1, 2}}
+    for number in range(1000):
+        assert len(known.executed([read("a"), read(f"g{number}")]).lines) == 2
+        assert len(known.merged) < 20
+
+
+def test_what_takes_more_memory_than_all_that_may_be_known_is_not_kept(tmp_path: Path) -> None:
+    known = KnownSets(Symbolizer(SourceTree([str(tmp_path)])), lines=True, most_bytes=100)
+    assert not known.executed([(b"key", [compile("", "elsewhere.py", "exec")], (b"\6", "1-2"))])
+    assert not known.by_key
 
 
 @given(lines, lines)
