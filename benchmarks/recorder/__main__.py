@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import statistics
@@ -14,12 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.recorder import workloads
+from benchmarks.recorder.public_api import PublicApi
 from benchmarks.recorder.tools import UNTRACED, Plain, Tool, tools
 
 CONDITIONS = {"alone": "alone", "busy": "four busy threads", "idle": "idle recording beside"}
 TIMEOUT = 60  # seconds for one measurement: a tool that needs more is not measured
 
+SHARED = ("call_dense", "varied", "flask")  # workloads whose requests are taken apart
+
 Cell = tuple[str, str, str]  # workload, condition, tool
+
+# Student's t, 97.5 %, by degrees of freedom
+_T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14, 2.13, 2.12, 2.11, 2.10, 2.09)
+_T_OF_MORE = 2.09
 
 
 def main() -> None:
@@ -54,17 +62,36 @@ def main() -> None:
             if value is not None:
                 ratios.setdefault((name, condition, tool.name), []).append(value)
     for tool in chosen:
-        if tool.concurrent and not isinstance(tool, Plain) and tool.name != UNTRACED:
+        if tool.concurrent and not isinstance(tool, Plain) and tool.name not in UNTRACED:
             _progress(f"sets under eight threads: {tool.name}")
             exact[tool.name] = _measured(failures, tool.name, "exact")
+    shares: dict[tuple[str, str], dict[str, float]] = {}
+    for tool in chosen:
+        if isinstance(tool, PublicApi) and tool.is_traced and sys.version_info >= (3, 12):
+            for name in [name for name in arguments.workload or workloads.names() if name in SHARED]:
+                _progress(f"shares of {name}: {tool.name}")
+                found = _measured(failures, tool.name, name, "shares")
+                if found is not None:
+                    shares[name, tool.name] = found
     _progress("")
     medians = {cell: statistics.median(values) for cell, values in ratios.items()}
     if arguments.json:
-        rows = [{"workload": w, "condition": c, "tool": t, "ratio": round(v, 3)} for (w, c, t), v in medians.items()]
-        report = {"python": platform.python_version(), "ratios": rows, "wrong_sets": exact, "failures": failures}
+        rows = [
+            {"workload": w, "condition": c, "tool": t, "ratio": round(v, 3), "upper": _upper_end(ratios[w, c, t])}
+            for (w, c, t), v in medians.items()
+        ]
+        report = {
+            "python": platform.python_version(),
+            "ratios": rows,
+            "shares": [{"workload": w, "tool": t, "milliseconds": found} for (w, t), found in shares.items()],
+            "wrong_sets": exact,
+            "failures": failures,
+        }
         print(json.dumps(report, indent=2))
         return
     _print_tables(medians, exact, chosen)
+    _print_upper_ends(ratios, chosen)
+    _print_shares(shares)
     for failure in failures:
         print(f"not measured: {failure}")
 
@@ -115,6 +142,41 @@ def _print_tables(medians: dict[Cell, float], exact: dict[str, Any], chosen: lis
     for name, result in exact.items():
         wrong, total = result or ("?", "?")
         print(f"{name:{width}}  {wrong} of {total} wrong")
+
+
+def _print_upper_ends(ratios: dict[Cell, list[float]], chosen: list[Tool]) -> None:
+    """Of what a user gets: where the mean lies at most, with 95 % confidence (both ends)."""
+    rows = [
+        (name, condition, tool.name, upper)
+        for tool in chosen
+        if isinstance(tool, PublicApi)
+        for condition in CONDITIONS
+        for name in workloads.names()
+        if (upper := _upper_end(ratios.get((name, condition, tool.name), []))) is not None
+    ]
+    if rows:
+        print("\nupper end of the 95 % interval of the mean of the rounds")
+        for name, condition, tool_name, upper in rows:
+            print(f"  {tool_name}, {name}, {CONDITIONS[condition]}: {upper:.3f}")
+
+
+def _upper_end(values: list[float]) -> float | None:
+    if len(values) < 3:
+        return None
+    degrees = len(values) - 1
+    t = _T[degrees - 1] if degrees <= len(_T) else _T_OF_MORE
+    return round(statistics.mean(values) + t * statistics.stdev(values) / math.sqrt(len(values)), 3)
+
+
+def _print_shares(shares: dict[tuple[str, str], dict[str, float]]) -> None:
+    if not shares:
+        return
+    print("\nmilliseconds of CPU time that a request pays beside OpenTelemetry alone; of each part the least of many")
+    titles = [f"{workload}, {tool.rpartition(', ')[2]}" for workload, tool in shares]
+    width = max(map(len, titles))
+    print(f"{'':20}" + "".join(f"  {title:>{width}}" for title in titles))
+    for part in next(iter(shares.values())):
+        print(f"{part:20}" + "".join(f"  {found[part]:{width}.3f}" for found in shares.values()))
 
 
 def _progress(text: str) -> None:

@@ -34,7 +34,7 @@ def ratio(tool: Tool, workload_name: str, condition: str, seconds: float) -> flo
         work = workloads.workload(workload_name, Path(folder))
 
         def plain(share: float) -> float:
-            return _timed(plain_request, work.clock, condition, seconds * share)
+            return _timed(lambda: tool.plain(plain_request), work.clock, condition, seconds * share)
 
         def traced(share: float) -> float:
             return _timed(lambda: tool.record(request), work.clock, condition, seconds * share)
@@ -54,6 +54,17 @@ def ratio(tool: Tool, workload_name: str, condition: str, seconds: float) -> flo
         if not tool.spares_others:
             without.append(plain(0.5))
         return min(within) / min(without)
+
+
+def shares_of(tool: Tool, workload_name: str) -> dict[str, float]:
+    """Milliseconds by part of a request: see :func:`~benchmarks.recorder.shares.shares`."""
+    from benchmarks.recorder.shares import shares  # of an engine that not every interpreter has
+
+    with tempfile.TemporaryDirectory() as folder:
+        twin = _import_twin(workloads.workload(workload_name, Path(folder) / "twin"))
+        work = workloads.workload(workload_name, Path(folder))
+        tool.start(work.folder)
+        return shares(tool, work.load(), twin)
 
 
 def wrong_sets(tool: Tool) -> tuple[int, int]:
@@ -107,8 +118,7 @@ def wrong_sets(tool: Tool) -> tuple[int, int]:
 
 def _import_twin(twin: workloads.Workload) -> Callable[[], object]:
     request = twin.load()
-    module = f"{twin.folder.name}.application"
-    for name in (module, twin.folder.name):
+    for name in [name for name in sys.modules if name.partition(".")[0] == twin.folder.name]:
         sys.modules.pop(name)
     sys.path.remove(str(twin.folder.parent))
     return request
@@ -147,13 +157,19 @@ def _in_threads(functions: list[Callable[[], Any]]) -> None:
 
 
 def main() -> None:
-    """``measure OUT TOOL WORKLOAD CONDITION SECONDS`` or ``measure OUT TOOL exact``: one JSON value into OUT.
+    """``measure OUT TOOL WORKLOAD CONDITION SECONDS``, ``… WORKLOAD shares`` or ``… exact``: one JSON value into OUT.
 
     Not on stdout: some tools print there when they break.
     """
     out, name, *what = sys.argv[1:]
     tool = next(tool for tool in tools() if tool.name == name)
-    value = wrong_sets(tool) if what == ["exact"] else ratio(tool, what[0], what[1], float(what[2]))
+    value: Any
+    if what == ["exact"]:
+        value = wrong_sets(tool)
+    elif what[1:] == ["shares"]:
+        value = shares_of(tool, what[0])
+    else:
+        value = ratio(tool, what[0], what[1], float(what[2]))
     Path(out).write_text(json.dumps(value))
     os._exit(0)  # not every tool lets its threads and hooks end by themselves
 

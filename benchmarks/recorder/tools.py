@@ -18,7 +18,7 @@ from otel_coverage.recording.backend import PURE_PYTHON
 from otel_coverage.settings import EngineChoice, Granularity
 from otel_coverage.source import SourceTree
 
-UNTRACED = "ours, enabled, untraced"
+UNTRACED = ("ours, enabled, untraced", "public API, untraced")
 
 
 class Tool:
@@ -40,6 +40,10 @@ class Tool:
 
     def start(self, folder: Path) -> None:
         """Switch on, before the source below ``folder`` is imported."""
+
+    def plain(self, request: Callable[[], object]) -> None:
+        """Run one request as it would run without the tool."""
+        request()
 
     def record(self, request: Callable[[], object]) -> Any:
         """Run one traced request and return what the tool has recorded of it."""
@@ -217,9 +221,14 @@ class Ddtrace(Tool):
 
 def tools() -> Iterable[Tool]:
     """Every tool that can run on this interpreter, in the table's order."""
+    from benchmarks.recorder.public_api import PublicApi
+
     yield Plain()
+    yield PublicApi(UNTRACED[1], "line", is_traced=False)
+    yield PublicApi("public API, functions", "function")
+    yield PublicApi("public API, lines", "line")
     if sys.version_info >= (3, 12):
-        yield OursUntraced(UNTRACED, "line")
+        yield OursUntraced(UNTRACED[0], "line")
         if select_backend().name == "c":
             yield Ours("ours in C, functions", "function")
             yield Ours("ours in C, lines", "line")

@@ -12,6 +12,9 @@ from pathlib import Path
 CALL_DENSE_FUNCTIONS = 834
 CALL_DENSE_ROUNDS = 36  # about 30,000 calls a request, 10 ms: three million calls a second
 
+VARIED_FILES, VARIED_FUNCTIONS = 40, 25
+VARIED_CALLED, VARIED_TURNS = 12, 36  # of each file: about 17,000 calls a request
+
 SHARED_KINDS = 6
 SHARED_FUNCTIONS = 60
 SHARED_FUNCTIONS_PER_KIND = 25
@@ -49,7 +52,9 @@ def workload(name: str, folder: Path) -> Workload:
     package = folder / f"bench_{name}"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("")
-    (package / "application.py").write_text(source())
+    files = source()
+    for file, text in ({"application.py": files} if isinstance(files, str) else files).items():
+        (package / file).write_text(text)
 
     def load_from_there() -> Callable[[], object]:
         sys.path.insert(0, str(folder))
@@ -78,6 +83,39 @@ def _call_dense() -> str:
     ]
     calls = "".join(f"        f{number}(x + 1)\n" for number in range(CALL_DENSE_FUNCTIONS))
     return "\n".join(functions) + f"\ndef request():\n    for x in range({CALL_DENSE_ROUNDS}):\n{calls}"
+
+
+def _varied() -> dict[str, str]:
+    """Many files, of which each request runs other functions and lines than any before: nothing is known of it."""
+    function = (
+        "def {name}(x):\n"
+        "    text = str(x)\n"
+        + "".join(
+            f"    if x >> {{shift}} + {bit} & 1:\n        text = text.replace('{bit}', 'a').upper()\n"
+            for bit in range(4)
+        )
+        + "    for word in text.split('a'):\n        x += len(word)\n    return x\n"
+    )
+    files = {
+        f"module{number}.py": "\n\n".join(
+            function.format(name=f"f{each}", shift=(number + each) % 13) for each in range(VARIED_FUNCTIONS)
+        )
+        for number in range(VARIED_FILES)
+    }
+    imports = "".join(f"from . import module{number}\n" for number in range(VARIED_FILES))
+    modules = ", ".join(f"module{number}" for number in range(VARIED_FILES))
+    files["application.py"] = (
+        f"import itertools\n\n{imports}\nmodules = [{modules}]\nnumbers = itertools.count()\n\n\n"
+        "def request():\n"
+        "    number = next(numbers)\n"
+        "    draw = number * 2654435761 % 2**32\n"
+        "    for place, module in enumerate(modules):\n"
+        f"        for step in range({VARIED_CALLED}):\n"
+        f"            function = getattr(module, f'f{{(draw + step * (place + 1)) % {VARIED_FUNCTIONS}}}')\n"
+        f"            for turn in range({VARIED_TURNS}):\n"
+        "                function(draw + place + turn // 12)\n"
+    )
+    return files
 
 
 def _line_dense() -> str:
@@ -258,8 +296,11 @@ def seconds_of(request: Callable[[], object], clock: Clock, seconds: float, leas
     return best
 
 
-_WORKLOADS: dict[str, tuple[str, Callable[[], str], Callable[..., Callable[[], object]]]] = {
+_Source = Callable[[], str | dict[str, str]]
+
+_WORKLOADS: dict[str, tuple[str, _Source, Callable[..., Callable[[], object]]]] = {
     "call_dense": ("834 functions, 5,800 lines, 3 million calls a second", _call_dense, lambda module: module.request),
+    "varied": ("40 files, each request runs other functions and lines", _varied, lambda module: module.request),
     "line_dense": ("long loops over few lines", _line_dense, lambda module: module.request),
     "io_bound": ("twenty answers waited for", _io_bound, lambda module: module.request),
     "flask": ("Flask, session, SQLAlchemy, Jinja", _flask, lambda module: module.request),

@@ -257,11 +257,11 @@ class Callbacks(EdgeCallbacks):
 
     def read_by_file(self, slot: RecordingSlot, _known: dict[bytes, Executed]) -> FilesRead:
         """As :meth:`read`; the callbacks in C answer file by file, with what ``_known`` has where it has it."""
-        return [(b"", self.read(slot))]
+        return _without_key(self.read(slot))
 
     def end_by_file(self, slot: RecordingSlot, _known: dict[bytes, Executed]) -> FilesRead:
         """As :meth:`end`, in the form of :meth:`read_by_file`."""
-        return [(b"", self.end(slot))]
+        return _without_key(self.end(slot))
 
     def reset(self, slots: Iterable[RecordingSlot]) -> None:
         """Close all slots, as a forked child has to; events stay enabled or disabled as they are."""
@@ -350,6 +350,10 @@ class Callbacks(EdgeCallbacks):
             if code is not None:
                 self._rearm(state, code)
             disabled.pop(identity, None)
+
+
+def _without_key(entered: list[tuple[CodeType, list[int]]]) -> FilesRead:
+    return [(b"", [code for code, _ in entered], [lines for _, lines in entered])]
 
 
 def _find_entry_line(known: dict[int, int], code: CodeType, offset: int) -> int:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import CodeType
 
 from otel_coverage.recording.executed import Executed
 from otel_coverage.recording.line_set import LineSet
+from otel_coverage.recording.symbolizer import Symbolizer
 
-Pairs = Sequence[tuple[CodeType, Sequence[int]]]
-"""Code objects that were entered, each with the lines of it that ran."""
+Lines = tuple[bytes, str] | Sequence[Sequence[int]]
+"""The lines that ran: of the file, bit n of byte m for line 8 m + n, and as text; or the numbers, by code object."""
 
-FilesRead = Sequence[Executed | tuple[bytes, Pairs]]
-"""What a recording has executed, file by file: as it is known, or a key with what it stands for."""
+FilesRead = Sequence[Executed | tuple[bytes, Sequence[CodeType], Lines]]
+"""What a recording has executed, file by file: as it is known, or a key, code objects that were entered, and lines."""
 
 _MOST_BYTES = 16 * 1024 * 1024
-_MOST_MERGED = 64
 
 
 class KnownSets:
@@ -25,18 +25,21 @@ class KnownSets:
     for what is not to be kept.
 
     Args:
-        symbolize: makes names and lines of code objects.
+        symbolizer: names code objects.
+        lines: whether lines are recorded.
         most_bytes: what is kept may take about as many; when it takes more, all of it is forgotten.
 
     Attributes:
         by_key: what was executed in a file, for the callbacks to look into.
+        merged: what was executed in several files, by the ids of what was executed in each, which it keeps.
     """
 
-    def __init__(self, symbolize: Callable[[Pairs], Executed], most_bytes: int = _MOST_BYTES) -> None:
-        self._symbolize = symbolize
+    def __init__(self, symbolizer: Symbolizer, *, lines: bool, most_bytes: int = _MOST_BYTES) -> None:
+        self._symbolizer = symbolizer
+        self._lines = lines
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._merged: dict[tuple[int, ...], tuple[tuple[Executed, ...], Executed]] = {}
+        self.merged: dict[tuple[int, ...], tuple[tuple[Executed, ...], Executed]] = {}
         self.by_key: dict[bytes, Executed] = {}
 
     def executed(self, files: FilesRead) -> Executed:
@@ -45,28 +48,40 @@ class KnownSets:
         if len(parts) == 1:
             return parts[0]
         identity = tuple(map(id, parts))
-        known = self._merged.get(identity)
+        known = self.merged.get(identity)
         if known is not None:
             return known[1]
         merged = Executed.union(parts)
-        if len(self._merged) >= _MOST_MERGED:
-            self._merged.clear()
-        self._merged[identity] = parts, merged  # which keeps the parts, and thereby their ids
+        if self._has_room(_size_of(merged)):
+            self.merged[identity] = parts, merged  # which keeps the parts, and thereby their ids
         return merged
 
-    def _learn(self, key: bytes, pairs: Pairs) -> Executed:
-        executed = self._symbolize(pairs)
+    def _learn(self, key: bytes, codes: Sequence[CodeType], lines: Lines) -> Executed:
+        if isinstance(lines, tuple):
+            bits, ranges = lines
+            executed = self._symbolizer.symbolize_file(codes, LineSet(int.from_bytes(bits, "little"), ranges))
+        else:
+            executed = self._symbolizer.symbolize(tuple(zip(codes, lines, strict=True)), lines=self._lines)
         if not key:
             return executed
-        lines = {path: LineSet.of(numbers) for path, numbers in executed.lines.items()}
-        executed = Executed(executed.functions, lines, executed.arcs)
-        # the key; a reference for each function and its text, in a set, which is half empty, and in lists; the ranges
-        size = 2 * len(key) + 100 * len(executed.functions) + 2 * sum(map(len, lines.values()))
-        size += 300 * sum(map(len, executed.arcs.values()))
+        if self._has_room(2 * len(key) + _size_of(executed)):
+            self.by_key[key] = executed
+        return executed
+
+    def _has_room(self, size: int) -> bool:
+        """Count so many bytes as kept; forget all others where it would be too many. Returns whether there is room."""
+        if size > self._most_bytes:
+            return False
         if self._bytes + size > self._most_bytes:
             self.by_key.clear()
-            self._merged.clear()
+            self.merged.clear()
             self._bytes = 0
         self._bytes += size
-        self.by_key[key] = executed
-        return executed
+        return True
+
+
+def _size_of(executed: Executed) -> int:
+    """About how many bytes it takes, with the attributes that are made of it."""
+    size = 1000 + 200 * len(executed.functions)  # in a set, which is half empty, and in lists, with the name
+    size += 4 * sum(map(len, executed.lines.values()))
+    return size + 300 * sum(map(len, executed.arcs.values()))

@@ -16,13 +16,14 @@ class LineSet(AbstractSet[int]):
 
     Args:
         bits: bit n is set where line n is in the set.
+        ranges: the set as text, where it is known.
     """
 
     __slots__ = ("_ranges", "bits")
 
-    def __init__(self, bits: int = 0) -> None:
+    def __init__(self, bits: int = 0, ranges: str | None = None) -> None:
         self.bits = bits
-        self._ranges: str | None = None
+        self._ranges = ranges
 
     @classmethod
     def of(cls, numbers: Iterable[int]) -> LineSet:

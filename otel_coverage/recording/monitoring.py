@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractContextManager, nullcontext, suppress
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from otel_coverage.recording import branch_edges
@@ -90,7 +89,7 @@ class MonitoringEngine:
         self._open_fallback = open_fallback
         self._fallback: Engine | None = None
         symbolizer = (branch_edges.EdgeSymbolizer if self.branch else Symbolizer)(source)
-        self._known = KnownSets(partial(symbolizer.symbolize, lines=granularity == "line"))
+        self._known = KnownSets(symbolizer, lines=granularity == "line")
         self._lock = threading.RLock()  # reentrant: a signal handler may interrupt `begin` and call it
         self._tools: tuple[int, ...] = ()
         self._callbacks: Callbacks | None = None

@@ -9,6 +9,7 @@ from itertools import chain
 from types import CodeType
 
 from otel_coverage.recording.executed import Executed
+from otel_coverage.recording.line_set import LineSet
 from otel_coverage.source import SourceTree
 from otel_coverage.symbols import Symbol, symbol_of
 
@@ -60,6 +61,14 @@ class Symbolizer:
                     numbers_of[location.path] = [numbers]
         sets = {path: frozenset(chain.from_iterable(numbers)) for path, numbers in numbers_of.items()}
         return Executed(functions, {path: ran - {0} if 0 in ran else ran for path, ran in sets.items() if ran != {0}})
+
+    def symbolize_file(self, entered: Sequence[CodeType], lines: LineSet) -> Executed:
+        """The functions that were entered and the lines that ran, all of one file."""
+        known = self._locations
+        locations = [known.get(id(code)) or self.locate(code) for code in entered]
+        functions = frozenset([location.symbol for location in locations if location.symbol is not None])
+        path = locations[0].path
+        return Executed(functions, {path: lines} if path is not None and lines else {})
 
     def locate(self, code: CodeType) -> CodeLocation:
         """Where the code object stands; kept until the code object is freed."""

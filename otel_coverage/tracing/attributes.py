@@ -96,7 +96,10 @@ def _chunks(executed: Executed, arrays: Sequence[ArrayAttribute], budget: int, l
     limit = min(LONGEST_ELEMENT, max(budget // 4, 1), LONGEST_ELEMENT if longest is None else longest)
     found = [_empty(arrays)]
     for array in arrays:
-        for element, count in array.encode(executed, limit):
+        elements = list(array.encode(executed, limit))
+        if elements and _add_at_once(found[-1], array, elements, budget, longest):
+            continue
+        for element, count in elements:
             if longest is not None and len(element) > longest:
                 found[0].too_long += 1
                 continue
@@ -110,6 +113,23 @@ def _chunks(executed: Executed, arrays: Sequence[ArrayAttribute], budget: int, l
             chunk.size += size
             chunk.longest = max(chunk.longest, len(element))
     return found
+
+
+def _add_at_once(
+    chunk: Chunk, array: ArrayAttribute, elements: list[tuple[str, int]], budget: int, longest: int | None
+) -> bool:
+    """Add all elements where the chunk has room for them and none is too long: no look at each. Returns whether so."""
+    texts = [element for element, _ in elements]
+    joined = "".join(texts)
+    size = (len(joined) if joined.isascii() else len(joined.encode())) + _ELEMENT_OVERHEAD * len(texts)
+    most = max(map(len, texts))
+    if chunk.size + size > budget or (longest is not None and most > longest):
+        return False
+    chunk.arrays[array.name] = texts
+    chunk.counts[array.count_name] = sum([count for _, count in elements])
+    chunk.size += size
+    chunk.longest = max(chunk.longest, most)
+    return True
 
 
 def line_elements(path: str, numbers: Iterable[int], longest: int) -> Iterator[tuple[str, int]]:

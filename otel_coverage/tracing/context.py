@@ -78,14 +78,15 @@ def playback_of(context: Context, settings: Settings) -> Playback | None:
     """The playback that the baggage names; None where it names none, a malformed one, or one without the signature that
     a token in ``settings`` requires.
     """
-    profile = baggage.get_baggage(PROFILE, context)
+    entries = baggage.get_all(context)
+    profile = entries.get(PROFILE)
     if not isinstance(profile, str) or not is_slug(profile):
         return STARTUP if context.get(IS_STARTUP) else None
-    run_id = baggage.get_baggage(RUN_ID, context)
+    run_id = entries.get(RUN_ID)
     if not isinstance(run_id, str) or not is_slug(run_id):
         run_id = ""
     if settings.token is not None:
-        signature = baggage.get_baggage(SIGNATURE, context)
+        signature = entries.get(SIGNATURE)
         if not isinstance(signature, str) or not verify(settings.token, profile, run_id, signature):
             log.warn(
                 "refused_contexts",
@@ -115,9 +116,12 @@ def with_playback(context: Context, playback: Playback, settings: Settings) -> C
     """
     if playback is STARTUP:
         return otel_context.set_value(IS_STARTUP, True, without_playback(context))
-    others = {name: value for name, value in baggage.get_all(context).items() if not name.startswith(PREFIX)}
+    found, own = baggage.get_all(context), baggage_entries(playback, settings)
+    others = {name: value for name, value in found.items() if not name.startswith(PREFIX)}
+    if list(found.items()) == [*own.items(), *others.items()]:
+        return context
     context = baggage.clear(context) if others else without_playback(context)
-    for name, value in (baggage_entries(playback, settings) | others).items():
+    for name, value in (own | others).items():
         context = baggage.set_baggage(name, value, context)
     return context
 

@@ -39,3 +39,9 @@ def store(span: Span, values: Mapping[str, AttributeValue]) -> bool:
     except AttributeError:  # another version of the SDK
         return False
     return True
+
+
+def is_unlimited(span: Span) -> bool:
+    """Whether the span is known to keep strings of any length as they are."""
+    attributes = getattr(span, "_attributes", None)
+    return type(attributes) is BoundedAttributes and getattr(attributes, "max_value_len", 0) is None

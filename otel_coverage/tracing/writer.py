@@ -23,7 +23,7 @@ from otel_coverage.tracing.context import with_playback
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.metrics import metrics, totals
 from otel_coverage.tracing.playback import PROFILE, RUN_ID, Playback
-from otel_coverage.tracing.stored_attributes import store
+from otel_coverage.tracing.stored_attributes import is_unlimited, store
 from otel_coverage.tracing.tally import EntryNumber
 
 _NOTHING: Final[Mapping[str, AttributeValue]] = {}
@@ -98,7 +98,9 @@ class CoverageWriter:
         self._tracer, self._span_bytes = tracer, span_bytes
         self.span_context = span.get_span_context()
         self._entry_span = span
-        span.set_attributes(playback_attributes(self._playback))
+        values = playback_attributes(self._playback)
+        if not store(span, values):
+            span.set_attributes(values)
 
     def write_entry_span(self, span: Span) -> None:
         """Write what ran until now on the entry span, which is about to end; on parts what it cannot hold."""
@@ -262,7 +264,7 @@ def write_playback(span: Span, playback: Playback) -> None:
 def _value_limit(span: Span, found: list[Chunk]) -> int | None:
     """The characters that the span lets a value have, where that cuts an element; None where it cuts none."""
     longest = max(chunk.longest for chunk in found)
-    if not longest or store(span, {FUNCTIONS.name: "x"}):  # which has no limit
+    if not longest or is_unlimited(span):
         return None
     span.set_attribute(FUNCTIONS.name, "x" * longest)
     kept = (getattr(span, "attributes", None) or {}).get(FUNCTIONS.name)  # a span that is not sampled has none

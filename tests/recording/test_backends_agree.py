@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from otel_coverage.recording import branch_edges
+from otel_coverage.recording import LineSet, branch_edges
 from otel_coverage.recording.backend import Backend, callbacks_class
 from tests.support.examples import examples
 
@@ -179,7 +179,9 @@ def take(side: Side, step: tuple[Any, ...], codes: list[CodeType]) -> object:
             return None
         slot = side.slots[first % len(side.slots)]
         read = callbacks.read_by_file if what == "is read by file" else callbacks.end_by_file
-        return sorted(comparable(pairs_of(side.known, read(slot, side.known))))
+        pairs = pairs_of(side.known, read(slot, side.known))
+        # all code objects of the one file, and all their lines
+        return sorted(id(code) for code, _ in pairs), sorted({line for _, lines in pairs for line in lines})
     if what == "runs":
         side.context.run(side.variable.set, side.found(first % (len(side.slots) + 4)))
         return None
@@ -213,13 +215,18 @@ def pairs_of(known: dict[bytes, Any], files: Any) -> list[tuple[CodeType, Any]]:
     """Code objects and lines of what was read by file, which is known from now on."""
     found = []
     for file in files:
+        pairs = file
         if isinstance(file, tuple):
-            key, pairs = file
+            key, codes, lines = file
             assert key not in known
+            if isinstance(lines, tuple):
+                bits, ranges = lines
+                of_file = LineSet(int.from_bytes(bits, "little"))
+                assert ranges == of_file.ranges
+                lines = [of_file, *[()] * (len(codes) - 1)]
+            pairs = list(zip(codes, lines, strict=True))
             if key:
                 known[key] = pairs
-        else:
-            pairs = file
         found += pairs
     return found
 

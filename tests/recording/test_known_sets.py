@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from otel_coverage.recording import Executed, LineSet
-from otel_coverage.recording.known_sets import KnownSets, Pairs
-from otel_coverage.symbols import Symbol
+from otel_coverage.recording.known_sets import KnownSets
+from otel_coverage.recording.symbolizer import Symbolizer
+from otel_coverage.source import SourceTree
 from tests.recording.recorder import MONITORING, Kind, Recorder, imported
 
 TWINS = """
@@ -111,25 +112,19 @@ def test_code_that_takes_the_place_of_freed_code_is_told_apart(kind: Kind, tmp_p
             gc.collect()
 
 
-def code_named(name: str) -> CodeType:
-    return compile("", name, "exec")
-
-
-def test_what_is_known_is_named_once_and_forgotten_when_it_takes_too_much_memory() -> None:
+def test_what_is_known_is_named_once_and_forgotten_when_it_takes_too_much_memory(tmp_path: Path) -> None:
     named: list[str] = []
 
-    def symbolize(pairs: Pairs) -> Executed:
-        named.extend(code.co_filename for code, _ in pairs)
-        return Executed(
-            frozenset(Symbol("m", code.co_filename, 1) for code, _ in pairs),
-            {code.co_filename: frozenset(numbers) for code, numbers in pairs},
-        )
+    class Noted(Symbolizer):
+        def symbolize_file(self, entered: Sequence[CodeType], lines: LineSet) -> Executed:
+            named.extend(code.co_filename for code in entered)
+            return Executed(frozenset(), {code.co_filename: lines for code in entered})
 
-    known = KnownSets(symbolize, most_bytes=2000)
+    known = KnownSets(Noted(SourceTree([str(tmp_path)])), lines=True, most_bytes=20_000)
 
     def read(name: str) -> Executed:
         key = name.encode()
-        return known.executed([known.by_key.get(key) or (key, [(code_named(name), [1, 2])])])
+        return known.executed([known.by_key.get(key) or (key, [compile("", name, "exec")], (b"\6", "1-2"))])
 
     assert read("a") is read("a")
     assert named == ["a"]
@@ -139,6 +134,15 @@ def test_what_is_known_is_named_once_and_forgotten_when_it_takes_too_much_memory
     both = known.executed([read("a"), read("b")])
     assert both is known.executed([read("a"), read("b")])
     assert both.lines == {"a": {1, 2}, "b": {1, 2}}
+    for number in range(1000):
+        assert len(known.executed([read("a"), read(f"g{number}")]).lines) == 2
+        assert len(known.merged) < 20
+
+
+def test_what_takes_more_memory_than_all_that_may_be_known_is_not_kept(tmp_path: Path) -> None:
+    known = KnownSets(Symbolizer(SourceTree([str(tmp_path)])), lines=True, most_bytes=100)
+    assert not known.executed([(b"key", [compile("", "elsewhere.py", "exec")], (b"\6", "1-2"))])
+    assert not known.by_key
 
 
 @given(lines, lines)

@@ -12,6 +12,10 @@ static RecordingSlot *own_slot(const Callbacks *self, PyObject *object) {
     return Py_IS_TYPE(object, &RecordingSlot_Type) && slot->owner == self ? slot : NULL;
 }
 
+static int number_of(const CodeState *state, Row row) {
+    return state->lines == NULL ? state->first_line + (int)row - 1 : state->lines[row - 1];
+}
+
 static PyObject *lines_of(const CodeState *state, size_t index) {
     size_t word = WORD_OF(index);
     Word bit = BIT_OF(index);
@@ -23,8 +27,7 @@ static PyObject *lines_of(const CodeState *state, size_t index) {
     Py_ssize_t done = 0;
     for (Row row = 1; done < count && lines != NULL; row++) {
         if (mask_of(state, row)[word] & bit) {
-            int number = state->lines == NULL ? state->first_line + (int)row - 1 : state->lines[row - 1];
-            PyObject *line = PyLong_FromLong(number);
+            PyObject *line = PyLong_FromLong(number_of(state, row));
             if (line == NULL) {
                 Py_CLEAR(lines);
             } else {
@@ -148,25 +151,119 @@ static PyObject *key_of(const FileState *file, size_t index) {
     return key;
 }
 
+static char *write_number(char *to, int number) {
+    char digits[16], *digit = digits;
+    do {
+        *digit++ = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    while (digit > digits) {
+        *to++ = *--digit;
+    }
+    return to;
+}
+
+#define HAS_LINE(bits, line) ((bits)[(line) / 8] >> ((line) % 8) & 1)
+
+/* The lines, up to the last, in ascending order, runs of them as first and last: 40-44,47. */
+static PyObject *ranges_of(const unsigned char *bits, int last) {
+    Py_ssize_t runs = 0;
+    for (int line = 1; line <= last; line++) {
+        runs += HAS_LINE(bits, line) && !HAS_LINE(bits, line - 1);
+    }
+    char *text = PyMem_Malloc((size_t)runs * sizeof("2147483647-2147483647,") + 1), *to = text;
+    if (text == NULL) {
+        return PyErr_NoMemory();
+    }
+    for (int line = 1; line <= last; line++) {
+        if (!HAS_LINE(bits, line)) {
+            continue;
+        }
+        int first = line;
+        while (line < last && HAS_LINE(bits, line + 1)) {
+            line++;
+        }
+        if (to > text) {
+            *to++ = ',';
+        }
+        to = write_number(to, first);
+        if (line > first) {
+            *to++ = '-';
+            to = write_number(to, line);
+        }
+    }
+    PyObject *ranges = PyUnicode_FromKindAndData(PyUnicode_1BYTE_KIND, text, to - text);
+    PyMem_Free(text);
+    return ranges;
+}
+
+/* The lines of the file that ran, a bit for each, bit n of byte m for line 8 m + n; and as text. */
+static PyObject *lines_of_file(const FileState *file, size_t index) {
+    size_t word = WORD_OF(index);
+    Word bit = BIT_OF(index);
+    int last = 0;
+    for (Py_ssize_t at = 0; at < file->entered_count; at++) {
+        const CodeState *state = file->entered[at];
+        Row row = state->rows - 1;
+        while (row > 0 && !(mask_of(state, row)[word] & bit)) {
+            row--;
+        }
+        if (row > 0 && number_of(state, row) > last) {
+            last = number_of(state, row);
+        }
+    }
+    PyObject *lines = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)last / 8 + 1);
+    if (lines == NULL) {
+        return NULL;
+    }
+    unsigned char *to = (unsigned char *)PyBytes_AS_STRING(lines);
+    memset(to, 0, (size_t)last / 8 + 1);
+    for (Py_ssize_t at = 0; at < file->entered_count; at++) {
+        const CodeState *state = file->entered[at];
+        for (Row row = 1; row < state->rows; row++) {
+            if (mask_of(state, row)[word] & bit) {
+                int number = number_of(state, row);
+                to[number / 8] |= (unsigned char)(1 << (number % 8));
+            }
+        }
+    }
+    PyObject *ranges = ranges_of(to, last);
+    PyObject *found = ranges == NULL ? NULL : PyTuple_Pack(2, lines, ranges);
+    Py_XDECREF(ranges);
+    Py_DECREF(lines);
+    return found;
+}
+
+/* The numbers of the lines and edges that ran, of each code object. */
+static PyObject *numbers_of_file(const FileState *file, size_t index) {
+    PyObject *numbers = PyList_New(file->entered_count);
+    for (Py_ssize_t at = 0; numbers != NULL && at < file->entered_count; at++) {
+        PyObject *lines = lines_of(file->entered[at], index);
+        if (lines == NULL) {
+            Py_CLEAR(numbers);
+        } else {
+            PyList_SET_ITEM(numbers, at, lines);
+        }
+    }
+    return numbers;
+}
+
 /* What `known` has for what ran in the file, or the key with the code objects and lines. */
-static PyObject *read_file(const FileState *file, size_t index, PyObject *known) {
+static PyObject *read_file(const Callbacks *self, const FileState *file, size_t index, PyObject *known) {
     PyObject *key = key_of(file, index);
     PyObject *found = key == NULL ? NULL : PyDict_GetItemWithError(known, key);
     if (found != NULL || PyErr_Occurred()) {
         Py_XDECREF(key);
         return Py_XNewRef(found);
     }
-    PyObject *pairs = PyList_New(file->entered_count);
-    for (Py_ssize_t at = 0; pairs != NULL && at < file->entered_count; at++) {
-        PyObject *pair = pair_of(file->entered[at], index);
-        if (pair == NULL) {
-            Py_CLEAR(pairs);
-        } else {
-            PyList_SET_ITEM(pairs, at, pair);
-        }
+    PyObject *codes = PyList_New(file->entered_count);
+    for (Py_ssize_t at = 0; codes != NULL && at < file->entered_count; at++) {
+        PyList_SET_ITEM(codes, at, Py_NewRef(file->entered[at]->code));
     }
-    found = pairs == NULL ? NULL : PyTuple_Pack(2, key, pairs);
-    Py_XDECREF(pairs);
+    PyObject *lines = self->has_edges ? numbers_of_file(file, index) : lines_of_file(file, index);
+    found = codes == NULL || lines == NULL ? NULL : PyTuple_Pack(3, key, codes, lines);
+    Py_XDECREF(lines);
+    Py_XDECREF(codes);
     Py_DECREF(key);
     return found;
 }
@@ -184,7 +281,7 @@ static PyObject *read_by_file(const Callbacks *self, const RecordingSlot *slot, 
     for (FileState *file = entered_files(self, slot, states); file != NULL; file = file->next_entered) {
         if (files != NULL) {
             sort_by_number(file->entered, file->entered_count);
-            PyObject *found = read_file(file, slot->index, known);
+            PyObject *found = read_file(self, file, slot->index, known);
             if (found == NULL || PyList_Append(files, found) < 0) {
                 Py_CLEAR(files);
             }
