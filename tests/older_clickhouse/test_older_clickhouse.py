@@ -116,17 +116,23 @@ def test_every_statement_of_the_schema_and_every_query_is_accepted(
 
 def test_every_query_has_the_rows_of_the_current_engine(answers: tuple[dict[str, Any], dict[str, Any]]) -> None:
     older, current = answers
-    different = {
-        name: (rows, current["rows"][name])
-        for name, rows in older["rows"].items()
-        if name not in _SIZES and _comparable(name, rows) != _comparable(name, current["rows"][name])
-    }
-    assert different == {}
+    different = {}
+    for name, rows in older["rows"].items():
+        ours, theirs = _comparable(name, current["rows"][name]), _comparable(name, rows)
+        if name not in _SIZES and ours != theirs:
+            different[name] = ([row for row in theirs if row not in ours], [row for row in ours if row not in theirs])
+    assert not different, json.dumps(different, indent=1)
 
 
 def _comparable(name: str, rows: list[str]) -> list[str]:
-    """Rows in an order; what `executed-ranges` has in no order, as its comment says, in one, too."""
-    return sorted("".join(sorted(row)) if name == "executed-ranges" else row for row in rows)
+    """Rows in an order, without what may be of any of several spans."""
+    match name:
+        case "executed-ranges":  # in no order, as its comment says
+            return sorted("".join(sorted(row)) for row in rows)
+        case "verify":  # profile, kind, name, reason: the engine chooses the time and trace of a loss that is a number
+            return sorted("\t".join(row.split("\t")[:4]) for row in rows)
+        case _:
+            return sorted(rows)
 
 
 def test_the_queries_have_rows_to_be_compared_by(answers: tuple[dict[str, Any], dict[str, Any]]) -> None:
