@@ -89,7 +89,7 @@ def dashboard() -> Dashboard:
                     Column("symbol"),
                     width=12,
                     height=10,
-                    empty="profiles reach all that services told of",
+                    empty="profiles reach all that the services reported",
                 ),
             ],
         ],

@@ -90,7 +90,7 @@ class CiSettings:
         store: name of the secret with the DSN of a store, with the schema in it, that all nights are sent to; empty
             where each job has one of its own, and the nights are put together from artifacts.
         collector: of that store, where spans are sent to.
-        webhook: name of the secret with the URL that is told of absent or incomplete nights; empty for none.
+        webhook: name of the secret with the URL that is notified of absent or incomplete nights; empty for none.
         page_url: where index.html of the nights is published; empty where it is in artifacts alone.
         actions: action → commit and version that it is pinned to.
         origin: the file that says so, for messages and the workflows' first lines.

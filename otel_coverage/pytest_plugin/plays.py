@@ -62,7 +62,7 @@ class Play:
         answered: how many were answered, whether they count or not.
         traced: how many of those as traced ones are.
         failed: whether it failed; then it is no evidence of what the profile does not execute.
-        is_told: whether it was said that it is played.
+        is_reported: whether it was said that it is played.
     """
 
     def __init__(self, run: Run, slug: str) -> None:
@@ -74,7 +74,7 @@ class Play:
         self._root: Span | None = None
         self._planned: int | None = None  # steps that are said to be planned
         self._has_called = False
-        self.is_told = False
+        self.is_reported = False
         self._open: set[Call] = set()
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -193,7 +193,7 @@ class Play:
 
     def _plan(self, steps: int) -> None:
         if self._planned is None or self._planned < steps:
-            self._planned, self.is_told = steps, True
+            self._planned, self.is_reported = steps, True
             self._tell("plan", steps)
 
     def _tell(self, role: str, steps: int) -> None:

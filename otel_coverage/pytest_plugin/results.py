@@ -23,14 +23,14 @@ class Played:
         answered: how many were answered.
         traced: how many of those as traced ones are.
         failed: whether it failed.
-        is_told: whether any of it counts, so that the store knows of it.
+        is_reported: whether any of it counts, so that the store knows of it.
     """
 
     requests: int = 0
     answered: int = 0
     traced: int = 0
     failed: bool = False
-    is_told: bool = False
+    is_reported: bool = False
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Results:
     def note(self, play: Play) -> None:
         """Note how a profile went; one that made no request is not one."""
         if play.has_called:
-            self._add(play.slug, Played(play.requests, play.answered, play.traced, play.failed, play.is_told))
+            self._add(play.slug, Played(play.requests, play.answered, play.traced, play.failed, play.is_reported))
 
     def add(self, other: Results) -> None:
         """Add those of a worker."""
@@ -139,20 +139,20 @@ class Results:
 
     def lines(self, run_id: str, dsn: str | None) -> Iterator[str]:
         """What is printed at the end."""
-        told = {slug: each for slug, each in self.profiles.items() if each.is_told}
-        requests = sum(each.requests for each in told.values())
-        failed = sorted(slug for slug, each in told.items() if each.failed)
-        if not told:
+        reported = {slug: each for slug, each in self.profiles.items() if each.is_reported}
+        requests = sum(each.requests for each in reported.values())
+        failed = sorted(slug for slug, each in reported.items() if each.failed)
+        if not reported:
             yield f"run {run_id}: no test made a request to a traced application, so nothing was played"
         else:
-            yield f"run {run_id}: {_counted(len(told), 'profile')}, {_counted(requests, 'request')}"
+            yield f"run {run_id}: {_counted(len(reported), 'profile')}, {_counted(requests, 'request')}"
         if failed:
             yield f"failed, so they are no evidence of what is not executed: {listed(failed)}"
         for sentence in (*self.problems(run_id), *self.pending):
             yield f"otel-coverage: {printable(sentence)}"
         if self.missing == []:
             yield "all of it arrived in the store"
-        if told:
+        if reported:
             store = "" if dsn is None and os.environ.get("OTEL_COVERAGE_STORE") else ' --store "$STORE"'
             yield f"next: otel-coverage verify --run {run_id}{store}"
             yield f"      otel-coverage report --run {run_id}{store} --out coverage-report"
@@ -163,7 +163,7 @@ class Results:
         known.answered += played.answered
         known.traced += played.traced
         known.failed = known.failed or played.failed
-        known.is_told = known.is_told or played.is_told
+        known.is_reported = known.is_reported or played.is_reported
 
 
 def _counted(number: int, what: str) -> str:

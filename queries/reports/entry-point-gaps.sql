@@ -1,4 +1,4 @@
--- Routes and jobs that no profile reached: of the URL maps that services told, and the functions that they queue.
+-- Routes and jobs that no profile reached: of the URL maps that services reported, and the functions that they queue.
 --
 -- Those of the application come first; what has no symbol is a library's, as Flask's static files are.
 -- table: service > kind > entry_point, endpoint, symbol

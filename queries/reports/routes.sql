@@ -1,4 +1,4 @@
--- What may be asked of each service: its URL map, and the functions that it queues as jobs, as its processes told it.
+-- What may be asked of each service: its URL map, and the functions that it queues as jobs, as its processes reported it.
 --
 -- table: service > kind > rule, method, endpoint, symbol
 SELECT service, kind, rule, method, argMax(r.endpoint, r.last_seen) AS endpoint, argMax(r.symbol, r.last_seen) AS symbol,

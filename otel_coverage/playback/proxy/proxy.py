@@ -34,7 +34,7 @@ class Proxy:
     def __init__(self, session: Session, max_body: int) -> None:
         """
         Args:
-            session: is told what passes.
+            session: notes what passes.
             max_body: bytes of a request's body that are recorded.
         """
         self._session = session
