@@ -22,7 +22,6 @@ from otel_coverage.playback.converting import Rules, convert
 from otel_coverage.playback.converting.beginning import Beginning
 from otel_coverage.playback.proxy.bodies import MAX_BODY
 from otel_coverage.playback.proxy.continuing import play
-from otel_coverage.playback.proxy.server import STOPS, serve
 from otel_coverage.playback.proxy.session import Passing, Session
 from otel_coverage.playback.proxy.target import Target
 from otel_coverage.playback.runner import check_variables
@@ -105,6 +104,8 @@ def record(
       otel-coverage playback record checkout --target http://127.0.0.1:8000 --port 8765 --force
       otel-coverage playback record checkout --target http://127.0.0.1:8000 --from 5
     """
+    from otel_coverage.playback.proxy.server import STOPS, serve  # help is shown without aiohttp, too
+
     target = Target.parse(url, hosts)
     folder = folder_of(profile, out)
     rules = rules_of((target.host, *hosts), keep, with_paths, without_paths, job_status_path)
