@@ -46,7 +46,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--baseline", metavar="REV", help="Nothing is lost that was executed there: a revision, run or `previous`."
 )
-@click.option("--allow", type=_FILE, metavar="FILE", help="With --baseline: what may be lost, module:qualname a line.")
+@click.option("--allow", type=_FILE, metavar="FILE", help="With --baseline: what may be lost, a name a line.")
 @click.option(
     "--overhead", type=_FILE, metavar="FILE", help="A perf-baseline.json: tracing costs at most --max-overhead."
 )
@@ -91,8 +91,8 @@ def command(
     What is not known is neither executed nor not: where coverage is missing that may decide, where a run failed, or
     where the newest coverage is not of the source here, a check cannot decide, says why, and that is a no, too.
 
-    --allow names a committed file: a line for each function that may be lost, module:qualname, with * and ?; # begins
-    a comment. Lines that allow nothing any more are reported.
+    --allow names a committed file: a line for each function that may be lost, module:qualname, or for an entry point,
+    such as request GET /legacy/*, with * and ?; # begins a comment. Lines that allow nothing any more are reported.
 
     \b
     Examples:

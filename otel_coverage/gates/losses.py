@@ -42,6 +42,10 @@ class Allowed:
     file: str
     line: int
 
+    def allows(self, name: str) -> bool:
+        """Whether what has that name may be lost: a function's, or an entry point's with its kind."""
+        return (" " in self.pattern) == (" " in name) and fnmatchcase(name, self.pattern)
+
 
 @dataclass(frozen=True, slots=True)
 class Loss:
@@ -109,7 +113,7 @@ def losses(evidence: Evidence, baseline: str, allowed: Sequence[Allowed], unit: 
     lost: list[Finding] = []
     unsure: list[Finding] = []
     for loss in _losses(comparison, evidence, unit):
-        matching = [entry for entry in allowed if fnmatchcase(loss.name, entry.pattern)]
+        matching = [entry for entry in allowed if entry.allows(loss.name)]
         used.update(matching)
         if not matching:
             (lost if loss.certain else unsure).append(loss.finding)
@@ -140,12 +144,15 @@ def losses(evidence: Evidence, baseline: str, allowed: Sequence[Allowed], unit: 
 def _losses(comparison: Comparison, evidence: Evidence, unit: Unit) -> Iterator[Loss]:
     for function in comparison.functions:
         yield from _of_function(function, evidence, unit)
-    for entry_point in comparison.entry_points:
-        if entry_point.difference.change == LOST and _is_there(entry_point, comparison):
-            name = entry_point.entry_point
-            title = name if entry_point.kind == "request" else f"{entry_point.kind} {name}"
-            text = _no_more("reaches", "reach", title, entry_point.difference)
-            yield Loss(f"{entry_point.kind} {name}", entry_point.difference.certain, Finding(text, title))
+    reached = {(row["kind"], row["entry_point"]) for row in comparison.now.entry_points}
+    for each in comparison.entry_points:
+        if each.difference.change != LOST or not _is_there(each, comparison):
+            continue
+        if (each.kind, each.entry_point) in reached:  # by another service, or by this one under another name
+            continue
+        title = each.entry_point if each.kind == "request" else f"{each.kind} {each.entry_point}"
+        text = _no_more("reaches", "reach", f"{title} of {each.service}", each.difference)
+        yield Loss(f"{each.kind} {each.entry_point}", each.difference.certain, Finding(text, title))
 
 
 def _of_function(each: FunctionChange, evidence: Evidence, unit: Unit) -> Iterator[Loss]:

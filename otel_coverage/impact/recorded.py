@@ -67,7 +67,7 @@ class Recorded:
             queries.revision,
             tuple(str(row["profile"]) for row in queries.profiles),
             _executed(queries),
-            frozenset((str(module), str(qualname)) for _, module, qualname in started),
+            frozenset((str(module), str(qualname)) for _, module, qualname in started if qualname),
             tuple(sorted(services - {str(service) for service, _, _ in started})),
             {str(row["profile"]): why for row in queries.profiles if (why := doubts(row))},
             queries.damage,

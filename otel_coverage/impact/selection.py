@@ -26,6 +26,7 @@ _DEPENDENCIES = (
     "requirements*.txt", "requirements*.in", "constraints*.txt", "setup.py", "setup.cfg", "Pipfile", "*.lock",
     "pylock*.toml", "environment*.yml", "environment*.yaml", "Dockerfile*", ".python-version", "package-lock.json",
 )  # fmt: skip
+_MEASURED = "perf-baseline.json"  # what `overhead` writes
 _TOOLS = frozenset(  # tables of pyproject.toml that no application reads
     {"bandit", "black", "coverage", "flake8", "isort", "mypy", "pylint", "pyright", "pytest", "ruff", "towncrier"}
 )
@@ -224,7 +225,11 @@ class Selector:
         elif declared:
             if len(self._reasons) == before:
                 self._inert.append(change.path)
-        elif self._is_inert_project_file(change) or self._is_recording(change):
+        elif (
+            self._is_inert_project_file(change)
+            or self.top / change.path == self.folder / _MEASURED
+            or self._is_recording(change)
+        ):
             self._inert.extend([change.path] if len(self._reasons) == before else [])
         elif any(fnmatchcase(PurePosixPath(change.path).name, each) for each in _DEPENDENCIES):
             self._all(
@@ -419,6 +424,6 @@ def _for_the_application(text: str, path: str) -> object:
         kept = {name: value for name, value in tools.items() if name not in _TOOLS}
         own = kept.get("otel_coverage")
         if isinstance(own, dict):
-            kept["otel_coverage"] = {name: value for name, value in own.items() if name not in ("impacted", "gate")}
+            kept["otel_coverage"] = {name: value for name, value in own.items() if name not in ("ci", "impacted")}
         found["tool"] = {name: value for name, value in kept.items() if value}
     return {name: value for name, value in found.items() if value}

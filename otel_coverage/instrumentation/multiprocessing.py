@@ -171,7 +171,7 @@ class _Hooks:
 
     def bootstrap(self, run: Callable[..., Any], process: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """``Process._bootstrap``: all that a child executes; a fork leaves by ``os._exit`` right after it."""
-        self.recorder.end_startup()  # what a process of multiprocessing is for is a job
+        self.recorder.end_startup(began=False)  # what a process of multiprocessing is for is a job
         spool_from_here()  # a worker of a pool may be killed at any time
         try:
             with ExitStack() as life:

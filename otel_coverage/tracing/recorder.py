@@ -224,19 +224,25 @@ class Recorder:
         """
         try:
             self._startup = Startup(self._open_engine(), self.settings, tracer)
-            atexit.register(self.end_startup)  # the provider's shutdown was registered earlier, so it runs later
+            # the provider's shutdown was registered earlier, so it runs later
+            atexit.register(self.end_startup, began=False)
         except Exception as error:
             log.failed("beginning to record the start of the process", error)
 
-    def end_startup(self) -> None:
-        """The first request or job begins, traced or not, or the process ends. Never raises; later calls do nothing."""
+    def end_startup(self, *, began: bool = True) -> None:
+        """The first request or job begins, traced or not, or the process ends. Never raises; later calls do nothing.
+
+        Args:
+            began: whether a request or job begins. Without any, a process that executed nothing of the application's
+                sends nothing; else it sends that it has.
+        """
         startup = self._startup
         if startup is None:
             return
         try:
             startup.end()
             self._startup = None
-            startup.send()
+            startup.send(if_empty=began)
         except Exception as error:
             log.failed("recording the start of the process", error)
 
@@ -332,7 +338,7 @@ class Recorder:
 
     def shutdown(self) -> None:
         """Unhook everything from the interpreter. The next entry opens the engine anew."""
-        self.end_startup()
+        self.end_startup(began=False)
         self.drain()
         atexit.unregister(self.end_process)
         self._ends_at_exit = False

@@ -52,13 +52,17 @@ class Startup:
                 self._recording.end()
                 self._is_open = False
 
-    def send(self) -> None:
-        """Write what was executed on a span, once in a process; no span where none of it is the application's."""
+    def send(self, *, if_empty: bool) -> None:
+        """Write what was executed on a span, once in a process.
+
+        Args:
+            if_empty: also where none of it is the application's, so that it is known that nothing of it runs at start.
+        """
         with self._lock:
             if self._is_sent:
                 return
             self._is_sent = True
-        if not self._recording.executed():
+        if not if_empty and not self._recording.executed():
             return
         token = otel_context.attach(with_entry(Context(), self._entry, self._settings))
         try:

@@ -1,5 +1,6 @@
 -- The functions that services executed before their first request or job (OTEL_COVERAGE_STARTUP). They belong to no
--- profile, and stand in no other table: they tell gaps that run at start from those that never run.
+-- profile, and stand in no other table: they tell gaps that run at start from those that never run. A start that executed
+-- none has a row without a name.
 CREATE TABLE IF NOT EXISTS coverage_startup (
     namespace LowCardinality(String),
     revision LowCardinality(String),

@@ -211,6 +211,7 @@ FROM coverage_intake
 WHERE profile != '_startup' AND run = '';
 
 -- What runs at start is recorded under a name that is no profile's, and of which no other table knows.
+-- A start in which nothing of the application ran is one function without a name: it was recorded.
 CREATE MATERIALIZED VIEW IF NOT EXISTS coverage_startup_mv TO coverage_startup AS
 WITH extract(function, '@([0-9]+)$') AS line_text
 SELECT
@@ -220,7 +221,8 @@ SELECT
     toUInt32OrZero(line_text) AS line,
     max(started) AS last_seen
 FROM (
-    SELECT namespace, revision, service, started, arrayJoin(functions) AS function
+    SELECT namespace, revision, service, started,
+        arrayJoin(if(role = 'startup' AND declared_functions IN ('', '0') AND empty(functions), [''], functions)) AS function
     FROM coverage_intake
     WHERE profile = '_startup'
 )

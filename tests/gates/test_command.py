@@ -156,7 +156,7 @@ def test_a_loss_that_may_be_one_of_a_profile_that_was_not_played_is_not_known(ni
     assert check["name"] == f"losses since {OLD}"
     assert [each["message"] for each in check["findings"]] == [
         "no profile executes orders:Order.cancel any more; browse did",
-        "no profile reaches GET /cancel any more; browse did",
+        "no profile reaches GET /cancel of web any more; browse did",
         "no profile is known to execute orders:ship any more; admin, browse did",
     ]
     assert (check["verdict"], check["reason"]) == ("failed", "2 are lost: orders:Order.cancel, GET /cancel")
@@ -198,9 +198,26 @@ def test_routes_and_jobs_that_nobody_reaches_any_more_are_lost_unless_they_are_g
     )
     _, check = gate("--baseline", OLD, "--revision", NEW)
     assert [each["message"] for each in check["findings"] if "job orders:ship" in each["message"]] == [
-        "no profile reaches job orders:ship any more; browse did"
+        "no profile reaches job orders:ship of web any more; browse did"
     ]
     assert not [each for each in check["findings"] if "refund" in each["message"]], "the function was removed"
+
+
+def test_a_route_that_another_service_reaches_now_is_not_lost(nights: Path, store: Store) -> None:
+    cancel = {"http.request.method": "GET", "http.route": "/cancel"}
+    again = TracedSpan(revision=NEW, run="new", id="n3", trace="n3", profile="browse", service="api", functions=[])
+    insert_spans(store, again.but(attributes=cancel, second=103))
+    _, check = gate("--baseline", OLD, "--revision", NEW)
+    assert not [each for each in check["findings"] if "/cancel" in each["message"]]
+
+
+def test_a_pattern_of_functions_allows_no_route(nights: Path, store: Store) -> None:
+    ship = JOB.but(id="j", trace="j", attributes={"coverage.entry_name": "orders:ship"}, second=9)
+    insert_spans(store, ship)
+    allowed = nights / "allowed.txt"
+    allowed.write_text("*:*\n")
+    _, check = gate("--baseline", OLD, "--revision", NEW, "--allow", str(allowed))
+    assert check["reason"] == "2 are lost: job orders:ship, GET /cancel"
 
 
 @pytest.mark.parametrize("line", ["orders", "orders:ship@19", "orders: ship", ":ship", "request", "GET /x"])

@@ -65,6 +65,18 @@ def test_programs_read_which_profiles_to_replay_and_why(repository: Repository) 
     assert [each["symbol"] for each in found["functions"]] == ["shop.orders:Order.total"]
 
 
+@pytest.mark.parametrize(("starts", "spared"), [((), []), (("api",), ["browse"])])
+def test_a_start_in_which_nothing_of_the_application_ran_is_a_recorded_one(
+    starts: tuple[str, ...], spared: list[str], repository: Repository, store: Store
+) -> None:
+    recorded = repository.git("rev-parse", "main")
+    api = SPANS[0].but(revision=recorded, service="api", id="a1", trace="a1", run="r-api", functions=[], lines=[])
+    empty = START.but(revision=recorded, id="s6", trace="s6", functions=[])
+    insert_spans(store, api, *(empty.but(service=service) for service in starts))
+    edit(repository, "return 0", "return 1")
+    assert json.loads(call().stdout)["spared"] == spared
+
+
 def test_a_ci_job_reads_a_matrix_and_shells_read_names(repository: Repository) -> None:
     assert call("--format", "matrix").stdout == '{"profile":[]}\n'
     edit(repository, "return rows", "return [rows]")

@@ -282,6 +282,9 @@ def test_a_glob_takes_nothing_away_from_what_is_known_of_code(repository: Reposi
 def test_a_project_file_concerns_all_but_where_tools_alone_read_it(repository: Repository) -> None:
     edit(repository, "line-length = 100", "line-length = 120", "pyproject.toml")
     assert not select(repository).selected
+    edit(repository, "[tool.ruff]", "[tool.otel_coverage.ci]\nsource = ['shop']\n[tool.ruff]", "pyproject.toml")
+    repository.write("perf-baseline.json", "{}")  # of our own commands
+    assert not select(repository).selected
     edit(repository, "name = 'shop'", "name = 'shop'\ndependencies = ['flask']", "pyproject.toml")
     assert codes(select(repository)) == {"dependency"}
 

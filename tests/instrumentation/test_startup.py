@@ -125,6 +125,19 @@ def test_a_worker_sends_what_it_ran_at_start_with_its_first_job_and_not_with_oth
     assert at_start(collector.spans) == {"store_front.goods:price"}
 
 
+@pytest.mark.parametrize("worker", ["Worker", "SimpleWorker"])
+def test_a_worker_that_runs_nothing_of_the_application_at_start_says_so_with_its_first_job(
+    worker: str, collector: Collector, redis: Redis, redis_url: str
+) -> None:
+    queue = Queue(connection=redis)
+    command = [*RUN, "rq", "worker", "--worker-class", f"rq.{worker}", "--url", redis_url]
+    with running(command, **settings(collector)):
+        jobs = [queue.enqueue("store_front.jobs.ship", number) for number in range(2)]
+        collector.wait_for(lambda spans: any(span.role == "startup" for span in spans))
+        wait_until(lambda: all(job.get_status() == "finished" for job in jobs))
+    assert {span.functions for span in collector.spans if span.role == "startup"} == {frozenset()}
+
+
 def test_a_command_that_ends_before_any_request_has_run_all_of_it_at_start(
     collector: Collector, tmp_path: Path
 ) -> None:

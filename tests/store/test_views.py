@@ -167,6 +167,8 @@ def test_what_runs_at_start_is_in_no_table_and_no_view_of_profiles(store: Store)
         STARTUP.but(functions=["shop:h@9", "shop:g@5"], lines=["shop.py:9-12"], arcs=arcs),
         STARTUP.but(id="up2", parent="up", role="part", functions=["shop:i@19"], complete=False, reason="oops"),
         STARTUP.but(id="up3", service="worker", functions=["shop:h@9"]),
+        STARTUP.but(id="up4", service="mailer", functions=[]),
+        STARTUP.but(id="up5", service="routes", role="routes", functions=None),
     )
     relations = rows(
         store,
@@ -179,6 +181,7 @@ def test_what_runs_at_start_is_in_no_table_and_no_view_of_profiles(store: Store)
     assert [name for name, found in known.items() if "shop:h" in found or "'h'" in found or "'i'" in found] == []
     assert rows(store, "SELECT complete FROM profile_runs") == [(True,)]
     assert rows(store, "SELECT service, qualname FROM coverage_startup FINAL ORDER BY ALL") == [
+        ("mailer", ""),
         ("web", "g"),
         ("web", "h"),
         ("web", "i"),
