@@ -32,7 +32,8 @@ _source = click.option(
     "--source",
     multiple=True,
     metavar="PACKAGE|FOLDER",
-    help="The application's packages or folders; repeatable. [OTEL_COVERAGE_SOURCE, else the working directory]",
+    help="The application's packages or folders; repeatable. [OTEL_COVERAGE_SOURCE, else `source` in pyproject.toml, "
+    "else the working directory]",
 )
 _rcfile = click.option(
     "--rcfile", metavar="FILE", help="A coverage.py configuration: source, omit, exclude_lines. [OTEL_COVERAGE_RCFILE]"

@@ -63,7 +63,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "--source",
     multiple=True,
     metavar="PACKAGE|FOLDER",
-    help="The application's packages or folders; repeatable. [OTEL_COVERAGE_SOURCE, else the working directory]",
+    help="The application's packages or folders; repeatable. [OTEL_COVERAGE_SOURCE, else `source` in pyproject.toml, "
+    "else the working directory]",
 )
 @click.option("--rcfile", metavar="FILE", help="A coverage.py configuration: source, omit. [OTEL_COVERAGE_RCFILE]")
 @click.option("--format", "output", type=click.Choice(CHECK_FORMATS), help=DEFAULT_HELP)

@@ -40,7 +40,8 @@ MATRIX, MARKDOWN, NAMES = "matrix", "markdown", "names"
     "--source",
     multiple=True,
     metavar="PACKAGE|FOLDER",
-    help="The application's packages or folders; repeatable. [OTEL_COVERAGE_SOURCE, else the working directory]",
+    help="The application's packages or folders; repeatable. [OTEL_COVERAGE_SOURCE, else `source` in pyproject.toml, "
+    "else the working directory]",
 )
 @click.option("--rcfile", metavar="FILE", help="A coverage.py configuration: source, omit. [OTEL_COVERAGE_RCFILE]")
 @click.option("--profiles", metavar="FOLDER", help="Of playback recordings. [that of the settings, else profiles]")

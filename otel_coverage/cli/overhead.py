@@ -117,7 +117,8 @@ _LEAVE_SECONDS = 30.0
     "--source",
     multiple=True,
     metavar="PACKAGE|FOLDER",
-    help="The application's packages or folders; repeatable. [OTEL_COVERAGE_SOURCE, else the working directory]",
+    help="The application's packages or folders; repeatable. [OTEL_COVERAGE_SOURCE, else `source` in pyproject.toml, "
+    "else the working directory]",
 )
 @click.option("--format", "output", type=click.Choice([JSON, TABLE]), help=DEFAULT_HELP)
 def command(

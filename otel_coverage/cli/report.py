@@ -86,7 +86,8 @@ def _print_schema(context: click.Context, parameter: click.Parameter, file: str 
     "--source",
     multiple=True,
     metavar="PACKAGE|FOLDER",
-    help="The application's packages or folders, as traced. [OTEL_COVERAGE_SOURCE; else the working directory]",
+    help="The application's packages or folders, as traced. [OTEL_COVERAGE_SOURCE, else `source` in pyproject.toml, "
+    "else the working directory]",
 )
 @click.option("--rcfile", metavar="FILE", help="A coverage.py configuration. [OTEL_COVERAGE_RCFILE]")
 @click.option(

@@ -175,6 +175,6 @@ def access() -> None:
 
     \b
     Example:
-      otel-coverage schema access | clickhouse-client --multiquery
+      otel-coverage schema access | clickhouse-client --database otel --multiquery
     """
     click.echo(schema.access(), nl=False)

@@ -122,6 +122,17 @@ def test_rotel_gets_options_of_its_agent() -> None:
         assert f"--{variable.removeprefix('ROTEL_').lower().replace('_', '-')}" in known
 
 
+def test_a_file_without_the_revision_that_is_built_starts_nothing() -> None:
+    with pytest.raises(MissingVariableError, match="git rev-parse HEAD"):
+        compose.read("docker-compose.yml", VARIABLES | {"REVISION": ""})
+
+
+def test_what_runs_at_the_start_of_a_traced_service_is_recorded() -> None:
+    traced = {name for name, service in SERVICES.items() if "otel-coverage run" in str(service.get("command"))}
+    assert traced == {"web", "worker"}
+    assert all(SERVICES[name]["environment"]["OTEL_COVERAGE_STARTUP"] == "1" for name in traced)
+
+
 @every_service
 def test_settings_of_the_services_are_known(name: str) -> None:
     ours = {f"OTEL_COVERAGE_{field.upper()}" for field in Settings.__dataclass_fields__} | {"OTEL_COVERAGE_STORE"}
@@ -170,7 +181,7 @@ def test_drawn_passwords_fill_all_that_is_required_and_are_read_by_their_owner_a
     file = checkout / ".env"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     drawn = dict(line.split("=", 1) for line in file.read_text().splitlines() if not line.startswith("#"))
-    assert compose.required("docker-compose.yml") <= drawn.keys()
+    assert compose.required("docker-compose.yml") - drawn.keys() == {"REVISION"}
     assert drawn["COMPOSE_PROFILES"] == "otelcol"
     secrets = [value for name, value in drawn.items() if name.endswith(("PASSWORD", "TOKEN"))]
     assert len(set(secrets)) == len(secrets) == 6

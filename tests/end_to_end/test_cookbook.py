@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end import two_nights
-from tests.end_to_end.cookbook import DOCUMENT, answered, questions
+from tests.end_to_end.cookbook import DOCUMENT, answered, answers, questions
 
 
 def test_every_answer_in_the_cookbook_is_the_demos(two_nights_store: Path) -> None:
     """``make answers`` writes them anew."""
     document = DOCUMENT.read_text()
-    assert answered(document, two_nights.answers(two_nights_store, questions(document))) == document
+    assert answered(document, answers(two_nights_store, document)) == document
 
 
 def test_the_cookbook_asks_at_least_twenty_different_questions() -> None:
