@@ -23,6 +23,10 @@ ACTIONS = {
     "actions/upload-artifact": "ea165f8d65b6e75b540449e92b4886f43607fa02 v4.6.2",
 }
 
+_INSTALL = (
+    'install = ["python -m pip install --editable .", '
+    """"python -m pip install 'otel-coverage[embedded,playback,report] @ git+https://git.example/otel-coverage@COMMIT'"]"""
+)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PROCESS = re.compile(r"[a-z][a-z0-9_-]*")
 _PIN = re.compile(r"[0-9a-f]{40} v?[0-9][0-9A-Za-z.-]*")
@@ -66,7 +70,7 @@ class CiSettings:
         source: packages or folders of the application.
         python: its version.
         runs_on: label of the machines.
-        install: shell lines that install the application and otel-coverage.
+        install: shell lines that install the application and otel-coverage; a project has to say where from.
         prepare: shell lines before the processes start, of the same shell: migrations, ``export``.
         services: name → what runs beside.
         client: the command of a client of the project's own that plays ``$PROFILE`` at ``$BASE_URL`` and names it in
@@ -103,10 +107,7 @@ class CiSettings:
     source: tuple[str, ...] = ()
     python: str = "3.13"
     runs_on: str = "ubuntu-24.04"
-    install: tuple[str, ...] = (
-        "python -m pip install --editable .",
-        "python -m pip install 'otel-coverage[embedded,playback,report]'",
-    )
+    install: tuple[str, ...] = ()
     prepare: tuple[str, ...] = ()
     services: Mapping[str, Service] = field(default_factory=dict)
     client: str = ""
@@ -149,7 +150,7 @@ class CiSettings:
         if not isinstance(table, dict):
             raise ConfigurationError(
                 f'{path}: expected a table [{TABLE}], with processes.web = "gunicorn shop:app --bind 127.0.0.1:$PORT" '
-                "at least"
+                f"and {_INSTALL} at least"
             )
         return cls(**_checked(table, where), origin=path.name)
 
@@ -176,6 +177,11 @@ def _checked(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     if bool(found.get("store")) != bool(found.get("collector")):
         raise ConfigurationError(
             f"{where}: store, the secret with its DSN, and collector, which spans are sent to, belong together"
+        )
+    if not found.get("install"):
+        raise ConfigurationError(
+            f"{where}: no install; expected shell lines that install the application and otel-coverage. It is not on "
+            f"PyPI, so from a checkout, a wheel or a repository: {_INSTALL}"
         )
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
@@ -13,7 +14,7 @@ import jinja2
 
 from otel_coverage.ci.settings import CiSettings
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.playback.folders import profiles_at
+from otel_coverage.playback.folders import variables_at
 from otel_coverage.suggestions import suggestion
 
 NIGHTLY = "coverage-nightly.yml"
@@ -21,6 +22,15 @@ PULL_REQUEST = "coverage-pull-request.yml"
 
 _MOST_MATRIX_JOBS = 256
 _DAY = 24 * 60  # minutes
+
+# what the step that plays a profile has in its environment anyway
+_GIVEN = {
+    *("BASE_URL", "CI", "COLLECTOR", "HOME", "PATH", "PORT", "PROFILE", "PROFILES", "REVISION", "RUN", "RUNNER_TEMP"),
+    *("OTEL_COVERAGE_SOURCE", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_RESOURCE_ATTRIBUTES"),
+}
+# names of the step's own shell variables
+_OF_THE_STEP = {"STORE", "collector", "finish", "process", "processes", "recording", "status", "store", "work"}
+_SECRET = re.compile(r"(?!GITHUB_)[A-Z_][A-Z0-9_]*", re.IGNORECASE | re.ASCII)
 
 
 def workflows(settings: CiSettings, root: Path) -> dict[str, str]:
@@ -33,7 +43,8 @@ def workflows(settings: CiSettings, root: Path) -> dict[str, str]:
     Raises:
         ConfigurationError: there are no playback recordings, or more than a matrix can have.
     """
-    slugs = profiles_at(root / settings.folder / settings.profiles)
+    variables = secrets(settings, root)
+    slugs = tuple(variables)
     if settings.layout == "matrix" and len(slugs) > _MOST_MATRIX_JOBS:
         raise ConfigurationError(
             f"{len(slugs)} profiles in {settings.profiles}, and a matrix has {_MOST_MATRIX_JOBS} jobs at most: "
@@ -46,16 +57,47 @@ def workflows(settings: CiSettings, root: Path) -> dict[str, str]:
         )
     _check_names(root / settings.folder / settings.profiles, slugs)
     if settings.layout == "matrix":
-        found = {NIGHTLY: _render("nightly.yml.j2", settings, slugs)}
+        found = {NIGHTLY: _render("nightly.yml.j2", settings, slugs, variables=_all(variables))}
     else:
         begin = _begin(settings)
         found = {NIGHTLY: _render("night.yml.j2", settings, slugs, begin=begin)}
         for number, slug in enumerate(slugs):
             values = {"begin": begin, "slug": slug, "cron_of_profile": _cron(settings, begin, number)}
-            found[profile_workflow(slug)] = _render("profile.yml.j2", settings, slugs, **values)
+            found[profile_workflow(slug)] = _render(
+                "profile.yml.j2", settings, slugs, variables=variables[slug], **values
+            )
     if settings.pull_request:
-        found[PULL_REQUEST] = _render("pull-request.yml.j2", settings, slugs)
+        found[PULL_REQUEST] = _render("pull-request.yml.j2", settings, slugs, variables=_all(variables))
     return found
+
+
+def secrets(settings: CiSettings, root: Path) -> dict[str, tuple[str, ...]]:
+    """Profile → the secrets that it is played with: the variables of its recordings, ``${env:NAME}``; all sorted.
+
+    Args:
+        settings: of the project.
+        root: the repository's folder.
+
+    Raises:
+        ConfigurationError: there are no playback recordings, or a variable's name cannot be that of a secret.
+    """
+    folder = root / settings.folder / settings.profiles
+    given = _GIVEN | {service.variable for service in settings.services.values()}
+    found = {slug: tuple(name for name in names if name not in given) for slug, names in variables_at(folder).items()}
+    for slug, names in found.items():
+        for name in names:
+            if name in _OF_THE_STEP or not _SECRET.fullmatch(name):
+                raise ConfigurationError(
+                    f"{folder}: the profile {slug} needs the environment variable {name}, which would be a secret of "
+                    "that name, and cannot be: secrets have letters, digits and _, and do not begin with a digit or "
+                    f"GITHUB_, and {', '.join(sorted(_OF_THE_STEP))} are the workflow's own; rename it in the "
+                    "recording, as ${env:PLAYBACK_…}"
+                )
+    return found
+
+
+def _all(variables: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    return tuple(sorted({name for names in variables.values() for name in names}))
 
 
 def profile_workflow(slug: str) -> str:

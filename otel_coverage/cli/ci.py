@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from otel_coverage.ci import files
 from otel_coverage.ci.settings import CiSettings
-from otel_coverage.ci.workflows import workflows
+from otel_coverage.ci.workflows import secrets, workflows
 from otel_coverage.cli.group import CommandGroup
 from otel_coverage.errors import ConfigurationError
+from otel_coverage.printable import listed
 
 
 @click.group(cls=CommandGroup)
@@ -59,6 +61,7 @@ def github(config: Path, out: Path, check: bool, force: bool) -> None:
     \b
       [tool.otel_coverage.ci]
       source = ["shop"]
+      install = ["pip install -e .", "pip install 'otel-coverage[embedded,playback,report] @ git+https://…'"]
       services.redis = {}
       gates = ["--min 60"]
       changed = 80
@@ -69,6 +72,9 @@ def github(config: Path, out: Path, check: bool, force: bool) -> None:
     `layout = "profiles"` writes a workflow for each profile, which begin one after the other, and one that puts their
     night together. docs/nightly.md has all settings. Call it again after a change of the settings or the profiles:
     lines between `# keep: begin` and `# keep: end` stay as you wrote them.
+
+    Variables of playback recordings, such as ${env:PLAYBACK_PASSWORD}, are secrets of the repository: the command names
+    them. A pull request from a fork gets none, so it cannot play these profiles.
 
     \b
     Examples:
@@ -83,8 +89,17 @@ def github(config: Path, out: Path, check: bool, force: bool) -> None:
     for change in changes:
         word = f"would be {change.state}" if check and change.state != "unchanged" else change.state
         click.echo(f"{change.path}: {word}")
+    for line in _secrets(secrets(settings, Path())):
+        click.echo(f"otel-coverage: {line}", err=True)
     if check and any(change.state != "unchanged" for change in changes):
         raise OutdatedError(f"{out}: not what the settings say; run `otel-coverage ci github`")
+
+
+def _secrets(needed: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Which secrets have to be set, a line for each."""
+    for name in sorted({name for names in needed.values() for name in names}):
+        profiles = listed([slug for slug, names in needed.items() if name in names])
+        yield f"{profiles} can be played where the repository has the secret {name}: gh secret set {name}"
 
 
 class OutdatedError(ConfigurationError):

@@ -15,6 +15,7 @@ PLAIN = """\
 [tool.otel_coverage.ci]
 layout = "profiles"
 source = ["tea"]
+install = ["python -m pip install --editable . '../otel-coverage[embedded,playback,report]'"]
 report_options = ["--no-html"]
 """
 PROCESSES = """
@@ -64,6 +65,20 @@ def never_called():
 {"method": "GET", "path": "/price", "status": 200}
 """,
 }
+
+
+LOGIN = """\
+{"recording": 1, "profile": "login"}
+{"method": "POST", "path": "/login", "form": {"password": "${env:PLAYBACK_PASSWORD}"}, "status": 204}
+"""
+LOGIN_VIEW = """
+
+@app.post("/login")
+def login():
+    from flask import request
+
+    return {}, 204 if request.form["password"] == "oolong" else 403
+"""
 
 
 @dataclass(frozen=True)

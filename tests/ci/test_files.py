@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from otel_coverage.cli.main import cli
 from otel_coverage.errors import OtelCoverageError
-from tests.ci.conftest import Project
+from tests.ci.conftest import LOGIN, Project
 
 NIGHTLY = ".github/workflows/coverage-nightly.yml"
 PULL_REQUEST = ".github/workflows/coverage-pull-request.yml"
@@ -94,8 +94,14 @@ def test_other_workflows_are_left_alone(project: Project) -> None:
     assert project.read(other) == "name: Ours\n"
 
 
+def test_secrets_that_recordings_need_are_named(project: Project) -> None:
+    project.write("profiles/login.jsonl", LOGIN)
+    said = "login can be played where the repository has the secret PLAYBACK_PASSWORD: gh secret set PLAYBACK_PASSWORD"
+    assert github().output.count(said) == 1
+
+
 def test_settings_can_be_in_a_file_of_their_own(project: Project) -> None:
-    project.write("ci.toml", 'processes.web = "waitress-serve tea:app"\n')
+    project.write("ci.toml", 'install = ["pip install ."]\nprocesses.web = "waitress-serve tea:app"\n')
     assert github("--config", "ci.toml", "--out", "written").exit_code == 0
     assert "from ci.toml" in project.read("written/coverage-nightly.yml")
     assert not Path(NIGHTLY).exists()

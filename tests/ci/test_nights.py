@@ -20,7 +20,7 @@ from click.testing import CliRunner
 
 from otel_coverage.ci.workflows import NIGHTLY, PULL_REQUEST, profile_workflow
 from otel_coverage.cli.main import cli
-from tests.ci.conftest import PLAIN, PROCESSES, Project
+from tests.ci.conftest import LOGIN, LOGIN_VIEW, PLAIN, PROCESSES, Project
 from tests.ci.runner import REPOSITORY, JobRun, WorkflowRun, new_runner
 from tests.collecting.test_while_collecting import collecting
 from tests.support.matrix import matrix
@@ -94,6 +94,22 @@ def stored() -> Iterator[tuple[WorkflowRun, WorkflowRun]]:
         sha = project.commit()
         runner = new_runner(project.folder, folder / "runner", secrets={"STORE": f"chdb://{text}/store"})
         yield runner.run(profile_workflow("index"), sha=sha), runner.run(NIGHTLY, sha=sha)
+
+
+@pytest.fixture(scope="module")
+def logins() -> Iterator[tuple[WorkflowRun, WorkflowRun]]:
+    """The workflow of a profile whose recording needs a password: without the secret, and with it."""
+    with tempfile.TemporaryDirectory(prefix="logins-") as text:
+        folder = Path(text)
+        project = Project.make(folder / "project")
+        project.write("pyproject.toml", f"{PLAIN}{PROCESSES}")
+        project.write("profiles/login.jsonl", LOGIN)
+        project.write("tea/__init__.py", project.read("tea/__init__.py") + LOGIN_VIEW)
+        write_workflows(project)
+        sha = project.commit()
+        without = new_runner(project.folder, folder / "without")
+        given = new_runner(project.folder, folder / "given", secrets={"PLAYBACK_PASSWORD": "oolong"})
+        yield without.run(profile_workflow("login"), sha=sha), given.run(profile_workflow("login"), sha=sha)
 
 
 def write_workflows(project: Project) -> None:
@@ -195,3 +211,22 @@ def test_a_night_can_be_read_from_a_store_that_all_profiles_are_sent_to(
     (job,) = night.jobs["night"]
     assert job.step("Who was played?").outputs == {"absent": "price"}, job.text
     assert matrix(night.artifacts / "report") == {"index": ["tea:index@6", "tea:greeting@16"]}
+
+
+def test_a_recording_is_played_with_the_secrets_that_it_needs(logins: tuple[WorkflowRun, WorkflowRun]) -> None:
+    _, given = logins
+    assert given.passed, given.text
+    assert (given.artifacts / "coverage-login" / "login.store").exists()
+
+
+def test_without_its_secret_a_profile_is_not_played_and_nothing_is_waited_for(
+    logins: tuple[WorkflowRun, WorkflowRun],
+) -> None:
+    without, _ = logins
+    (job,) = without.jobs["play"]
+    said = job.step("Play").output
+    assert job.result == "failure"
+    assert "the environment lacks PLAYBACK_PASSWORD" in said
+    assert "::error title=Not played::the profile login" in said
+    assert said.count("::error") == 1, "and nobody asks for its run"
+    assert {each.name for each in (without.artifacts / "coverage-login").iterdir()} == {"run"}  # so the night names it

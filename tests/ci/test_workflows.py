@@ -14,15 +14,16 @@ import yaml
 
 from otel_coverage.ci import files
 from otel_coverage.ci.settings import ACTIONS, CiSettings
-from otel_coverage.ci.workflows import NIGHTLY, workflows
+from otel_coverage.ci.workflows import NIGHTLY, PULL_REQUEST, profile_workflow, workflows
 from otel_coverage.errors import ConfigurationError
-from tests.ci.conftest import SETTINGS, Project
+from tests.ci.conftest import LOGIN, SETTINGS, Project
 from tests.support.commands import BIN, PATIENCE
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERYTHING = """\
 folder = "."
 source = ["tea"]
+install = ["python -m pip install ."]
 python = "3.12"
 prepare = ["export TEA_DATABASE=\\"$RUNNER_TEMP/tea.sqlite3\\""]
 allow_lost = "may be lost.txt"
@@ -56,6 +57,7 @@ def tool(name: str) -> str:
 @pytest.mark.parametrize("store", ["", 'store = "DSN"\ncollector = "http://collector.example:4317"'])
 def test_linters_find_nothing(project: Project, layout: str, store: str) -> None:
     text = f'layout = "{layout}"\n{store}\n{EVERYTHING}'
+    project.write("profiles/login.jsonl", LOGIN)
     found = settings(project, text)
     files.apply(files.plan(Path(".github/workflows"), workflows(found, project.folder), found.origin))
     for linter in (["actionlint"], ["zizmor", "--offline", "--quiet", "--no-progress", ".github"]):
@@ -104,6 +106,40 @@ def test_services_get_ports_of_their_own(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
+    ("layout", "files_with_it"),
+    [("matrix", {NIGHTLY, PULL_REQUEST}), ("profiles", {profile_workflow("login"), PULL_REQUEST})],
+)
+def test_what_recordings_need_of_the_environment_are_secrets_of_the_step_that_plays_them(
+    project: Project, layout: str, files_with_it: set[str]
+) -> None:
+    project.write("profiles/login.jsonl", LOGIN)
+    found = workflows(settings(project, f'layout = "{layout}"\n{EVERYTHING}'), project.folder)
+    steps = {
+        (name, job, step["name"])
+        for name, text in found.items()
+        for job, each in yaml.safe_load(text)["jobs"].items()
+        for step in each["steps"]
+        if step.get("env", {}).get("PLAYBACK_PASSWORD") == "${{ secrets.PLAYBACK_PASSWORD }}"
+    }
+    assert steps == {(name, "play", "Play") for name in files_with_it}
+    assert {name for name, text in found.items() if "PLAYBACK_PASSWORD" in text} == files_with_it
+
+
+@pytest.mark.parametrize("name", ["GITHUB_TOKEN", "status", "STORE", "9_LIVES", "MÜNZE"])
+def test_a_variable_that_cannot_be_a_secret_is_an_error(project: Project, name: str) -> None:
+    project.write("profiles/login.jsonl", LOGIN.replace("PLAYBACK_PASSWORD", name))
+    with pytest.raises(ConfigurationError, match=rf"the profile login needs the environment variable {name}, "):
+        workflows(settings(project, EVERYTHING), project.folder)
+
+
+@pytest.mark.parametrize("name", ["BASE_URL", "SEARCH_URL"])
+def test_variables_that_the_workflow_sets_are_not_taken_for_secrets(project: Project, name: str) -> None:
+    project.write("profiles/login.jsonl", LOGIN.replace("PLAYBACK_PASSWORD", name))
+    found = workflows(settings(project, EVERYTHING), project.folder)
+    assert all(f"secrets.{name}" not in text for text in found.values())
+
+
+@pytest.mark.parametrize(
     ("text", "error"),
     [
         ("", r"expected a table \[tool.otel_coverage.ci\]|no processes"),
@@ -123,6 +159,8 @@ def test_services_get_ports_of_their_own(project: Project) -> None:
         ('processes.web = "a"\nstore = "DSN"', "store, the secret with its DSN, and collector"),
         ('processes.web = "a"\nretention_days = 0', "retention_days is 0, expected a number above 0"),
         ('processes.web = "a"\nchanged = 101', "changed is 101, expected a number from 0 to 100"),
+        ('processes.web = "a"', r"no install; .* not on PyPI, .*: install = \[.*git\+https://"),
+        ('processes.web = "a"\ninstall = []', "no install"),
         ("processes", "not valid TOML"),
     ],
 )

@@ -163,6 +163,14 @@ def test_ones_own_application_takes_the_place_of_the_example() -> None:
         compose.read("docker-compose.own.yml", OWN | {"APP": ""})
 
 
+def test_variables_of_ones_own_recordings_reach_their_playback_alone() -> None:
+    own = compose.read("docker-compose.own.yml", OWN | {"APP_VARIABLES": "../shop-playback.env"})["services"]
+    assert {name: each["env_file"] for name, each in own.items() if "env_file" in each} == {
+        "playback": ["../shop-playback.env"]
+    }
+    assert compose.read("docker-compose.own.yml", OWN)["services"]["playback"]["env_file"] == ["/dev/null"]
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of the script that draws passwords."""
