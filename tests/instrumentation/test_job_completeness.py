@@ -13,7 +13,7 @@ from redis import Redis
 
 from otel_coverage.collecting import Collector, Endpoint
 from otel_coverage.store import Store
-from tests.support.commands import BIN, RUN, call, wait_until_sent
+from tests.support.commands import BIN, RUN, call, wait_until, wait_until_sent
 from tests.support.traced import DATA, STORE_FRONT
 
 # jobs that arrived, missing, pending, complete; each way to deal with a queue is itself a recorded job
@@ -113,7 +113,9 @@ def test_an_attempt_that_was_killed_is_missing_though_the_next_one_succeeds(
         work(recording, collector)
     jobs = "SELECT arrived, complete FROM run_completeness WHERE kind = 'job' ORDER BY started"
     assert store.query(jobs).rows == [(False, False), (True, True)]
-    assert store.query("SELECT complete, incomplete_reasons FROM profile_runs").rows == [(False, ["killed"])]
+    # what it had begun is sent by the spool's sender, once that finds it dead
+    runs = "SELECT complete, incomplete_reasons FROM profile_runs"
+    wait_until(lambda: collector.receiver.wait() == 0 and store.query(runs).rows == [(False, ["killed"])])
     functions = store.query("SELECT qualname FROM coverage_functions GROUP BY qualname ORDER BY qualname").rows
     assert functions == [("die_once",), ("label",)]
 
