@@ -129,7 +129,7 @@ def _comparable(name: str, rows: list[str]) -> list[str]:
     match name:
         case "executed-ranges":  # in no order, as its comment says
             return sorted("".join(sorted(row)) for row in rows)
-        case "verify":  # profile, kind, name, reason: the engine chooses the time and trace of a loss that is a number
+        case "verify":  # profile, kind, name, reason; the others of a loss differed once, for a cause that is not known
             return sorted("\t".join(row.split("\t")[:4]) for row in rows)
         case _:
             return sorted(rows)
