@@ -264,6 +264,10 @@ static inline int read_event(PyObject *const *arguments, Py_ssize_t count, Py_ss
         PyErr_Format(PyExc_TypeError, "an event has %zd arguments, of which the first is a code object", expected);
         return -1;
     }
+    if (PyLong_CheckExact(arguments[1]) && PyUnstable_Long_IsCompact((PyLongObject *)arguments[1])) {
+        *number = (int)PyUnstable_Long_CompactValue((PyLongObject *)arguments[1]); /* without a call */
+        return 0;
+    }
     *number = (int)PyLong_AsLong(arguments[1]);
     return *number == -1 && PyErr_Occurred() ? -1 : 0;
 }
