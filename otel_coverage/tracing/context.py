@@ -117,6 +117,8 @@ def with_playback(context: Context, playback: Playback, settings: Settings) -> C
     if playback is STARTUP:
         return otel_context.set_value(IS_STARTUP, True, without_playback(context))
     found, own = baggage.get_all(context), baggage_entries(playback, settings)
+    if list(found.items()) == list(own.items()):
+        return context
     others = {name: value for name, value in found.items() if not name.startswith(PREFIX)}
     if list(found.items()) == [*own.items(), *others.items()]:
         return context
@@ -135,14 +137,14 @@ def without_playback(context: Context) -> Context:
 
 def entry_of(context: Context) -> Entry | None:
     """The open entry that code running in ``context`` is recorded in."""
-    entry = cast("Entry | None", context.get(ENTRY))
+    entry: Entry | None = context.get(ENTRY)  # type: ignore[assignment]
     return entry if entry is not None and entry.is_open else None
 
 
 def with_entry(context: Context, entry: Entry, settings: Settings) -> Context:
     """``context`` in which code is recorded in ``entry``, with its playback in the baggage."""
-    context = otel_context.set_value(ENTRY, entry, with_playback(context, entry.playback, settings))
-    return otel_context.set_value(RECORDING, entry.recording, context)
+    context = with_playback(context, entry.playback, settings)
+    return Context({**context, ENTRY: entry, RECORDING: entry.recording})
 
 
 def with_role(context: Context, role: str) -> Context:

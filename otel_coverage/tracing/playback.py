@@ -7,7 +7,7 @@ import hashlib
 import hmac
 import re
 import time
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # baggage entries; the first two are span attributes, too
 PROFILE = "playback.profile"
@@ -25,8 +25,7 @@ SIGNATURE_HOURS = 24
 _SIGNATURE = re.compile(r"([0-9]{1,12})\.([0-9a-f]{64})")
 
 
-@dataclass(frozen=True, slots=True)
-class Playback:
+class Playback(NamedTuple):
     """A profile that is being played.
 
     Attributes:

@@ -24,6 +24,7 @@ from otel_coverage.tracing.span_end import SpanEndHook
 from otel_coverage.tracing.writer import playback_attributes, write_playback
 
 SPAN_BYTES = 256 * 1024
+_ENTRIES = (SpanKind.SERVER, SpanKind.CONSUMER)
 
 
 class CoverageSpanProcessor(SpanProcessor):
@@ -77,7 +78,7 @@ class CoverageSpanProcessor(SpanProcessor):
             return
         if self._recorder is not installed():
             return  # uninstrumented since: a provider does not give its processors back
-        if span.kind in (SpanKind.SERVER, SpanKind.CONSUMER):
+        if span.kind in _ENTRIES:
             self._recorder.end_startup()  # also where no hook of ours sees the request
         try:
             self._start(span, otel_context.get_current() if parent_context is None else parent_context, self._recorder)

@@ -23,7 +23,7 @@ def store(span: Span, values: Mapping[str, AttributeValue]) -> bool:
         Whether they are set. Not where the span has a limit that they might meet, or is of a kind not known here.
     """
     attributes = getattr(span, "_attributes", None)
-    if type(attributes) is not BoundedAttributes or not isinstance(span, Span):
+    if type(attributes) is not BoundedAttributes or Span not in type(span).__mro__:
         return False
     try:
         with span._lock:
@@ -33,9 +33,9 @@ def store(span: Span, values: Mapping[str, AttributeValue]) -> bool:
                 stored, most = attributes._dict, attributes.maxlen
                 if most is not None and len(stored) + len(values) > most:
                     return False
-                for name, value in values.items():
-                    stored.pop(name, None)  # it is the youngest now
-                    stored[name] = value
+                for name in values.keys() & stored.keys():
+                    del stored[name]  # it is the youngest now
+                stored.update(values)
     except AttributeError:  # another version of the SDK
         return False
     return True

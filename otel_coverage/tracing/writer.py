@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Mapping
 from typing import Final, Literal, cast
 
@@ -81,7 +80,7 @@ class CoverageWriter:
         self._longest: int | None = None  # characters that the provider lets a value have, once it has cut one
         self._written = Executed()
         self._written_incomplete: Incomplete | None = None
-        self._totals: Counter[str] = Counter()
+        self._totals = {names.TOTAL_PARTS: 0, **{array.total_name: 0 for array in self._arrays}}
         self._span_state: Literal["awaited", "open", "closed"] = "awaited"
         self._is_closed = False
         # held from reading the recording until all of it is written: closing the entry waits for it
@@ -263,8 +262,10 @@ def write_playback(span: Span, playback: Playback) -> None:
 
 def _value_limit(span: Span, found: list[Chunk]) -> int | None:
     """The characters that the span lets a value have, where that cuts an element; None where it cuts none."""
+    if is_unlimited(span):
+        return None
     longest = max(chunk.longest for chunk in found)
-    if not longest or is_unlimited(span):
+    if not longest:
         return None
     span.set_attribute(FUNCTIONS.name, "x" * longest)
     kept = (getattr(span, "attributes", None) or {}).get(FUNCTIONS.name)  # a span that is not sampled has none
