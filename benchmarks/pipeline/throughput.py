@@ -78,11 +78,13 @@ def measure(seconds: float, functions: int, rate: float = 0.0) -> Throughput:
             figures = json.loads(producer.wait_for(r'^\{"ended".*\}$', START_TIMEOUT)[0])
             measured.spans += figures["ended"]
             measured.producing += figures["cpu"]
-        deadline = time.monotonic() + START_TIMEOUT
         with open_store(f"chdb://{folder / 'store'}", read_only=True) as store:
-            while (stored := store.query(_STORED).rows[0][0]) < measured.spans and time.monotonic() < deadline:
+            last = time.monotonic()  # at which more had been stored
+            while measured.stored < measured.spans and time.monotonic() - last < START_TIMEOUT:
+                stored = store.query(_STORED).rows[0][0]
+                if stored > measured.stored:
+                    measured.stored, last = stored, time.monotonic()
                 time.sleep(0.05)
-        measured.stored = stored
         measured.seconds = time.monotonic() - began
         measured.collecting = _cpu(collector) - before
     return measured
