@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
@@ -32,6 +32,8 @@ _ATTEMPTS = 3  # at a batch, before its records are tried one by one
 _START, _DURATION, _NAME, _ATTRIBUTES = (
     COLUMNS.index(name) for name in ("Timestamp", "Duration", "SpanName", "SpanAttributes")
 )
+
+_CUT_OFF = " (cut off)"  # after the name of a batch whose last records the log no longer has
 
 _TRACED = frozenset({"playback.profile", "coverage.functions", "coverage.lines"})
 
@@ -110,7 +112,8 @@ class Inserter:
         self._turn = turn or nullcontext()
         self._table = layout_of(store).spans
         self._recent = RecentSpans()
-        self._replayed_until = log.last  # a process before this one may have inserted some of them
+        self._found_until = log.last  # what a process before this one has left ends there
+        self._replayed_until = log.last  # it may have inserted some of them
         self._wake = threading.Condition()
         self._wanted = 0  # number of the record that somebody waits for
         self._stopping, self._stop_at = False, math.inf
@@ -218,7 +221,7 @@ class Inserter:
         records = self._log.read(self._log.last_inserted, BATCH_BYTES)
         self._report_gaps()
         if not records:
-            self._log.inserted(upto)
+            self._let_go(upto)
             return None
         return self._pending(records)
 
@@ -264,12 +267,16 @@ class Inserter:
         if self._is_failing:
             logger.warning("%s: spans are inserted again", self._store.dsn)
         self._is_failing, self.error = False, ""
+        self._let_go(pending.last)
+
+    def _let_go(self, number: int) -> None:
+        """Have the log let go of its records up to a number: each is in the store, set aside, or noted as lost."""
         if self._earlier:  # before the log is empty: nobody would look for them if this process was killed meanwhile
             try:
-                self._complete_earlier(pending.last)
+                self._complete_earlier(number)
             except OtelCoverageError as error:
                 self._failed(str(error))
-        self._log.inserted(pending.last)  # this wakes those who wait
+        self._log.inserted(number)  # this wakes those who wait
 
     def _is_whole(self, pending: _Pending) -> bool:
         if not pending.spans:
@@ -418,15 +425,23 @@ class Inserter:
             self._reported_gaps += 1
 
     def _complete_earlier(self, inserted: int) -> None:
-        """Complete the batches that a process before this one began, and whose records are inserted up to that one."""
+        """Complete the batches that a process before this one began, and whose records are inserted up to that one.
+
+        Records that a batch had and that were cut off the log's damaged end do not come again, and it does not wait for
+        them. What it lacks stays marked under another name: records to come have the numbers of those that were cut off.
+        """
         mine = f"{self._log.name}:"
-        ready = [batch for batch in self._earlier if not (batch.name.startswith(mine) and batch.last > inserted)]
-        for batch in ready:
+        for batch in list(self._earlier):
+            is_mine = batch.name.startswith(mine)
+            if is_mine and min(batch.last, self._found_until) > inserted:
+                continue
             located = batches.located(self._store, batch)  # now: its process may have inserted none of it
             batches.derive(self._store, located)
             self.folds.note_insert()
             missing = batches.missing_of(self._store, located)
             if missing:
+                if is_mine and batch.last > self._found_until:
+                    batches.begin(self._store, replace(batch, name=batch.name.removesuffix(_CUT_OFF) + _CUT_OFF))
                 logger.warning("%s: a batch of spans is not whole, and stays marked: %s", self._store.dsn, missing)
             else:
                 batches.finish(self._store, batch)
