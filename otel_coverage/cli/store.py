@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from otel_coverage.cli import progress
 from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.group import CommandGroup
 from otel_coverage.cli.interruption import interruptible
@@ -90,9 +89,9 @@ def export(file: Path, dsn: str) -> None:
     with (
         interruptible(f"{file} is as it was"),
         open_store(dsn, read_only=True) as store,
-        _bar(len(archive.tables()), "exporting") as progress,
+        progress.bar(archive.tables(), "exporting") as advance,
     ):
-        manifest = archive.export(store, file, progress)
+        manifest = archive.export(store, file, advance)
     click.echo(f"{file}: {_held(manifest)}, {file.stat().st_size / 1e6:.1f} MB")
 
 
@@ -117,21 +116,11 @@ def import_(files: tuple[Path, ...], max_size: str, dsn: str) -> None:
         open_store(dsn, create=True) as store,
     ):
         schema.apply(store)
-        with _bar(len(archive.steps()) * len(files), "importing") as progress:
+        with progress.bar(range(len(archive.steps()) * len(files)), "importing") as advance:
             for file in files:
-                archive.insert(store, file, progress)
+                archive.insert(store, file, advance)
     for file, manifest in zip(files, manifests, strict=True):
         click.echo(f"{printable(str(file))}: {_held(manifest)}")
-
-
-@contextmanager
-def _bar(length: int, label: str) -> Iterator[Callable[[str], object]]:
-    """A progress bar, on a terminal; what it gives is called at the beginning of each step."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
-        yield lambda _: bar.update(1)
 
 
 def _held(manifest: archive.Manifest) -> str:
@@ -209,10 +198,10 @@ def forget(dsn: str, runs: tuple[str, ...], yes: bool, output: str | None) -> No
             _confirm(result, str(store.dsn))
         with (
             interruptible("nothing of the run counts; run the command again to delete the rest"),
-            _bar(len(forgetting.TABLES) * len(found), "deleting") as progress,
+            progress.bar(range(len(forgetting.TABLES) * len(found)), "deleting") as advance,
         ):
             for run in dict.fromkeys(runs):
-                forgetting.forget(store, run, progress)
+                forgetting.forget(store, run, advance)
     show(result, output)
 
 

@@ -427,8 +427,8 @@ class Inserter:
     def _complete_earlier(self, inserted: int) -> None:
         """Complete the batches that a process before this one began, and whose records are inserted up to that one.
 
-        Records that a batch had and that were cut off the log's damaged end do not come again, and it does not wait for
-        them. What it lacks stays marked under another name: records to come have the numbers of those that were cut off.
+        A batch does not wait for records that were cut off the log's damaged end, since they do not come again. What it
+        lacks then stays marked under another name: records to come have the numbers of those that were cut off.
         """
         mine = f"{self._log.name}:"
         for batch in list(self._earlier):

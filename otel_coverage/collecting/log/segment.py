@@ -39,7 +39,7 @@ class Gap(NamedTuple):
         start: where they begin, in bytes.
         end: where they end.
         first: number of the first record that was there.
-        last: number of the last one; 0 where it is not known: before all of a segment was read once, and no record follows.
+        last: number of the last one; 0 where that is not known: no record follows, and the segment was not read before.
     """
 
     file: Path
