@@ -9,7 +9,8 @@ from statistics import median
 
 from otel_coverage.errors import OtelCoverageError
 from otel_coverage.overhead.interval import Interval, fewest_pairs, interval
-from otel_coverage.playback.player import Outcome, Player
+from otel_coverage.playback.outcome import Outcome
+from otel_coverage.playback.player import Player
 from otel_coverage.playback.profile import Profile
 
 Pair = tuple[float, float]

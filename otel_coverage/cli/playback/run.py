@@ -22,7 +22,7 @@ from otel_coverage.errors import OtelCoverageError
 from otel_coverage.playback import Outcome, Player, Profile, files, job_status
 from otel_coverage.playback.delivery import Delivered
 from otel_coverage.playback.job_status import JobStatus
-from otel_coverage.playback.player import StepResult
+from otel_coverage.playback.outcome import StepResult
 from otel_coverage.playback.results import Session
 from otel_coverage.playback.runner import (
     PlaybackTelemetry,
