@@ -24,9 +24,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from otel_coverage.tracing import batching
 from otel_coverage.tracing.batching import CountingSpanProcessor
-from otel_coverage.tracing.exporter import MESSAGE_BYTES, BoundedSpanExporter, span_size
+from otel_coverage.tracing.exporter import MESSAGE_BYTES, BoundedSpanExporter
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.provider import exporter_makers
+from otel_coverage.tracing.span_size import span_size
 from tests.support.collector import Collector
 from tests.support.commands import wait_until
 from tests.support.ports import free_port
