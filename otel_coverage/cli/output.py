@@ -21,7 +21,7 @@ def console() -> Console:
 
 
 def terminal_width() -> int | None:
-    """Characters in a line of the terminal; None where stdout is none, and tables may be as wide as they are."""
+    """Characters in a line of the terminal; None where stdout is not one, and tables may be as wide as they are."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 

@@ -1,4 +1,4 @@
-"""Progress on a terminal; where stderr is none, nothing is shown."""
+"""Progress on a terminal; where stderr is not one, nothing is shown."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Reason:
     Attributes:
         code: one that groups.
         detail: a sentence.
-        file: what changed, below the repository's folder; empty where it is no file.
+        file: what changed, below the repository's folder; empty where it is not a file.
         symbol: ``module:qualname`` of the function; empty for none.
         profiles: which, sorted.
         everyone: whether all are, whatever they execute.
@@ -245,7 +245,7 @@ class Selector:
             self._all("undeclared_file", detail, change.path)
 
     def _declared(self, change: FileChange) -> bool:
-        """Whether the settings say whom a file concerns."""
+        """Whether the settings say which profiles a file concerns."""
         found = False
         for path in dict.fromkeys((change.former, change.path)):
             below = Path(os.path.relpath(self.top / path, self.folder)).as_posix()

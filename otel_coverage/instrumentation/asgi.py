@@ -137,7 +137,7 @@ class _Connection:
             traced.close(partial(_line, self._scope))
 
     async def send(self, message: Message) -> None:
-        """The server's ``send``, which tells the client that it is traced."""
+        """The server's ``send``, which adds the headers that say that the request is traced."""
         kind = message["type"]
         if kind in _BEGIN:
             message = self._begun(message)

@@ -105,7 +105,7 @@ class _Request:
         self.attach, self.detach = traced.attach, traced.detach
 
     def watched(self, start_response: StartResponse) -> StartResponse:
-        """``start_response`` that adds the headers which tell the client that it is traced."""
+        """``start_response`` that adds the headers that say that the request is traced."""
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
             self._is_streamed = _is_streamed(status, headers)

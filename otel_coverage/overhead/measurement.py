@@ -92,7 +92,7 @@ class Measurement:
         traced: plays with it. The runs of its rounds are its own with ``.1``, ``.2`` and so on at the end, and ``.0``
             of the warm-up.
         stop: when to stop.
-        after: called after each play, which it is no part of.
+        after: called after each play, which it is not part of.
     """
 
     profiles: Sequence[Profile]

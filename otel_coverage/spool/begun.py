@@ -184,7 +184,7 @@ class Slots(ProcessState):
             if self._map is None:
                 return False
             self._map[at + offset : at + offset + len(text)] = text
-            # last: it is whole, or is none
+            # last: a slot without it counts as empty
             self._map[at : at + _HEADER.size] = _HEADER.pack(zlib.crc32(text), len(text), offset)
             return True
         except Exception as error:

@@ -49,7 +49,7 @@ _OF_PROFILE = (
 _INDEX = "coverage_by_symbol"
 _ENTRY_POINTS = "coverage_entry_points"  # holds them in one row, too
 
-_SPAN = "(span, started, duration, role, declared_functions, declared_lines)"  # what tells a span from another
+_SPAN = "(span, started, duration, role, declared_functions, declared_lines)"  # what distinguishes spans
 
 # Each trace that has a span here, or had one. Times are in nanoseconds since 1970.
 _HELD = f"""

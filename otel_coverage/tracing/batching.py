@@ -47,7 +47,7 @@ class _Limits:
 
     @classmethod
     def of_environment(cls, delay: float) -> _Limits:
-        """As the environment says; values that are no positive numbers count as not set.
+        """As the environment says; values that are not positive numbers count as not set.
 
         Args:
             delay: the default.

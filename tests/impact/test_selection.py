@@ -317,7 +317,7 @@ def bad_settings() -> Iterator[tuple[str, str]]:
     yield f"{table}profile = 'x'", "no setting 'profile'; did you mean profiles?"
     yield f"{files}'*.sql' = 'al'", "'*.sql' is 'al', expected \"all\", \"none\" or a list of profiles"
     yield f"{files}'*.sql' = []", "'*.sql' is [], expected"
-    yield f"{files}'/' = 'all'", "'/' is no glob"
+    yield f"{files}'/' = 'all'", "'/' is not a glob"
     yield f"{table}files = 3", "files is 3, expected a table"
     yield f"{table}files = ", "not valid TOML"
     yield "[tool.otel_coverage]\nimpacted = 3", "tool.otel_coverage.impacted is 3, expected a table"

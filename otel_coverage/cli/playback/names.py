@@ -31,7 +31,7 @@ def baggage_of(slug: str, run: str | None) -> str:
 def variables_of(slug: str, run: str | None) -> dict[str, str]:
     """The environment variables that name a profile, for programs that read them.
 
-    No TRACEPARENT: requests that share a parent cannot be told from one another when one of them is lost.
+    No TRACEPARENT: requests that share a parent cannot be distinguished when one of them is lost.
     """
     value = baggage_of(slug, run)
     return {

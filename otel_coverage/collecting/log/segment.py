@@ -32,7 +32,7 @@ class Record(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """Bytes of a segment that are no record.
+    """Bytes of a segment that are not a record.
 
     Attributes:
         file: the segment's.
