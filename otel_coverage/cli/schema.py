@@ -13,8 +13,8 @@ from otel_coverage.store import backfill as backfilling
 from otel_coverage.store import open_store, retention, schema
 from otel_coverage.store.dsn import DEFAULT_DATABASE, database_name
 from otel_coverage.store.engine_versions import lacks, parse_version
+from otel_coverage.store.folding.settings import FoldSettings
 from otel_coverage.store.layout import Layout
-from otel_coverage.store.settings import FoldSettings
 
 
 @click.group(cls=CommandGroup)
