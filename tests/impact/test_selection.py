@@ -11,8 +11,9 @@ import pytest
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.impact.differing import differing
+from otel_coverage.impact.findings import Impact
 from otel_coverage.impact.recorded import Recorded
-from otel_coverage.impact.selection import Impact, Selector
+from otel_coverage.impact.selection import Selector
 from otel_coverage.impact.settings import ImpactSettings
 from otel_coverage.source import SourceTree
 from tests.impact.repository import Repository
