@@ -25,7 +25,7 @@ from otel_coverage.playback.profile import Profile
 from otel_coverage.printable import listed
 from otel_coverage.settings import Settings
 from otel_coverage.spool import service
-from otel_coverage.tracing.provider import exporter_makers
+from otel_coverage.tracing.export.provider import exporter_makers
 
 SERVICE = "otel-coverage-playback"
 

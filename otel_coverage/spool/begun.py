@@ -26,7 +26,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 
 from otel_coverage.spool.folder import make_private, write_privately
-from otel_coverage.tracing.encoding import encode_resource
+from otel_coverage.tracing.export.encoding import encode_resource
 from otel_coverage.tracing.forks import ProcessState
 from otel_coverage.tracing.log import log
 

@@ -16,7 +16,7 @@ from otel_coverage.instrumentation import asgi_apps
 from otel_coverage.instrumentation.unfollowed import REMEDY, unfollowed_framework
 from otel_coverage.settings import ENVIRONMENT_PREFIX, Settings
 from otel_coverage.source import SourceTree
-from otel_coverage.tracing.provider import (
+from otel_coverage.tracing.export.provider import (
     LEAVING_SECONDS,
     configured_provider,
     export_counts,

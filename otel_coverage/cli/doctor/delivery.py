@@ -16,9 +16,9 @@ from otel_coverage.spool.folder import spool_folder
 from otel_coverage.spool.receiver import is_otlp
 from otel_coverage.spool.spool_file import is_supported
 from otel_coverage.spool.status import SpoolStatus
-from otel_coverage.tracing.exporter import MESSAGE_BYTES
+from otel_coverage.tracing.export.exporter import MESSAGE_BYTES
+from otel_coverage.tracing.export.provider import exporter_makers
 from otel_coverage.tracing.processor import SPAN_BYTES
-from otel_coverage.tracing.provider import exporter_makers
 
 _PATIENCE = 3.0  # seconds
 

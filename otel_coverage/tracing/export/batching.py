@@ -14,11 +14,11 @@ from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 from otel_coverage.tracing.attributes import ROLE
-from otel_coverage.tracing.exporter import BoundedSpanExporter, ExportCounts
+from otel_coverage.tracing.export.exporter import BoundedSpanExporter, ExportCounts
+from otel_coverage.tracing.export.span_size import held_bytes
 from otel_coverage.tracing.forks import ProcessState
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.metrics import metrics
-from otel_coverage.tracing.span_size import held_bytes
 
 PATIENCE = 30.0  # seconds, as the SDK's processors have at the end of a process
 QUEUE_BYTES = 32 * 1024 * 1024

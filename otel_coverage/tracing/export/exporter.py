@@ -15,10 +15,10 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_coverage.loaded import loaded
 from otel_coverage.spool.begun import settled
+from otel_coverage.tracing.export.span_size import span_size
 from otel_coverage.tracing.forks import ProcessState
 from otel_coverage.tracing.log import log, logger
 from otel_coverage.tracing.playback import PROFILE
-from otel_coverage.tracing.span_size import span_size
 
 # gRPC servers refuse messages over 4 MiB by default; the margin is for the message around the spans
 MESSAGE_BYTES = 4 * 1024 * 1024 - 64 * 1024
