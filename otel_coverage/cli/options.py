@@ -13,13 +13,18 @@ from otel_coverage.revision import current_namespace
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 store = click.option(
-    "--store", "dsn", envvar="OTEL_COVERAGE_STORE", required=True, metavar="DSN", help="[OTEL_COVERAGE_STORE]"
+    "--store",
+    "dsn",
+    envvar="OTEL_COVERAGE_STORE",
+    required=True,
+    metavar="DSN",
+    help="The store. [OTEL_COVERAGE_STORE]",
 )
 namespace = click.option(
     "--namespace",
     default=current_namespace,
     metavar="NAME",
-    help="[OTEL_RESOURCE_ATTRIBUTES' service.namespace, else empty]",
+    help="service.namespace of the services. [that in OTEL_RESOURCE_ATTRIBUTES, else empty]",
 )
 source = click.option(
     "--source",

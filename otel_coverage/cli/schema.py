@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from otel_coverage.cli import options
 from otel_coverage.cli.group import CommandGroup
 from otel_coverage.cli.interruption import interruptible
 from otel_coverage.store import backfill as backfilling
@@ -127,7 +128,7 @@ def apply(
 
 
 @command.command()
-@click.option("--store", "dsn", required=True, envvar="OTEL_COVERAGE_STORE", help="The store.")
+@options.store
 def detach(dsn: str) -> None:
     """Drop our view on the table that spans are inserted into: inserts no longer pay for it.
 
