@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from otel_coverage.instrumentation.setup import instrument, uninstrument
     from otel_coverage.instrumentation.wsgi import CoverageMiddleware
     from otel_coverage.settings import Settings
+    from otel_coverage.tracing.export.provider import flush
     from otel_coverage.tracing.processor import CoverageSpanProcessor
-    from otel_coverage.tracing.provider import flush
     from otel_coverage.tracing.sampler import CoverageSampler
 
 __all__ = [
@@ -45,7 +45,7 @@ _MODULES = {
     "Settings": "otel_coverage.settings",
     "inject": "otel_coverage.instrumentation.propagation",
     "attached": "otel_coverage.instrumentation.propagation",
-    "flush": "otel_coverage.tracing.provider",
+    "flush": "otel_coverage.tracing.export.provider",
     "instrument": "otel_coverage.instrumentation.setup",
     "uninstrument": "otel_coverage.instrumentation.setup",
 }

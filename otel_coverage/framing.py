@@ -38,7 +38,7 @@ class Frame(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """Bytes that are no whole frame.
+    """Bytes that are not a whole frame.
 
     Attributes:
         start: where they begin.
@@ -74,7 +74,7 @@ def header_of(payload: bytes, *, kind: int = 0, number: int = 0) -> bytes:
 def read_frames(data: bytes | mmap, start: int = 0) -> Iterator[Frame | Damage]:
     """The frames from ``start`` on, and between them what is damaged: reading resumes after it.
 
-    A frame inside the payload of a damaged one is read as a frame, as nothing tells them apart.
+    A frame inside the payload of a damaged one is read as a frame, as nothing distinguishes them.
 
     Args:
         data: what the file holds.

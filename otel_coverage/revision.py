@@ -25,7 +25,7 @@ def revision_of(folders: Sequence[str | Path]) -> str | None:
         ``<sha>``, or ``<sha>+dirty.<digest>`` where what the interpreter would compile below the folders differs from
         that commit, the one of the first folder that has one. The digest (12 hexadecimal digits of SHA-256) is of the
         names and contents of the Python files that differ: changed, deleted, or not ignored and unknown to git,
-        whatever git was told to assume of them. Files of submodules are compared with the commit that the outer commit
+        whatever git was set to assume of them. Files of submodules are compared with the commit that the outer commit
         names; those of other repositories below the folders, and of folders outside the repository, all differ.
         It does not depend on git's configuration: two work trees with the same sources have the same revision.
     """
@@ -79,7 +79,7 @@ def current_namespace() -> str:
 
 
 def commit_of(name: str, folder: Path) -> str | None:
-    """The commit that git takes a name for, such as ``HEAD``, a tag or a short SHA; None if it is none."""
+    """The commit that git takes a name for, such as ``HEAD``, a tag or a short SHA; None if git knows none."""
     found = git(folder, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
     return found.decode().strip() if found is not None else None
 
@@ -124,7 +124,7 @@ class _Repository:
         for tag, name in _tagged(listed or b""):
             is_left_out = tag in b"Ss" and not self._path(name).exists()  # by a sparse checkout
             if not is_left_out and (not known or tag not in b"H"):
-                candidates.add(name)  # git compares the others, but not those that it was told to assume something of
+                candidates.add(name)  # git compares the others, but not those that it was set to assume something of
         nested = {folder for path in paths for folder in _repositories_below(path)} - {self.top}
         if known:
             changed = git(
@@ -161,7 +161,7 @@ class _Repository:
         return blobs, submodules
 
     def _contents(self, names: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The digests that files have in git, which may convert line ends and encodings; empty for what is no file."""
+        """The digests that files have in git, which may convert line ends and encodings; empty for anything else."""
         found = dict.fromkeys(names, b"")
         files = [name for name in names if _is_file(self._path(name))]
         converted = [name for name in files if b"\n" not in name]

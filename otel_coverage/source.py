@@ -311,7 +311,7 @@ class _Place:
 
 
 def working_folder() -> str:
-    """The working directory, with the symbolic links through which it was entered, where the environment tells them."""
+    """The working directory, with the symbolic links through which it was entered, where the environment has them."""
     entered = os.environ.get("PWD", "")
     try:
         if os.path.isabs(entered) and os.path.samefile(entered, os.curdir):

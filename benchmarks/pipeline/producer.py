@@ -16,7 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from benchmarks.pipeline.spans import attributes
 from otel_coverage.settings import Settings
-from otel_coverage.tracing import provider as providers
+from otel_coverage.tracing.export import provider as providers
 
 TOGETHER = 200  # spans between two flushes: fewer than the SDK's queue holds
 TIMEOUT = 30.0  # seconds

@@ -23,7 +23,7 @@ from otel_coverage.demo.example import Example
 from otel_coverage.demo.processes import Child, Supervisor
 from otel_coverage.framing import framed
 from otel_coverage.store import Store, open_store, schema
-from otel_coverage.tracing.encoding import encode_request
+from otel_coverage.tracing.export.encoding import encode_request
 
 _EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 _ROOT = Path(__file__).parent.parent.parent

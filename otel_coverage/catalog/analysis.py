@@ -58,7 +58,7 @@ class FileAnalysis:
         """Read a :meth:`record` back.
 
         Raises:
-            TypeError, ValueError: it is none.
+            TypeError, ValueError: it is not one.
         """
         definitions, executable, excluded = record
         return cls(
@@ -91,7 +91,7 @@ class Analyzed:
         """Read a :meth:`record` back.
 
         Raises:
-            TypeError, ValueError: it is none.
+            TypeError, ValueError: it is not one.
         """
         content, outcome = record
         return cls(CatalogError(*outcome)) if content is None else cls(FileAnalysis.from_record(outcome), content)

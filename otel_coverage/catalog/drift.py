@@ -69,7 +69,7 @@ def drift(catalog: Catalog, tree: Catalog, *, lines: bool = True) -> tuple[Drift
     """What has changed from the catalog to the tree, by file and line.
 
     Args:
-        catalog: from a file or a store. Where its symbols have digests, these tell whether a text changed; where it has
+        catalog: from a file or a store. Where its symbols have digests, these show whether a text changed; where it has
             no files, as one from a store, these are not compared.
         tree: just built.
         lines: whether it matters where a definition stands, and which of its lines can be executed.

@@ -17,7 +17,7 @@ def read_inventory(path: Path) -> Catalog:
     """The catalog in a file. Its symbols have no digests.
 
     Raises:
-        ConfigurationError: it cannot be read, or is no catalog.
+        ConfigurationError: it cannot be read, or is not a catalog.
     """
     try:
         document = json.loads(path.read_text(encoding="utf-8"))

@@ -13,6 +13,7 @@ from otel_coverage.catalog import Catalog, code_symbols
 from otel_coverage.catalog.check import Check
 from otel_coverage.catalog.drift import Executed
 from otel_coverage.catalog.inventory import read_inventory, schema_text
+from otel_coverage.cli import options, progress
 from otel_coverage.cli.audience import DEFAULT_HELP, read_by_people
 from otel_coverage.cli.checks import CHECK_FORMATS, show_checks
 from otel_coverage.cli.group import CommandGroup
@@ -22,22 +23,12 @@ from otel_coverage.errors import ConfigurationError
 from otel_coverage.gates.catalogs import check_of, sentence
 from otel_coverage.printable import printable
 from otel_coverage.reporting.files import json_text, write_text
-from otel_coverage.revision import UNKNOWN, current_namespace, current_revision
+from otel_coverage.revision import UNKNOWN, current_revision
 from otel_coverage.settings import Settings
-from otel_coverage.source import SourceFile, SourceTree
+from otel_coverage.source import SourceTree
 from otel_coverage.store.formats import TABLE
 from otel_coverage.store.store import Result
 
-_source = click.option(
-    "--source",
-    multiple=True,
-    metavar="PACKAGE|FOLDER",
-    help="The application's packages or folders; repeatable. [OTEL_COVERAGE_SOURCE, else `source` in pyproject.toml, "
-    "else the working directory]",
-)
-_rcfile = click.option(
-    "--rcfile", metavar="FILE", help="A coverage.py configuration: source, omit, exclude_lines. [OTEL_COVERAGE_RCFILE]"
-)
 _revision = click.option(
     "--revision",
     metavar="REV",
@@ -61,8 +52,8 @@ def command() -> None:
 
 
 @command.command()
-@_source
-@_rcfile
+@options.source
+@options.rcfile
 @_revision
 @click.option(
     "--inventory", is_flag=True, help="Leave the revision out, so that the file can be committed and checked later."
@@ -109,20 +100,11 @@ def build(
 
 
 @command.command()
-@_source
-@_rcfile
+@options.source
+@options.rcfile
 @_revision
-@click.option(
-    "--store",
-    "dsn",
-    envvar="OTEL_COVERAGE_STORE",
-    required=True,
-    metavar="DSN",
-    help="The store. [OTEL_COVERAGE_STORE]",
-)
-@click.option(
-    "--namespace", metavar="NAME", help="service.namespace of the services. [from OTEL_RESOURCE_ATTRIBUTES, else empty]"
-)
+@options.store
+@options.namespace
 @click.option("--strict", is_flag=True, help="If a file was skipped, push nothing and exit with 1.")
 @_no_cache
 def push(
@@ -130,7 +112,7 @@ def push(
     rcfile: str | None,
     revision: str | None,
     dsn: str,
-    namespace: str | None,
+    namespace: str,
     strict: bool,
     no_cache: bool,
 ) -> None:
@@ -165,13 +147,13 @@ def push(
         interruptible("the push may be complete or not; run the command again, it replaces the whole catalog"),
         open_store(dsn, via_collector=True) as store,
     ):
-        count = catalogs.push(store, catalog, revision, current_namespace() if namespace is None else namespace)
+        count = catalogs.push(store, catalog, revision, namespace)
     click.echo(f"pushed {count} symbols of revision {revision}")
 
 
 @command.command()
-@_source
-@_rcfile
+@options.source
+@options.rcfile
 @click.option(
     "--inventory",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -185,9 +167,7 @@ def push(
     help="A store: its catalog, and what was executed. [without --inventory OTEL_COVERAGE_STORE]",
 )
 @_revision
-@click.option(
-    "--namespace", metavar="NAME", help="service.namespace of the services. [from OTEL_RESOURCE_ATTRIBUTES, else empty]"
-)
+@options.namespace
 @click.option(
     "--names", is_flag=True, help="Compare names alone: where definitions stand, and their lines, may differ."
 )
@@ -199,7 +179,7 @@ def check(
     inventory: Path | None,
     dsn: str | None,
     revision: str | None,
-    namespace: str | None,
+    namespace: str,
     names: bool,
     output: str | None,
     no_cache: bool,
@@ -228,7 +208,6 @@ def check(
     if dsn:
         from otel_coverage.store import open_store
 
-        namespace = current_namespace() if namespace is None else namespace
         with interruptible("nothing was changed"), open_store(dsn, read_only=True) as store:
             revision = code_symbols.revision_in(store, revision or _revision_of(tree), namespace)
             executed = code_symbols.executed(store, revision, namespace)
@@ -270,13 +249,7 @@ def _revision_of(tree: SourceTree) -> str:
 
 
 def _build(tree: SourceTree, *, cached: bool) -> Catalog:
-    if not sys.stderr.isatty():
-        return catalogs.build(tree, in_parallel=True, cached=cached)
-    with click.progressbar(length=sum(1 for _ in tree.files()), label="reading", file=sys.stderr) as bar:
-
-        def advance(file: SourceFile) -> None:
-            bar.update(1)
-
+    with progress.bar(tree.files(), "reading") as advance:
         return catalogs.build(tree, on_file=advance, in_parallel=True, cached=cached)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
 
-from otel_coverage.cli.output import chosen
+from otel_coverage.cli.output import chosen, terminal_width
 from otel_coverage.gates.formats import GITHUB, MARKDOWN, as_annotations, as_markdown_text, as_tables
 from otel_coverage.gates.outcome import Check, document
 from otel_coverage.reporting.files import json_text
@@ -30,7 +28,7 @@ def show_checks(checks: Sequence[Check], output: str | None, own: Mapping[str, A
     if shape == JSON:
         shown = json_text(document(checks) if own is None else own)
     elif shape == TABLE:
-        shown = as_tables(checks, shutil.get_terminal_size().columns if sys.stdout.isatty() else None)
+        shown = as_tables(checks, terminal_width())
     else:
         shown = as_annotations(checks) if shape == GITHUB else as_markdown_text(checks)
     click.echo(shown, nl=False)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import sys
-
 import click
 
 from otel_coverage.cli import options
 from otel_coverage.cli.audience import DEFAULT_HELP
-from otel_coverage.cli.output import chosen
+from otel_coverage.cli.output import chosen, terminal_width
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.printable import printable
 from otel_coverage.reporting.changes.baseline import find_baseline
@@ -18,7 +15,6 @@ from otel_coverage.reporting.changes.document import document
 from otel_coverage.reporting.changes.terminal import text
 from otel_coverage.reporting.files import json_text
 from otel_coverage.reporting.request import ReportRequest
-from otel_coverage.revision import current_namespace
 from otel_coverage.store import open_store
 from otel_coverage.store.formats import JSON, TABLE
 
@@ -37,7 +33,7 @@ def command(
     base: str,
     revision: str | None,
     dsn: str,
-    namespace: str | None,
+    namespace: str,
     services: tuple[str, ...],
     runs: tuple[str, ...],
     profiles: tuple[str, ...],
@@ -62,7 +58,7 @@ def command(
     """
     request = ReportRequest(
         revision=revision,
-        namespace=current_namespace() if namespace is None else namespace,
+        namespace=namespace,
         services=services,
         runs=runs,
         profiles=profiles,
@@ -76,7 +72,7 @@ def command(
             )
         comparison = compare(queries, baseline)
         if chosen(output) == TABLE:
-            width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+            width = terminal_width()
             shown = text(comparison, width, None) if everything else text(comparison, width)
         else:
             shown = json_text(document(comparison))

@@ -8,6 +8,7 @@ from typing import cast
 
 import click
 
+from otel_coverage.cli import options
 from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.checks import CHECK_FORMATS, show_checks
 from otel_coverage.errors import ConfigurationError
@@ -21,7 +22,7 @@ from otel_coverage.gates.share import ALL, Unit, packages
 from otel_coverage.gates.share import changed as check_changed
 from otel_coverage.reporting.contents import parse_size
 from otel_coverage.reporting.queries import select_revision
-from otel_coverage.revision import UNKNOWN, current_namespace, current_revision
+from otel_coverage.revision import UNKNOWN, current_revision
 from otel_coverage.settings import Settings
 from otel_coverage.source import SourceTree
 from otel_coverage.store import Store, open_store
@@ -58,15 +59,9 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--accept-incomplete", is_flag=True, help="Take what is known for all, where coverage is missing.")
 @click.option("--store", "dsn", envvar="OTEL_COVERAGE_STORE", metavar="DSN", help="[OTEL_COVERAGE_STORE]")
 @click.option("--revision", metavar="REV", help="Judge this one, whatever the source here is. [that of the source]")
-@click.option("--namespace", metavar="NAME", help="[OTEL_RESOURCE_ATTRIBUTES' service.namespace, else empty]")
-@click.option(
-    "--source",
-    multiple=True,
-    metavar="PACKAGE|FOLDER",
-    help="The application's packages or folders; repeatable. [OTEL_COVERAGE_SOURCE, else `source` in pyproject.toml, "
-    "else the working directory]",
-)
-@click.option("--rcfile", metavar="FILE", help="A coverage.py configuration: source, omit. [OTEL_COVERAGE_RCFILE]")
+@options.namespace
+@options.source
+@options.rcfile
 @click.option("--format", "output", type=click.Choice(CHECK_FORMATS), help=DEFAULT_HELP)
 def command(
     base: str | None,
@@ -82,7 +77,7 @@ def command(
     accept_incomplete: bool,
     dsn: str | None,
     revision: str | None,
-    namespace: str | None,
+    namespace: str,
     source: tuple[str, ...],
     rcfile: str | None,
     output: str | None,
@@ -120,7 +115,6 @@ def command(
     if of_coverage:
         if not dsn:
             raise click.UsageError("a store is needed: --store, or OTEL_COVERAGE_STORE")
-        namespace = current_namespace() if namespace is None else namespace
         tree = SourceTree.of(Settings.load(source=source, rcfile=rcfile))
         with open_store(dsn, read_only=True) as store:
             evidence = _evidence(store, tree, revision, namespace, accept_incomplete)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-import shutil
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from otel_coverage.cli import options
 from otel_coverage.cli.audience import DEFAULT_HELP
-from otel_coverage.cli.output import chosen
+from otel_coverage.cli.output import chosen, terminal_width
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.impact.document import document, matrix
 from otel_coverage.impact.impact import find
 from otel_coverage.impact.settings import ImpactSettings
 from otel_coverage.impact.text import as_comment, tables
 from otel_coverage.reporting.files import json_text
-from otel_coverage.revision import current_namespace
 from otel_coverage.settings import Settings
 from otel_coverage.source import SourceTree
 from otel_coverage.store import open_store
@@ -29,21 +27,13 @@ MATRIX, MARKDOWN, NAMES = "matrix", "markdown", "names"
 
 @click.command()
 @click.option("--base", required=True, metavar="REV", help="What the change is compared with: a branch, tag or commit.")
-@click.option(
-    "--store", "dsn", envvar="OTEL_COVERAGE_STORE", required=True, metavar="DSN", help="[OTEL_COVERAGE_STORE]"
-)
+@options.store
 @click.option(
     "--revision", metavar="REV", help="Use the coverage of this revision. [the nearest to the base that has some]"
 )
-@click.option("--namespace", metavar="NAME", help="[OTEL_RESOURCE_ATTRIBUTES' service.namespace, else empty]")
-@click.option(
-    "--source",
-    multiple=True,
-    metavar="PACKAGE|FOLDER",
-    help="The application's packages or folders; repeatable. [OTEL_COVERAGE_SOURCE, else `source` in pyproject.toml, "
-    "else the working directory]",
-)
-@click.option("--rcfile", metavar="FILE", help="A coverage.py configuration: source, omit. [OTEL_COVERAGE_RCFILE]")
+@options.namespace
+@options.source
+@options.rcfile
 @click.option("--profiles", metavar="FOLDER", help="Of playback recordings. [that of the settings, else profiles]")
 @click.option(
     "--page-url",
@@ -57,7 +47,7 @@ def command(
     base: str,
     dsn: str,
     revision: str | None,
-    namespace: str | None,
+    namespace: str,
     source: tuple[str, ...],
     rcfile: str | None,
     profiles: str | None,
@@ -99,13 +89,11 @@ def command(
     settings = ImpactSettings.load(Path())
     if profiles is not None:
         settings = replace(settings, profiles=profiles)
-    namespace = current_namespace() if namespace is None else namespace
     with open_store(dsn, read_only=True) as store:
         found = find(store, base, tree, settings, revision=revision, namespace=namespace)
     shape = chosen(output)
     if shape == TABLE:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        shown = tables(found, width, everything=everything)
+        shown = tables(found, terminal_width(), everything=everything)
     elif shape == MATRIX:
         shown = matrix(found)
     elif shape == NAMES:

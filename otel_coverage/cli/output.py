@@ -20,6 +20,11 @@ def console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=10_000)
 
 
+def terminal_width() -> int | None:
+    """Characters in a line of the terminal; None where stdout is not one, and tables may be as wide as they are."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
 def chosen(output: str | None) -> str:
     """The format that was asked for, or the default one."""
     return output or (TABLE if read_by_people() else JSON)
@@ -45,8 +50,7 @@ def show(
     if chosen(output) != TABLE:
         click.echo(FORMATS[chosen(output)](result), nl=False)
         return
-    width = shutil.get_terminal_size().columns if fold and sys.stdout.isatty() else None
-    click.echo(as_table(result, width, columns=columns, groups=groups), nl=False)
+    click.echo(as_table(result, terminal_width() if fold else None, columns=columns, groups=groups), nl=False)
     hidden = [name for name in result.columns if columns and name not in (*columns, *groups)]
     if hidden and result.rows and sys.stdout.isatty():
         click.echo(f"not shown: {', '.join(hidden)}; --wide shows all", err=True)

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 import click
 from opentelemetry.sdk.trace import TracerProvider
-from rich.console import Console
 
+from otel_coverage.cli import options, progress
 from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.interruption import interruptible
 from otel_coverage.cli.output import chosen, show
-from otel_coverage.errors import ConfigurationError
+from otel_coverage.cli.playback import replay
 from otel_coverage.gates.overhead import FILE
 from otel_coverage.overhead.document import document
 from otel_coverage.overhead.measurement import Figures, Measured, Measurement, Stop
-from otel_coverage.playback import Player, files, job_status, load_all
+from otel_coverage.playback import Player, files, job_status
 from otel_coverage.playback.job_status import JobStatus
-from otel_coverage.playback.player import REQUEST_TIMEOUT
-from otel_coverage.playback.runner import PlaybackTelemetry, check_base_url, check_variables, new_run_id
+from otel_coverage.playback.runner import PlaybackTelemetry, check_base_url, new_run_id
 from otel_coverage.printable import printable
 from otel_coverage.reporting.files import json_text
 from otel_coverage.revision import current_revision
 from otel_coverage.settings import Settings
-from otel_coverage.slug import SLUG_RULE, is_slug, shown
+from otel_coverage.slug import check_slug
 from otel_coverage.source import SourceTree
 from otel_coverage.store import Result
 from otel_coverage.store.formats import JSON, TABLE
@@ -42,7 +36,7 @@ _LEAVE_SECONDS = 30.0
 
 
 @click.command()
-@click.argument("recordings", metavar="RECORDING...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@replay.recordings
 @click.option("--base-url", metavar="URL", required=True, help="The application, started by `otel-coverage run`.")
 @click.option(
     "--plain-url",
@@ -95,31 +89,11 @@ _LEAVE_SECONDS = 30.0
     help="Wait so long after each play, so that what sends and stores its spans does not slow down the next one.",
 )
 @click.option("--run-id", help="Id of the runs with tracing; they end in .0, .1, and so on. [overhead- and the time]")
-@click.option("--host", metavar="HOST", help="Send this Host header.")
-@click.option(
-    "--timeout",
-    metavar="SECONDS",
-    type=click.FloatRange(0, min_open=True),
-    default=REQUEST_TIMEOUT,
-    show_default=True,
-    help="How long the application may be silent.",
-)
-@click.option(
-    "--job-status",
-    "job_status_path",
-    metavar="PATH",
-    default=job_status.PATH,
-    show_default=True,
-    help="Path that returns a job's status as JSON; empty to wait for no job.",
-)
+@replay.host
+@replay.timeout
+@replay.job_status_path
 @click.option("--revision", metavar="REV", help="Of the application. [that of the source here]")
-@click.option(
-    "--source",
-    multiple=True,
-    metavar="PACKAGE|FOLDER",
-    help="The application's packages or folders; repeatable. [OTEL_COVERAGE_SOURCE, else `source` in pyproject.toml, "
-    "else the working directory]",
-)
+@options.source
 @click.option("--format", "output", type=click.Choice([JSON, TABLE]), help=DEFAULT_HELP)
 def command(
     recordings: tuple[Path, ...],
@@ -165,19 +139,15 @@ def command(
       otel-coverage gate --overhead perf-baseline.json --max-overhead 25
     """
     settings = Settings.load(source=source)
-    if job_status_path and "{job_id}" not in job_status_path:
-        raise ConfigurationError(f"--job-status {job_status_path!r} must contain {{job_id}}")
+    job_status.check_path(job_status_path)
     run_id = run_id or f"overhead-{new_run_id()}"
-    if not is_slug(f"{run_id}.{max_rounds}"):
-        raise ConfigurationError(f"the run id {shown(run_id)} is not valid; use {SLUG_RULE}")
+    check_slug("the run id", f"{run_id}.{max_rounds}")
     if revision is None:
         revision = current_revision([root.folder for root in SourceTree.of(settings).roots])
-    profiles, _ = load_all(recordings, job_status=job_status_path)
-    check_variables(profiles, os.environ)
+    profiles = replay.loaded(recordings, job_status_path)
     files.check_writable(out)
     base_url = check_base_url(base_url)
-    for name in ("opentelemetry", "otel_coverage"):
-        logging.getLogger(name).addHandler(logging.NullHandler())
+    replay.silence_exporters()
     telemetry = PlaybackTelemetry.open(settings)
     traced = Player(
         base_url,
@@ -202,10 +172,13 @@ def command(
     stop = Stop(precision / 100, max_rounds, max_seconds, confidence)
     began, rounds, measured = datetime.now(timezone.utc), 0, None
     try:
-        with interruptible(lambda: f"{rounds} rounds were played; {out} is as it was"), _progress(stop) as progress:
+        with (
+            interruptible(lambda: f"{rounds} rounds were played; {out} is as it was"),
+            progress.status("warming up") as say,
+        ):
             for measured in Measurement(profiles, plain, traced, stop, after).rounds():
                 rounds += 1
-                progress(rounds, measured)
+                say(_known(rounds, measured, stop))
     finally:
         undelivered = telemetry.close(_LEAVE_SECONDS if measured is not None else _ACKNOWLEDGED_SECONDS)
     if undelivered:
@@ -229,19 +202,10 @@ def command(
         )
 
 
-@contextmanager
-def _progress(stop: Stop) -> Iterator[Callable[[int, Measured | None], None]]:
-    """Shows on a terminal what is known after each round."""
-    if not sys.stderr.isatty():
-        yield lambda rounds, measured: None
-        return
-    with Console(stderr=True).status("warming up") as status:
-
-        def progress(rounds: int, measured: Measured | None) -> None:
-            known = "" if measured is None else f": {_more(measured.overall)} more, ±{100 * stop.precision:g} % wanted"
-            status.update(f"{rounds} rounds{known}")
-
-        yield progress
+def _known(rounds: int, measured: Measured | None, stop: Stop) -> str:
+    """What is known after a round, for people."""
+    known = "" if measured is None else f": {_more(measured.overall)} more, ±{100 * stop.precision:g} % wanted"
+    return f"{rounds} rounds{known}"
 
 
 def _table(measured: Measured) -> Result:

@@ -6,6 +6,7 @@ from dataclasses import astuple, fields
 
 import click
 
+from otel_coverage.cli import options
 from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.output import show
 from otel_coverage.printable import printable
@@ -18,7 +19,7 @@ from otel_coverage.store.named_queries import newest_revision
 
 
 @click.command()
-@click.option("--store", "dsn", required=True, envvar="OTEL_COVERAGE_STORE", help="The store.")
+@options.store
 @click.option(
     "--keep",
     type=click.FloatRange(0, 100),

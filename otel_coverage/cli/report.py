@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.markup import escape
 
-from otel_coverage.cli import options
+from otel_coverage.cli import options, progress
 from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.output import chosen, console
 from otel_coverage.cli.page import checked_links, serve_page
@@ -34,7 +30,6 @@ from otel_coverage.reporting.request import ReportRequest
 from otel_coverage.reporting.schemas import schema
 from otel_coverage.reporting.serving import DEFAULT_ENDPOINT
 from otel_coverage.reporting.terminal import show
-from otel_coverage.revision import current_namespace
 from otel_coverage.store import open_store
 from otel_coverage.store.formats import JSON, TABLE
 
@@ -56,21 +51,8 @@ _OF_FILES = frozenset(
 )
 
 
-def _print_schema(context: click.Context, parameter: click.Parameter, file: str | None) -> None:
-    if file is not None and not context.resilient_parsing:
-        click.echo(json.dumps(schema(file), indent=2, ensure_ascii=False))
-        context.exit()
-
-
 @click.command()
-@click.option(
-    "--schema",
-    is_eager=True,
-    expose_value=False,
-    callback=_print_schema,
-    metavar="FILE",
-    help="Print the JSON Schema of matrix.json, or of any other JSON file of a report, and exit.",
-)
+@options.schema(schema, "Print the JSON Schema of matrix.json, or of any other JSON file of a report, and exit.")
 @options.store
 @click.option("--out", type=click.Path(path_type=Path), help="The folder to write to; this or --serve is required.")
 @click.option(
@@ -82,14 +64,8 @@ def _print_schema(context: click.Context, parameter: click.Parameter, file: str 
     f"names (/gaps.json, /profiles/checkout.json). [{DEFAULT_ENDPOINT}]",
 )
 @click.option("--open", "opens", is_flag=True, help="With --serve: open the page in the browser.")
-@click.option(
-    "--source",
-    multiple=True,
-    metavar="PACKAGE|FOLDER",
-    help="The application's packages or folders, as traced. [OTEL_COVERAGE_SOURCE, else `source` in pyproject.toml, "
-    "else the working directory]",
-)
-@click.option("--rcfile", metavar="FILE", help="A coverage.py configuration. [OTEL_COVERAGE_RCFILE]")
+@options.source
+@options.rcfile
 @click.option(
     "--symbols",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -199,7 +175,7 @@ def command(
     symbols: Path | None,
     source_root: Path | None,
     revision: str | None,
-    namespace: str | None,
+    namespace: str,
     services: tuple[str, ...],
     expect: tuple[Path, ...],
     runs: tuple[str, ...],
@@ -244,7 +220,7 @@ def command(
     """
     request = ReportRequest(
         revision=revision,
-        namespace=current_namespace() if namespace is None else namespace,
+        namespace=namespace,
         services=services,
         expected=tuple(profile for path in expect for profile in _profiles_at(path)),
         runs=runs,
@@ -275,7 +251,7 @@ def command(
         if sources.files:
             warn_of_other_state(sources, queries, chosen=revision is not None)
         before = None if baseline is None else _baseline(queries, baseline, request.folder)
-        with _progress() as progress:
+        with progress.status("report") as say:
             report = write_report(
                 queries,
                 sources,
@@ -286,7 +262,7 @@ def command(
                 baseline=before,
                 history_length=history_length,
                 overhead=cost,
-                progress=progress,
+                progress=lambda text: say(f"report: {text}"),
             )
     if chosen(output) == TABLE:
         show(report, console())
@@ -338,16 +314,6 @@ def _cost(file: Path | None) -> str:
         if not file.is_file():
             return ""
     return sentence(PerfBaseline.read(file))
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Shows on a terminal what is under way."""
-    if not sys.stderr.isatty():
-        yield lambda text: None
-        return
-    with Console(stderr=True).status("report") as status:
-        yield lambda text: status.update(f"report: {escape(printable(text))}")
 
 
 def _profiles_at(path: Path) -> tuple[str, ...]:

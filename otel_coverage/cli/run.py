@@ -69,7 +69,7 @@ def check(settings: Settings) -> None:
     """
     from otel_coverage.recording import open_engine
     from otel_coverage.tracing.context import current_recording
-    from otel_coverage.tracing.provider import exporter_makers
+    from otel_coverage.tracing.export.provider import exporter_makers
 
     tree = SourceTree.of(settings)
     next(tree.files())

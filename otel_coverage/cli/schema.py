@@ -7,14 +7,15 @@ import sys
 
 import click
 
+from otel_coverage.cli import options
 from otel_coverage.cli.group import CommandGroup
 from otel_coverage.cli.interruption import interruptible
 from otel_coverage.store import backfill as backfilling
 from otel_coverage.store import open_store, retention, schema
 from otel_coverage.store.dsn import DEFAULT_DATABASE, database_name
 from otel_coverage.store.engine_versions import lacks, parse_version
+from otel_coverage.store.folding.settings import FoldSettings
 from otel_coverage.store.layout import Layout
-from otel_coverage.store.settings import FoldSettings
 
 
 @click.group(cls=CommandGroup)
@@ -127,7 +128,7 @@ def apply(
 
 
 @command.command()
-@click.option("--store", "dsn", required=True, envvar="OTEL_COVERAGE_STORE", help="The store.")
+@options.store
 def detach(dsn: str) -> None:
     """Drop our view on the table that spans are inserted into: inserts no longer pay for it.
 

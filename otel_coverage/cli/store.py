@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
+from otel_coverage.cli import options, progress
 from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.group import CommandGroup
 from otel_coverage.cli.interruption import interruptible
@@ -22,8 +21,6 @@ from otel_coverage.store.known_names import known_revision
 from otel_coverage.store.named_queries import named_query
 from otel_coverage.store.store import Result
 from otel_coverage.store.table import as_table
-
-_store = click.option("--store", "dsn", required=True, envvar="OTEL_COVERAGE_STORE", help="The store.")
 
 
 @click.group(cls=CommandGroup)
@@ -40,7 +37,7 @@ def command() -> None:
 
 
 @command.command()
-@_store
+@options.store
 @click.option("--format", "output", type=click.Choice(sorted([*FORMATS, TABLE])), help=DEFAULT_HELP)
 def stats(dsn: str, output: str | None) -> None:
     """Show the tables' rows and sizes, of the server or shard that --store names.
@@ -55,7 +52,7 @@ def stats(dsn: str, output: str | None) -> None:
 
 
 @command.command()
-@_store
+@options.store
 def fold(dsn: str) -> None:
     """Put requests that carry no run id, and their jobs, into runs: by windows, or by a gap in time.
 
@@ -75,7 +72,7 @@ def fold(dsn: str) -> None:
 
 @command.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@_store
+@options.store
 def export(file: Path, dsn: str) -> None:
     """Write what a store holds to one FILE, for `store import`: runs, coverage, catalogs and URL maps, not raw spans.
 
@@ -90,16 +87,16 @@ def export(file: Path, dsn: str) -> None:
     with (
         interruptible(f"{file} is as it was"),
         open_store(dsn, read_only=True) as store,
-        _bar(len(archive.tables()), "exporting") as progress,
+        progress.bar(archive.tables(), "exporting") as advance,
     ):
-        manifest = archive.export(store, file, progress)
+        manifest = archive.export(store, file, advance)
     click.echo(f"{file}: {_held(manifest)}, {file.stat().st_size / 1e6:.1f} MB")
 
 
 @command.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--max-size", default="20G", metavar="SIZE", help="What each may hold unpacked. [20G]")
-@_store
+@options.store
 def import_(files: tuple[Path, ...], max_size: str, dsn: str) -> None:
     """Insert what FILES hold, which `store export` wrote, into a store; it is made where there is none.
 
@@ -117,21 +114,11 @@ def import_(files: tuple[Path, ...], max_size: str, dsn: str) -> None:
         open_store(dsn, create=True) as store,
     ):
         schema.apply(store)
-        with _bar(len(archive.steps()) * len(files), "importing") as progress:
+        with progress.bar(range(len(archive.steps()) * len(files)), "importing") as advance:
             for file in files:
-                archive.insert(store, file, progress)
+                archive.insert(store, file, advance)
     for file, manifest in zip(files, manifests, strict=True):
         click.echo(f"{printable(str(file))}: {_held(manifest)}")
-
-
-@contextmanager
-def _bar(length: int, label: str) -> Iterator[Callable[[str], object]]:
-    """A progress bar, on a terminal; what it gives is called at the beginning of each step."""
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
-        yield lambda _: bar.update(1)
 
 
 def _held(manifest: archive.Manifest) -> str:
@@ -146,7 +133,7 @@ def _held(manifest: archive.Manifest) -> str:
 
 
 @command.command()
-@_store
+@options.store
 @click.option("--revision", "names", multiple=True, metavar="REV", help="Delete this one; may be repeated.")
 @click.option(
     "--older-than", type=click.IntRange(min=0), metavar="DAYS", help="Delete those whose last span is older than that."
@@ -182,7 +169,7 @@ def prune(dsn: str, names: tuple[str, ...], older_than: int | None, namespace: s
 
 
 @command.command()
-@_store
+@options.store
 @click.option("--run", "runs", multiple=True, required=True, metavar="ID", help="The run; may be repeated.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--format", "output", type=click.Choice(sorted([*FORMATS, TABLE])), help=DEFAULT_HELP)
@@ -209,10 +196,10 @@ def forget(dsn: str, runs: tuple[str, ...], yes: bool, output: str | None) -> No
             _confirm(result, str(store.dsn))
         with (
             interruptible("nothing of the run counts; run the command again to delete the rest"),
-            _bar(len(forgetting.TABLES) * len(found), "deleting") as progress,
+            progress.bar(range(len(forgetting.TABLES) * len(found)), "deleting") as advance,
         ):
             for run in dict.fromkeys(runs):
-                forgetting.forget(store, run, progress)
+                forgetting.forget(store, run, advance)
     show(result, output)
 
 

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from otel_coverage.cli import options
 from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.checks import CHECK_FORMATS, show_checks
 from otel_coverage.cli.interruption import interruptible
@@ -21,9 +22,7 @@ _COLUMNS = ("profile", "what", "name", "reason", "why", "last seen in", "process
 
 @click.command()
 @click.option("--run", "run", required=True, metavar="ID", help="The run id, as `playback run` prints it.")
-@click.option(
-    "--store", "dsn", envvar="OTEL_COVERAGE_STORE", required=True, metavar="DSN", help="[OTEL_COVERAGE_STORE]"
-)
+@options.store
 @click.option(
     "--wait", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Wait for what has not arrived yet. [0]"
 )

@@ -7,14 +7,16 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from otel_coverage.collecting.folds import Folds
+from otel_coverage.collecting.interrupted import InterruptedBatches
 from otel_coverage.collecting.log import Log, Record
+from otel_coverage.collecting.pending import Pending, without
 from otel_coverage.collecting.recent import WINDOW, Arrival, RecentSpans
 from otel_coverage.collecting.rows import COLUMNS, Row
 from otel_coverage.collecting.spans import InsertedSpan, Key, spans_of
@@ -29,37 +31,7 @@ _FOLD_INTERVAL = 60.0  # seconds, at least, between two times that spans without
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds between attempts
 _ATTEMPTS = 3  # at a batch, before its records are tried one by one
 
-_START, _DURATION, _NAME, _ATTRIBUTES = (
-    COLUMNS.index(name) for name in ("Timestamp", "Duration", "SpanName", "SpanAttributes")
-)
-
-_TRACED = frozenset({"playback.profile", "coverage.functions", "coverage.lines"})
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Pending:
-    """Records of the log that are inserted together."""
-
-    records: list[Record]
-    spans: list[InsertedSpan]
-    conflicts: list[Key]
-    is_replayed: bool  # whether some of it may have been inserted, by a process before this one or an attempt before
-    attempts: int = 0
-    error: str = ""
-
-    @property
-    def first(self) -> int:
-        return self.records[0].number
-
-    @property
-    def last(self) -> int:
-        return self.records[-1].number
-
-    @property
-    def rows(self) -> list[Row]:
-        return [span.row for span in self.spans]
 
 
 @dataclass(slots=True)
@@ -115,10 +87,10 @@ class Inserter:
         self._wanted = 0  # number of the record that somebody waits for
         self._stopping, self._stop_at = False, math.inf
         self._is_failing = False
-        self._told_error = ""
+        self._logged_error = ""
         self._reported_gaps = 0
         self._ahead: set[int] = set()  # records that were inserted before their turn
-        self._earlier: list[batches.Batch] = []  # that a process before this one began
+        self._interrupted: InterruptedBatches | None = None
         self._thread = threading.Thread(target=self._run, name="otel-coverage-inserter", daemon=True)
 
     def start(self) -> None:
@@ -130,8 +102,8 @@ class Inserter:
         batches.forget_old(self._store)
         for trace, span, digest in batches.recent_keys(self._store, WINDOW):
             self._recent.add(Key(trace, span, digest))
-        self._earlier = batches.unfinished(self._store)
-        self._complete_earlier(self._log.last_inserted)
+        self._interrupted = InterruptedBatches(self._log, self._store, self.folds)
+        self._interrupted.complete(self._log.last_inserted)
         self._thread.start()
 
     def wait(self, timeout: float) -> int:
@@ -212,18 +184,18 @@ class Inserter:
                     return
                 self._wake.wait(min(left, 0.1))
 
-    def _next(self) -> _Pending | None:
+    def _next(self) -> Pending | None:
         """The next records; None where only damage was left."""
         upto = self._log.last
         records = self._log.read(self._log.last_inserted, BATCH_BYTES)
         self._report_gaps()
         if not records:
-            self._log.inserted(upto)
+            self._let_go(upto)
             return None
         return self._pending(records)
 
-    def _pending(self, records: list[Record]) -> _Pending:
-        pending = _Pending(records, [], [], records[0].number <= self._replayed_until)
+    def _pending(self, records: list[Record]) -> Pending:
+        pending = Pending(records, [], [], records[0].number <= self._replayed_until)
         for record in records:
             if record.number in self._ahead:
                 self._ahead.discard(record.number)
@@ -238,7 +210,7 @@ class Inserter:
                 pending.spans.append(span)
         return pending
 
-    def _insert_patiently(self, pending: _Pending) -> bool:
+    def _insert_patiently(self, pending: Pending) -> bool:
         """Insert records, however often that fails; False where it was stopped before that."""
         pause = _FIRST_PAUSE
         while not self._inserted(pending):
@@ -250,7 +222,7 @@ class Inserter:
             pause = min(2 * pause, _LONGEST_PAUSE)
         return True
 
-    def _inserted(self, pending: _Pending) -> bool:
+    def _inserted(self, pending: Pending) -> bool:
         """Try to insert records and to find all of it in the tables; whether it was."""
         if not self._is_whole(pending):
             self._failed(pending.error)
@@ -258,23 +230,28 @@ class Inserter:
         self._done(pending)
         return True
 
-    def _done(self, pending: _Pending) -> None:
+    def _done(self, pending: Pending) -> None:
         self.counts.inserted += len(pending.spans)
         self.counts.conflicting += len(pending.conflicts)
         if self._is_failing:
             logger.warning("%s: spans are inserted again", self._store.dsn)
         self._is_failing, self.error = False, ""
-        if self._earlier:  # before the log is empty: nobody would look for them if this process was killed meanwhile
+        self._let_go(pending.last)
+
+    def _let_go(self, number: int) -> None:
+        """Have the log let go of its records up to a number: each is in the store, set aside, or noted as lost."""
+        # before the log is empty: nobody would look for them if this process was killed meanwhile
+        if self._interrupted:
             try:
-                self._complete_earlier(pending.last)
+                self._interrupted.complete(number)
             except OtelCoverageError as error:
                 self._failed(str(error))
-        self._log.inserted(pending.last)  # this wakes those who wait
+        self._log.inserted(number)  # this wakes those who wait
 
-    def _is_whole(self, pending: _Pending) -> bool:
+    def _is_whole(self, pending: Pending) -> bool:
         if not pending.spans:
             return True
-        batch = _batch(self._log.name, pending, self._table)
+        batch = pending.batch(self._log.name, self._table)
         error = ""
         try:
             if pending.conflicts:
@@ -282,7 +259,7 @@ class Inserter:
             batches.begin(self._store, batch)
             rows = pending.rows
             if pending.is_replayed:
-                rows = _without(rows, batches.present(self._store, batch))
+                rows = without(rows, batches.present(self._store, batch))
             pending.is_replayed = True
             error = self._insert_rows(rows)
             missing = ""
@@ -293,11 +270,11 @@ class Inserter:
                 pending.attempts += 1
                 pending.error = f"{missing}: {error}" if error else missing
                 return False
-            if error and error != self._told_error:  # a view that is not ours failed, and our tables have all
+            if error and error != self._logged_error:  # a view that is not ours failed, and our tables have all
                 logger.warning(
                     "%s: all of a batch is in the tables, though its insert failed: %s", self._store.dsn, error
                 )
-                self._told_error = error
+                self._logged_error = error
             batches.finish(self._store, batch)
         except UnreachableError as failure:
             pending.error = str(failure)
@@ -319,7 +296,7 @@ class Inserter:
             return str(error)
         return ""
 
-    def _set_aside_some(self, pending: _Pending) -> bool:
+    def _set_aside_some(self, pending: Pending) -> bool:
         """Insert the records of a batch one by one, and set aside those that fail while others do not.
 
         Returns:
@@ -340,11 +317,11 @@ class Inserter:
         pending.spans = [span for part in parts if part not in refused for span in part.spans]
         pending.conflicts = []
         if pending.spans and len(parts) > 1:
-            batches.finish(self._store, _batch(self._log.name, pending, self._table))  # what is left of it is whole
+            batches.finish(self._store, pending.batch(self._log.name, self._table))  # what is left of it is whole
         self._done(pending)
         return True
 
-    def _next_one_succeeds(self, pending: _Pending) -> bool:
+    def _next_one_succeeds(self, pending: Pending) -> bool:
         """Insert the record after a batch, before its turn; whether that succeeded."""
         records = self._log.read(pending.last, 1)[:1]
         if not records:
@@ -359,10 +336,10 @@ class Inserter:
         self._ahead.add(records[0].number)
         return True
 
-    def _part(self, pending: _Pending, records: list[Record]) -> _Pending:
+    def _part(self, pending: Pending, records: list[Record]) -> Pending:
         """Some records of a batch, as a batch of its own; its spans were compared with others already."""
         left = Counter(span.key for span in pending.spans)
-        part = _Pending(records, [], [], is_replayed=True)
+        part = Pending(records, [], [], is_replayed=True)
         for record in records:
             for span in spans_of(ExportTraceServiceRequest.FromString(record.payload)):
                 if left[span.key]:
@@ -370,7 +347,7 @@ class Inserter:
                     part.spans.append(span)
         return part
 
-    def _set_aside(self, part: _Pending) -> None:
+    def _set_aside(self, part: Pending) -> None:
         keys = [span.key for span in part.spans]
         path = self._log.set_aside(part.records[0])
         self._recent.forget(keys)
@@ -417,22 +394,6 @@ class Inserter:
                 batches.note(self._store, "torn", name, first=gap.first, detail=detail)
             self._reported_gaps += 1
 
-    def _complete_earlier(self, inserted: int) -> None:
-        """Complete the batches that a process before this one began, and whose records are inserted up to that one."""
-        mine = f"{self._log.name}:"
-        ready = [batch for batch in self._earlier if not (batch.name.startswith(mine) and batch.last > inserted)]
-        for batch in ready:
-            located = batches.located(self._store, batch)  # now: its process may have inserted none of it
-            batches.derive(self._store, located)
-            self.folds.note_insert()
-            missing = batches.missing_of(self._store, located)
-            if missing:
-                logger.warning("%s: a batch of spans is not whole, and stays marked: %s", self._store.dsn, missing)
-            else:
-                batches.finish(self._store, batch)
-                logger.warning("%s: completed a batch of %d spans", self._store.dsn, len(batch.keys))
-            self._earlier.remove(batch)
-
     def _failed(self, error: str) -> None:
         self.error = error
         if not self._is_failing:
@@ -443,45 +404,3 @@ class Inserter:
         with self._wake:
             if not self._stopping:
                 self._wake.wait(seconds)
-
-
-def _batch(log: str, pending: _Pending, table: str) -> batches.Batch:
-    rows = pending.rows
-    starts = [row[_START] for row in rows]
-    attributes = [row[_ATTRIBUTES] for row in rows]
-    return batches.Batch(
-        name=f"{log}:{pending.first}-{pending.last}",
-        first=pending.first,
-        last=pending.last,
-        keys=[span.key for span in pending.spans],
-        since=min(starts),
-        until=max(starts),
-        profiles=sorted({each.get("playback.profile", "") for each in attributes}),
-        runs=sorted({each.get("playback.run_id", "") for each in attributes}),
-        traced=len({span.key[:2] for span in pending.spans if _is_traced(span.row[_ATTRIBUTES])}),
-        table=table,
-    )
-
-
-def _is_traced(attributes: Mapping[str, str]) -> bool:
-    """Whether a span gets a row in ``coverage_spans``; where the views know better, the check only takes longer."""
-    return attributes.get("playback.profile") != "_startup" and not _TRACED.isdisjoint(attributes)
-
-
-def _without(rows: Sequence[Row], present: Counter[batches.Fingerprint]) -> list[Row]:
-    """The rows that are not in the store yet; of equal ones as many as it lacks."""
-    left = Counter(present)
-    lacking = []
-    for row in rows:
-        fingerprint = _fingerprint(row)
-        if left[fingerprint]:
-            left[fingerprint] -= 1
-        else:
-            lacking.append(row)
-    return lacking
-
-
-def _fingerprint(row: Row) -> batches.Fingerprint:
-    trace, span = row[1], row[2]
-    size = sum(len(value.encode()) for value in row[_ATTRIBUTES].values())
-    return trace, span, row[_START], row[_DURATION], row[_NAME], size

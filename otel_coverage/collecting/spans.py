@@ -1,4 +1,4 @@
-"""Spans as they are inserted: each with its row, and what tells it from others."""
+"""Spans as they are inserted: each with its row, and what distinguishes it from others."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Check:
 
     Attributes:
         name: which, a few words.
-        verdict: ``undecided`` where what is known does not tell.
+        verdict: ``undecided`` where what is known does not decide.
         reason: a sentence.
         findings: the most important first.
         figures: what was measured, ready for JSON.

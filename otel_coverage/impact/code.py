@@ -92,7 +92,7 @@ class Class:
     """A class that is defined when its module is imported.
 
     Attributes:
-        bases: their names without the packages; ``*`` for one that is no name.
+        bases: their names without the packages; ``*`` for one that is not a name.
         plain: whether it has no decorators, and no keywords such as a metaclass.
     """
 

@@ -96,7 +96,7 @@ class WorkTree:
         """The commit that git takes a name for.
 
         Raises:
-            ConfigurationError: it is none that is here.
+            ConfigurationError: git here does not have it.
         """
         found = git(self.top, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
         if found is None:
@@ -198,7 +198,7 @@ def _change(top: Path, header: bytes, names: list[bytes], committed: bool, prefi
 
 
 def _submodule(top: Path, name: str, old_mode: bytes, old: bytes, new: bytes, prefix: str) -> Iterator[FileChange]:
-    """What differs in a submodule; one change for all of it where that cannot be told."""
+    """What differs in a submodule; one change for all of it where that cannot be known."""
     folder, path = top / name, prefix + name
     is_repository = (folder / ".git").exists()
     known = [commit.decode() for commit in (old, new) if commit.strip(b"0")]
@@ -227,7 +227,7 @@ def _unknown_to_git(top: Path, prefix: str) -> Iterator[FileChange]:
 
 
 def _assumed_unchanged(top: Path, old: str, seen: set[bytes], prefix: str) -> Iterator[FileChange]:
-    """Files that git was told to take for unchanged, and that are not."""
+    """Files that git was set to take for unchanged, and that are not."""
     listed = git(top, "ls-files", "-v", "-z", timeout=_TIMEOUT) or b""
     tagged = (entry.partition(b" ") for entry in listed.split(b"\0") if entry)
     hidden = {name for tag, _, name in tagged if tag in (b"h", b"S", b"s") and name not in seen}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from otel_coverage.impact.findings import ChangedFunction
 from otel_coverage.impact.impact import Found
-from otel_coverage.impact.selection import ChangedFunction
 from otel_coverage.source import encodable
 
 SCHEMA_VERSION = 1

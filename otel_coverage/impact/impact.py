@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from otel_coverage.errors import ConfigurationError, StoreError
 from otel_coverage.impact.differing import FileChange, WorkTree, differing
+from otel_coverage.impact.findings import Impact
 from otel_coverage.impact.recorded import Recorded
-from otel_coverage.impact.selection import Impact, Selector
+from otel_coverage.impact.selection import Selector
 from otel_coverage.impact.settings import ImpactSettings
 from otel_coverage.playback.folders import profiles_at
 from otel_coverage.reporting.queries import select_revision

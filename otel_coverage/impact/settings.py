@@ -57,7 +57,7 @@ class ImpactSettings:
         for glob in checked:
             if not glob.strip("/"):
                 raise ConfigurationError(
-                    f"{path}: [{TABLE}.files]: {glob!r} is no glob; expected a line such as {_EXAMPLE}"
+                    f"{path}: [{TABLE}.files]: {glob!r} is not a glob; expected a line such as {_EXAMPLE}"
                 )
         return cls(profiles, checked, str(path))
 
@@ -89,7 +89,7 @@ def toml(text: str, path: Path) -> dict[str, Any]:
     """A TOML document.
 
     Raises:
-        ConfigurationError: it is none.
+        ConfigurationError: it is not one.
     """
     if sys.version_info >= (3, 11):
         import tomllib

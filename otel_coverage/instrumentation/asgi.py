@@ -16,7 +16,7 @@ from otel_coverage.instrumentation.request import RequestHook, RequestLine, Trac
 from otel_coverage.instrumentation.span_makers import makes_server_spans
 from otel_coverage.settings import Settings
 from otel_coverage.tracing.log import log
-from otel_coverage.tracing.recorder import end_startup, install, installed
+from otel_coverage.tracing.recorder import end_startup, installed
 
 if TYPE_CHECKING:
     from otel_coverage.tracing.recorder import Recorder
@@ -55,9 +55,8 @@ class AsgiCoverageMiddleware:
         *,
         tracer_provider: TracerProvider | None = None,
     ) -> None:
-        settings = Settings.load() if settings is None else settings
         self._application = application
-        self._hook = AsgiHook(install(settings), tracer_provider) if settings.enabled else None
+        self._hook = AsgiHook.of_middleware(settings, tracer_provider)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the request; one without the headers that name a playback costs a look at their names."""
@@ -138,7 +137,7 @@ class _Connection:
             traced.close(partial(_line, self._scope))
 
     async def send(self, message: Message) -> None:
-        """The server's ``send``, which tells the client that it is traced."""
+        """The server's ``send``, which adds the headers that say that the request is traced."""
         kind = message["type"]
         if kind in _BEGIN:
             message = self._begun(message)

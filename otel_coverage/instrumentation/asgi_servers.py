@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def _uvicorn(patches: Patches, hook: AsgiHook, module: ModuleType) -> None:
-    """``Config.load``: once it has asked the application what protocol it speaks, which a wrapped one might not tell.
+    """``Config.load``: once it has asked the application what protocol it speaks, which a wrapped one might not show.
 
     Gunicorn's worker of uvicorn's calls it, too, and so do the processes that ``--workers`` and ``--reload`` start.
     """

@@ -1,6 +1,6 @@
 """Contexts that the application itself attaches: a thread of its own that takes work from a queue, for whoever gave it.
 
-Engine ``monitoring`` finds the recording in the context. Engine ``coverage`` has to be told, or it does not see the
+Engine ``monitoring`` finds the recording in the context. Engine ``coverage`` has to be notified, or it does not see the
 thread.
 """
 

@@ -15,8 +15,8 @@ from otel_coverage.instrumentation.patch import Patches
 from otel_coverage.instrumentation.setup import install_hooks, uninstrument, when_imported
 from otel_coverage.instrumentation.termination import Termination
 from otel_coverage.settings import Settings
+from otel_coverage.tracing.export.provider import LEAVING_SECONDS
 from otel_coverage.tracing.log import logger
-from otel_coverage.tracing.provider import LEAVING_SECONDS
 
 
 class CoverageInstrumentor(BaseInstrumentor):  # type: ignore[misc]

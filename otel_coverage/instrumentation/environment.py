@@ -21,8 +21,8 @@ from otel_coverage import __version__
 from otel_coverage.instrumentation.propagation import inject
 from otel_coverage.tracing.context import awaiting_span, playback_of, with_entry
 from otel_coverage.tracing.entry_point import EntryPoint
+from otel_coverage.tracing.export.provider import spool_from_here
 from otel_coverage.tracing.log import log
-from otel_coverage.tracing.provider import spool_from_here
 from otel_coverage.tracing.recorder import Recorder
 
 # the names that OpenTelemetry gives its headers in an environment

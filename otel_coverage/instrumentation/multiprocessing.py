@@ -27,8 +27,8 @@ from otel_coverage.instrumentation.propagation import finish_process, inject, is
 from otel_coverage.instrumentation.subprocess import followed
 from otel_coverage.instrumentation.threads import ContextCall
 from otel_coverage.settings import Settings
+from otel_coverage.tracing.export.provider import spool_from_here
 from otel_coverage.tracing.log import log
-from otel_coverage.tracing.provider import spool_from_here
 from otel_coverage.tracing.recorder import Recorder
 
 Install = Callable[[Settings], object]

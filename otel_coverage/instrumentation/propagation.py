@@ -20,9 +20,9 @@ from otel_coverage import __version__
 from otel_coverage.tracing.context import awaiting_span, entry_of, playback_of, with_entry, without_playback
 from otel_coverage.tracing.entry import Entry
 from otel_coverage.tracing.entry_point import Finder
+from otel_coverage.tracing.export.provider import flush, may_start_before_fork, spool_from_here
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.processor import adopt_entry_span
-from otel_coverage.tracing.provider import flush, may_start_before_fork, spool_from_here
 from otel_coverage.tracing.recorder import Recorder, installed
 
 FLUSH_SECONDS = 15.0  # longer than the OTLP exporter's default timeout of 10 s, so that its result is known

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextvars import Token
 from types import CodeType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from opentelemetry import context as otel_context
 from opentelemetry import propagate, trace
@@ -22,7 +22,10 @@ from otel_coverage.tracing.context import entry_awaiting_span, entry_of, with_en
 from otel_coverage.tracing.entry import Entry
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.playback import TRACED_HEADER, Playback
-from otel_coverage.tracing.recorder import Recorder
+from otel_coverage.tracing.recorder import Recorder, install
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 ENTRY = "otel_coverage.entry"
 """In a WSGI environ or ASGI scope: its entry, or None where a hook found it not traced. Hooks inside leave it alone."""
@@ -59,6 +62,20 @@ class RequestHook:
     def __init__(self, recorder: Recorder, tracer_provider: TracerProvider | None = None) -> None:
         self.recorder = recorder
         self.provider = tracer_provider
+
+    @classmethod
+    def of_middleware(cls, settings: Settings | None, tracer_provider: TracerProvider | None) -> Self | None:
+        """The hook of a middleware; None where tracing is switched off.
+
+        Args:
+            settings: by default those of environment and pyproject.toml.
+            tracer_provider: makes spans; by default OpenTelemetry's global one.
+
+        Raises:
+            ConfigurationError: a setting cannot be used, or the process records with other settings already.
+        """
+        settings = Settings.load() if settings is None else settings
+        return cls(install(settings), tracer_provider) if settings.enabled else None
 
     def open(
         self,

@@ -33,9 +33,9 @@ from otel_coverage.instrumentation.threads import (
 from otel_coverage.instrumentation.unfollowed import SERVERS as UNFOLLOWED_SERVERS
 from otel_coverage.instrumentation.unfollowed import tell_when_started
 from otel_coverage.settings import Settings
-from otel_coverage.tracing import provider as providers
 from otel_coverage.tracing import recorder as recorders
 from otel_coverage.tracing.context import current_recording
+from otel_coverage.tracing.export import provider as providers
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.recorder import Recorder
 

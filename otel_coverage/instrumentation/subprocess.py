@@ -20,8 +20,8 @@ from otel_coverage.instrumentation.environment import child_environment, end_pro
 from otel_coverage.instrumentation.patch import Patches
 from otel_coverage.instrumentation.propagation import FLUSH_SECONDS, is_traced
 from otel_coverage.tracing.context import entry_of
+from otel_coverage.tracing.export.provider import flush
 from otel_coverage.tracing.log import log
-from otel_coverage.tracing.provider import flush
 from otel_coverage.tracing.recorder import Recorder, installed
 
 _ENV = 10  # the position of ``env`` among Popen's parameters

@@ -104,7 +104,7 @@ class _Hooks:
             if isinstance(future, ThreadFuture):
                 future.add_done_callback(done)
             else:
-                future.add_done_callback(done, context=Context())  # it is no work of the entry's
+                future.add_done_callback(done, context=Context())  # it is not work of the entry
         except Exception as error:
             log.failed("following a task", error)
             entry.mark_incomplete("hook_failed", f"a task that it made could not be followed: {error}")

@@ -9,8 +9,8 @@ import signal
 import threading
 from types import FrameType
 
-from otel_coverage.tracing import provider as providers
 from otel_coverage.tracing import recorder as recorders
+from otel_coverage.tracing.export import provider as providers
 from otel_coverage.tracing.forks import is_uwsgi
 from otel_coverage.tracing.log import log
 

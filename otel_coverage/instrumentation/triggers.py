@@ -55,7 +55,7 @@ def _libraries(instrumentor: EntryPoint) -> Iterator[str]:
 def _modules(package: str) -> Iterator[str]:
     """The top-level modules that a package installed; none where it is not installed.
 
-    ``importlib.metadata.packages_distributions()`` tells of all packages, and looks at each of their files for it.
+    ``importlib.metadata.packages_distributions()`` lists all packages, and looks at each of their files for it.
     """
     try:
         installed = distribution(package)

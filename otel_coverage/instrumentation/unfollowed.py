@@ -1,4 +1,4 @@
-"""Servers of frameworks that nothing here follows: who starts one is told so, instead of finding nothing recorded."""
+"""Servers of frameworks that nothing here follows: who starts one is warned, instead of finding nothing recorded."""
 
 from __future__ import annotations
 

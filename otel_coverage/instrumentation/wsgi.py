@@ -12,7 +12,7 @@ from opentelemetry.trace import TracerProvider
 from otel_coverage.instrumentation.extraction import extract_playback, may_be_traced
 from otel_coverage.instrumentation.request import RequestHook, RequestLine, TracedRequest
 from otel_coverage.settings import Settings
-from otel_coverage.tracing.recorder import end_startup, install, installed
+from otel_coverage.tracing.recorder import end_startup, installed
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication
@@ -40,9 +40,8 @@ class CoverageMiddleware:
         *,
         tracer_provider: TracerProvider | None = None,
     ) -> None:
-        settings = Settings.load() if settings is None else settings
         self._application = application
-        self._hook = Hook(install(settings), tracer_provider) if settings.enabled else None
+        self._hook = Hook.of_middleware(settings, tracer_provider)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         """Answer the request; one without the headers that name a playback costs two dictionary look-ups."""
@@ -106,7 +105,7 @@ class _Request:
         self.attach, self.detach = traced.attach, traced.detach
 
     def watched(self, start_response: StartResponse) -> StartResponse:
-        """``start_response`` that adds the headers which tell the client that it is traced."""
+        """``start_response`` that adds the headers that say that the request is traced."""
 
         def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Callable[[bytes], object]:
             self._is_streamed = _is_streamed(status, headers)

@@ -9,7 +9,8 @@ from statistics import median
 
 from otel_coverage.errors import OtelCoverageError
 from otel_coverage.overhead.interval import Interval, fewest_pairs, interval
-from otel_coverage.playback.player import Outcome, Player
+from otel_coverage.playback.outcome import Outcome
+from otel_coverage.playback.player import Player
 from otel_coverage.playback.profile import Profile
 
 Pair = tuple[float, float]
@@ -91,7 +92,7 @@ class Measurement:
         traced: plays with it. The runs of its rounds are its own with ``.1``, ``.2`` and so on at the end, and ``.0``
             of the warm-up.
         stop: when to stop.
-        after: called after each play, which it is no part of.
+        after: called after each play, which it is not part of.
     """
 
     profiles: Sequence[Profile]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from otel_coverage.tracing.exporter import span_size
+from otel_coverage.tracing.export.span_size import span_size
 
 KEPT_BYTES = 64 * 1024 * 1024
 

@@ -9,6 +9,8 @@ from urllib.parse import quote
 
 import httpx
 
+from otel_coverage.errors import ConfigurationError
+
 SUCCEEDED = frozenset({"finished"})
 FAILED = frozenset({"failed", "stopped", "canceled", "cancelled"})
 
@@ -55,6 +57,17 @@ class JobStatus:
             if stopped.wait(interval):
                 raise JobError(f"interrupted while job {job_id} was {status}")
             interval = min(interval * 1.5, _MAX_INTERVAL)
+
+
+def check_path(path: str) -> str:
+    """The path of a job status resource, which is empty or has a place for the job's id.
+
+    Raises:
+        ConfigurationError: it has none.
+    """
+    if path and "{job_id}" not in path:
+        raise ConfigurationError(f"--job-status {path!r} must contain {{job_id}}")
+    return path
 
 
 def job_id_of(response: httpx.Response) -> str | None:

@@ -152,7 +152,7 @@ def _body(line: Line) -> str | Path | None:
 
 def _capture(line: Line, name: str, value: Any) -> Capture:
     if not re.fullmatch(r"\w+", name) or name in _ALWAYS:
-        raise line.error(f"{name!r} is no name to capture; use letters, digits and '_', and neither run nor csrf")
+        raise line.error(f"{name!r} is not a name to capture; use letters, digits and '_', and neither run nor csrf")
     if isinstance(value, str):
         value = {"json": value}
     kinds = {"json", "field", "header", "regex"}
@@ -168,7 +168,7 @@ def _capture(line: Line, name: str, value: Any) -> Capture:
     try:
         re.compile(value.get("regex", ""))
     except re.error as error:
-        raise line.error(f"capture {name!r}: {value['regex']!r} is no regular expression: {error}") from error
+        raise line.error(f"capture {name!r}: {value['regex']!r} is not a regular expression: {error}") from error
     return Capture(**value)
 
 

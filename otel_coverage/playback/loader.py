@@ -40,7 +40,7 @@ def load_all(paths: Iterable[Path], *, job_status: str = "") -> tuple[list[Profi
         if other is not profile:
             raise ConfigurationError(
                 f"{profile.origin}: names the profile {profile.slug}, as {other.origin} does; what they run could not "
-                "be told apart: give one of them a name of its own, or play it in a run of its own"
+                "be distinguished: give one of them a name of its own, or play it in a run of its own"
             )
     if not profiles:
         raise ConfigurationError(f"no playback recording: {', '.join(map(str, empty))} is empty")

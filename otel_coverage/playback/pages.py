@@ -65,7 +65,7 @@ class Page:
 
     @classmethod
     def of(cls, response: httpx.Response) -> Page:
-        """The page that a response is; one without anything in it, if it is none."""
+        """The page that a response is; an empty one, if it is not HTML."""
         is_page = "html" in response.headers.get("content-type", "")
         return cls.parse(response.text, response.url.path) if is_page else cls([Form(response.url.path)])
 

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 from xml.etree import ElementTree
 
-from otel_coverage.playback.player import Outcome
+from otel_coverage.playback.outcome import Outcome
 from otel_coverage.printable import printable
 
 VERSION = 1

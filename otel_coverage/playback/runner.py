@@ -19,12 +19,13 @@ from opentelemetry.sdk.trace.export import SpanExporter
 
 from otel_coverage.errors import ConfigurationError, UnreachableError
 from otel_coverage.playback.delivery import Delivered, Delivery
-from otel_coverage.playback.player import Outcome, Player, StepResult
+from otel_coverage.playback.outcome import Outcome, StepResult
+from otel_coverage.playback.player import Player
 from otel_coverage.playback.profile import Profile
 from otel_coverage.printable import listed
 from otel_coverage.settings import Settings
 from otel_coverage.spool import service
-from otel_coverage.tracing.provider import exporter_makers
+from otel_coverage.tracing.export.provider import exporter_makers
 
 SERVICE = "otel-coverage-playback"
 

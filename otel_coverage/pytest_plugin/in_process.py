@@ -49,7 +49,7 @@ class Applications:
     def flush(self, timeout: float) -> None:
         """Leave what was recorded to the spool, or send it."""
         if self.are_traced:
-            from otel_coverage.tracing.provider import flush
+            from otel_coverage.tracing.export.provider import flush
 
             flush(min(timeout, _FLUSH_SECONDS) or 1.0)
 

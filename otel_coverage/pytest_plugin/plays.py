@@ -50,7 +50,7 @@ class Play:
     """A profile that a test, several, or a fixture play. Safe to use from any thread.
 
     Requests count that the application has to answer with coverage: to hosts that the user named, and to those that
-    have answered as a traced application does. Others are no part of the workflow: a browser's driver, a store.
+    have answered as a traced application does. Others are not part of the workflow: a browser's driver, a store.
 
     Args:
         run: the session's.
@@ -61,7 +61,7 @@ class Play:
         requests: how many count.
         answered: how many were answered, whether they count or not.
         traced: how many of those as traced ones are.
-        failed: whether it failed; then it is no evidence of what the profile does not execute.
+        failed: whether it failed; then it does not show what the profile leaves unexecuted.
         is_reported: whether it was said that it is played.
     """
 

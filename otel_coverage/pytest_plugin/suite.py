@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from opentelemetry.trace import Tracer
 
-from otel_coverage.errors import ConfigurationError, OtelCoverageError
+from otel_coverage.errors import OtelCoverageError
 from otel_coverage.instrumentation.patch import Patches
 from otel_coverage.playback.runner import PlaybackTelemetry, new_run_id
 from otel_coverage.pytest_plugin import MARKER, PlaybackProfile, clients
@@ -21,7 +21,7 @@ from otel_coverage.pytest_plugin.results import Results
 from otel_coverage.pytest_plugin.slugs import slug_of, slugs
 from otel_coverage.pytest_plugin.targets import Targets
 from otel_coverage.settings import Settings
-from otel_coverage.slug import SLUG_RULE, is_slug, shown
+from otel_coverage.slug import SLUG_RULE, check_slug, is_slug, shown
 from otel_coverage.spool import service
 
 _RUN, _RESULTS = "otel_coverage_run", "otel_coverage_results"  # what xdist carries to a worker, and from it
@@ -62,9 +62,8 @@ class Suite:
         try:
             settings = Settings.load(folder=config.rootpath)
             given = getattr(config, "workerinput", {}).get(_RUN)
-            run_id = given or config.getoption("playback_run_id") or settings.run_id or new_run_id()
-            if not is_slug(run_id):
-                raise ConfigurationError(f"the run id {shown(run_id)} is not valid; use {SLUG_RULE}")
+            named = given or config.getoption("playback_run_id") or settings.run_id or new_run_id()
+            run_id = check_slug("the run id", named)
             names: Sequence[str] = config.getoption("playback_targets") or config.getini("playback_targets")
             targets = Targets.parse(names)
             telemetry = PlaybackTelemetry.open(settings, may_fork=True)

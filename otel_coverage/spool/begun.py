@@ -26,7 +26,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 
 from otel_coverage.spool.folder import make_private, write_privately
-from otel_coverage.tracing.encoding import encode_resource
+from otel_coverage.tracing.export.encoding import encode_resource
 from otel_coverage.tracing.forks import ProcessState
 from otel_coverage.tracing.log import log
 
@@ -184,7 +184,7 @@ class Slots(ProcessState):
             if self._map is None:
                 return False
             self._map[at + offset : at + offset + len(text)] = text
-            # last: it is whole, or is none
+            # last: a slot without it counts as empty
             self._map[at : at + _HEADER.size] = _HEADER.pack(zlib.crc32(text), len(text), offset)
             return True
         except Exception as error:

@@ -147,7 +147,7 @@ class Drain:
         return True
 
     def _report(self) -> bool:
-        """Tell what was given up. Returns whether that was accepted, or there was nothing to tell."""
+        """Report what was given up. Returns whether that was accepted, or there was nothing to report."""
         message = self._lost.message()
         if not message:
             return True
@@ -231,7 +231,7 @@ class Drain:
 
 
 def _damaged(path: Path, damage: Damage, before: Frame | None, after: Frame | None) -> DamagedRecord:
-    """When damaged bytes were appended, and by which service, as far as the records around them tell."""
+    """When damaged bytes were appended, and by which service, as far as the records around them show."""
     created = path.name.partition("-")[0]
     since = before.number if before is not None else int(created) if created.isdigit() else 0
     until = after.number if after is not None else time.time_ns()

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_coverage.spool.begun import settled
-from otel_coverage.tracing.encoding import encode_request
+from otel_coverage.tracing.export.encoding import encode_request
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.metrics import metrics, totals
 

@@ -51,7 +51,7 @@ def make_private(folder: Path) -> None:
     """Create the folder, with those above it that are missing, for this user alone.
 
     Raises:
-        ConfigurationError: it cannot be created, or is no folder of which this user alone can change what is in it.
+        ConfigurationError: it cannot be created, or is not a folder whose content this user alone can change.
     """
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)

@@ -38,8 +38,8 @@ _OF_DESTINATION = ("OTEL_EXPORTER_OTLP", "OTEL_TRACES_EXPORTER", "SSL_CERT", "HT
 def ensure_sender(folder: Path, max_age: float, max_bytes: int, linger: float) -> bool:
     """Start a sender, unless one with this process's destination is running.
 
-    It is no child of this process, and has none of its files; nothing of Python's runs for the fork. The arguments are
-    those of :class:`~otel_coverage.spool.sender.Sender`.
+    It is not a child of this process, and inherits no open file; nothing of Python's runs for the fork. The arguments
+    are those of :class:`~otel_coverage.spool.sender.Sender`.
 
     Returns:
         Whether one was started.
@@ -118,7 +118,7 @@ def _environment() -> dict[str, str]:
 
 
 def _python() -> str:
-    """This process's interpreter. A server that embeds one is none, and may name one that has not the same packages."""
+    """This process's interpreter. A server that embeds one is not one, and may name another without these packages."""
     name = f"python{sys.version_info[0]}"
     beside = os.path.join(sys.prefix, "bin", name)
     named = sys.executable or ""

@@ -1,4 +1,4 @@
-"""What a sender has given up, as spans that tell it: for each profile and run, or for a time where it named none."""
+"""What a sender has given up, as spans that report it: for each profile and run, or for a time where it named none."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class LostSpans:
     """Counts spans that will never arrive, as processes that drop some do, under a ``coverage.process`` of its own.
 
     A sender that is killed before it has acknowledged what it gave up leaves it to the next one, which gives it up
-    again. Both tell it under one process, which is that of the origin: the store keeps the higher count.
+    again. Both report it under one process, which is that of the origin: the store keeps the higher count.
     """
 
     def __init__(self) -> None:

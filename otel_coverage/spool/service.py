@@ -165,7 +165,7 @@ _installed: ServiceSpool | None = None
 
 
 def install(settings: Settings) -> ServiceSpool | None:
-    """The spool of this process's service, made if there is none yet; None where there is to be none."""
+    """The spool of this process's service, made if there is none yet; None where the settings want none."""
     global _installed
     if _installed is None and spool_file.is_supported() and is_otlp():
         folder = spool_folder(settings)

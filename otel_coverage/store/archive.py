@@ -76,7 +76,7 @@ class Manifest:
 
 
 def tables() -> tuple[str, ...]:
-    """The tables of an archive, spans first: the views tell by them which runs are incomplete."""
+    """The tables of an archive, spans first: the views decide by them which runs are incomplete."""
     names = [name for name in schema.tables() if name not in _DERIVED]
     return tuple(sorted(names, key=lambda name: name != _SPANS))
 

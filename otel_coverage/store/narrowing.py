@@ -38,7 +38,6 @@ _SOURCES = {
     "pending_requests": ("*", _PLAYED),
     # whether anything of a run arrived, and what the run before played, is asked of all of it
     "lost_runs": ("*", _PLAYED),
-    "unreported_runs": ("*", _PLAYED),
     "split_runs": ("*", _PLAYED),
     "unplayed_steps": ("*", _PLAYED),
     "unchecked_runs": ("*", _PLAYED),

@@ -122,7 +122,7 @@ class Store:
                 yield piece
 
     def columns(self, sql: str, parameters: Mapping[str, object] | None = None) -> tuple[str, ...]:
-        """The names of a statement's columns; :meth:`query` is told them only together with rows.
+        """The names of a statement's columns; :meth:`query` gets them only together with rows.
 
         Raises:
             StoreError: the engine refuses the statement.

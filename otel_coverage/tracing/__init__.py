@@ -1,1 +1,1 @@
-"""From a recording to attributes on spans: processor, context, exporter."""
+"""From a recording to attributes on spans: processor, context, writer; and the export of spans."""

@@ -35,7 +35,7 @@ REVISION = "vcs.ref.head.revision"
 
 
 class _Stamp(NamedTuple):
-    """What tells a file from what it was before, or from another of its name in another folder."""
+    """What distinguishes a file from what it was before, and from another of its name in another folder."""
 
     device: int
     inode: int
@@ -213,7 +213,7 @@ _path_stats = SourceFileLoader.path_stats
 
 
 def install(settings: Settings, given: str = "") -> CodeRevision:
-    """The process's, made if there is none yet, and told of imports from now on.
+    """The process's, made where there is none yet, and notified of imports from now on.
 
     Raises:
         ConfigurationError: the source cannot be found.

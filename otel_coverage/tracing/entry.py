@@ -19,7 +19,7 @@ from otel_coverage.tracing.tally import EntryNumber
 from otel_coverage.tracing.writer import CoverageWriter
 
 ROLES = {SpanKind.SERVER: "server", SpanKind.CONSUMER: "consumer", SpanKind.INTERNAL: "process"}
-"""The ``coverage.role`` of an entry span, by its kind; spans of other kinds are no entry spans."""
+"""The ``coverage.role`` of an entry span, by its kind; spans of other kinds are not entry spans."""
 
 HOLD_SECONDS = 30.0  # that an entry span waits for its entry to end
 

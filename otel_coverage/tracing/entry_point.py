@@ -27,7 +27,7 @@ class EntryPoint(NamedTuple):
     """What a hook knows of an entry that no instrumentation of OpenTelemetry's says.
 
     Attributes:
-        name: of a job's function or of a command; empty where the span's attributes tell.
+        name: of a job's function or of a command; empty where the span's attributes have it.
         symbol: of the view or job function; empty where it is not known.
         method: of a request.
         route: the whole template, prefixes of mounts included.

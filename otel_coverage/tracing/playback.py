@@ -44,7 +44,7 @@ So do the spans of role :data:`ROUTES`: a collector that keeps only what names a
 """
 
 ROUTES = "routes"
-"""The name and the ``coverage.role`` of spans that tell what may be asked of a service."""
+"""The name and the ``coverage.role`` of spans that report what may be asked of a service."""
 
 
 def sign(token: str, profile: str, run_id: str, now: float | None = None) -> str:

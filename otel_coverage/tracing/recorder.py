@@ -265,9 +265,9 @@ class Recorder:
             self._flush_partial_of(entry)
 
     def report(self, *, only_dropped: bool = False) -> None:
-        """Tell how many entries this process has numbered, see :mod:`~otel_coverage.tracing.tally`. Never raises.
+        """Report how many entries this process has numbered, see :mod:`~otel_coverage.tracing.tally`. Never raises.
 
-        One that has performed a single job tells only what it has lost: the job's call says that there is one.
+        One that has performed a single job reports only what it has lost: the job's call says that there is one.
         """
         if self.tracer is not None:
             tally.report(self.tracer, only_dropped=only_dropped or not self._serves)
@@ -327,7 +327,7 @@ class Recorder:
             log.failed("preparing to record", error)
 
     def _locate_modules(self) -> None:
-        """Look up the files of what has been imported, most of which are no application's."""
+        """Look up the files of what has been imported, most of which are not an application's."""
         if len(sys.modules) == self._located_modules:
             return
         self._located_modules = len(sys.modules)

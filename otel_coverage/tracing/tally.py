@@ -1,7 +1,7 @@
 """How many entries this process has recorded for each playback, and how many of their spans it has lost.
 
-Each entry is numbered, and spans of role ``counts`` tell how many numbers were given: so what did not arrive is missed,
-also where nobody else knows that it was begun.
+Each entry is numbered, and spans of role ``counts`` report how many numbers were given: so what did not arrive is
+missed, also where nobody else knows that it was begun.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from otel_coverage.tracing.log import log
 from otel_coverage.tracing.playback import PROFILE, RUN_ID, STARTUP, Playback
 
 COUNTS = "counts"
-"""The name and the ``coverage.role`` of the spans that tell."""
+"""The name and the ``coverage.role`` of the spans that report."""
 
 RECORDED = "coverage.recorded"
 DROPPED = "coverage.dropped"
@@ -74,7 +74,7 @@ class Tally(ProcessState):
 
         Args:
             playback: whose entry it is.
-            settings: the token that signs the playback in the context of spans that tell.
+            settings: the token that signs the playback in the context of spans that report.
         """
         self._check_process()
         self._settings = settings
@@ -106,7 +106,8 @@ class Tally(ProcessState):
 
         Args:
             tracer: makes the spans.
-            only_dropped: only where spans were lost: of a process that records one entry and ends, its call tells.
+            only_dropped: only where spans were lost: where a process records one entry and ends, its call shows that
+                there is one.
         """
         try:
             for playback, count in self._to_report(only_dropped):

@@ -134,7 +134,7 @@ class CoverageWriter:
             if executed or self._incomplete() != self._written_incomplete:
                 values: dict[str, AttributeValue] = {names.PARTIAL: True} if partial else {}
                 if partial and self.number is not None:
-                    values[names.PROCESS] = self.number[0]  # what tells a process that was killed from one that runs
+                    values[names.PROCESS] = self.number[0]  # distinguishes a process that was killed from one that runs
                 self._write_parts(executed, values)
 
     def close(self) -> None:

@@ -69,31 +69,10 @@ FROM (
 ARRAY JOIN t.revisions AS name
 GROUP BY namespace, revision, profile, run;
 
--- Runs that reached the application and of which no span of the playback client arrived, though it has played their
--- profile: how they ended, and which of their requests are lost, nobody knows. A request that somebody sent by hand has
--- no parent.
-CREATE OR REPLACE VIEW unreported_runs AS
-SELECT namespace, revision, profile, run, min(s.started) AS first_seen, min(s.trace) AS exemplar_trace_id,
-    'no span of the playback client arrived, so how the run ended and whether requests are lost is not known; usually it sent to another collector' AS incomplete_detail
-FROM coverage_spans AS s
-WHERE role = 'server' AND parent != '' AND (namespace, revision, profile, run) GLOBAL IN (
-    SELECT place.1, place.2, profile, run
-    FROM (
-        SELECT profile, run, groupUniqArrayIf((e.namespace, e.revision), e.recorded) AS places,
-            max(e.passed OR e.failed) AS reported,
-            max(e.passed OR e.failed OR e.called OR e.ended OR e.planned > 0) AS is_known,
-            max(reported) OVER (PARTITION BY profile) AS is_played
-        FROM coverage_runs AS e
-        GROUP BY profile, run
-    )
-    ARRAY JOIN places AS place
-    WHERE run != '' AND is_played AND NOT is_known
-)
-GROUP BY namespace, revision, profile, run;
-
--- Profiles that the playback client set out to play: whether they were, and whether its requests arrived. It says so
--- when a run begins and when it ends; a step is a request. They stand at the revisions that the profile was recorded at
--- in that run, or else those of the run. Runs of which nothing at all arrived are in lost_runs.
+-- Profiles of which what the playback client says and what arrived do not agree: the steps that it set out to play, which
+-- were not all played or did not all arrive. It says how many when a run begins and when it ends; a step is a request.
+-- They stand at the revisions that the profile was recorded at in that run, or else those of the run. Runs of which
+-- nothing at all arrived are in lost_runs.
 CREATE OR REPLACE VIEW unplayed_steps AS
 SELECT
     -- of the same type as in the other parts of incomplete_runs, which ClickHouse 24.8 wants
@@ -131,7 +110,29 @@ GLOBAL RIGHT JOIN (
     )
     WHERE planned > 0 OR ended
 ) AS p ON p.session = c.session AND p.profile = c.profile
-WHERE incomplete_reason != '';
+WHERE incomplete_reason != ''
+UNION ALL
+-- Runs that reached the application and of which the playback client, which has played their profile in others, said
+-- nothing at all: how they ended, and which of their requests are lost, nobody knows. A request that somebody sent by
+-- hand has no parent.
+SELECT namespace, revision, profile, run, min(s.started) AS first_seen, min(s.trace) AS exemplar_trace_id,
+    'no_client_span' AS incomplete_reason,
+    'no span of the playback client arrived, so how the run ended and whether requests are lost is not known; usually it sent to another collector' AS incomplete_detail
+FROM coverage_spans AS s
+WHERE role = 'server' AND parent != '' AND (namespace, revision, profile, run) GLOBAL IN (
+    SELECT place.1, place.2, profile, run
+    FROM (
+        SELECT profile, run, groupUniqArrayIf((e.namespace, e.revision), e.recorded) AS places,
+            max(e.passed OR e.failed) AS reported,
+            max(e.passed OR e.failed OR e.called OR e.ended OR e.planned > 0) AS is_known,
+            max(reported) OVER (PARTITION BY profile) AS is_played
+        FROM coverage_runs AS e
+        GROUP BY profile, run
+    )
+    ARRAY JOIN places AS place
+    WHERE run != '' AND is_played AND NOT is_known
+)
+GROUP BY namespace, revision, profile, run;
 
 -- Runs of which the collector inserted spans and did not find all that is derived from them in the tables, or could not
 -- insert some, and those of a file that was not imported to its end: by their traces, since what is not in the tables
@@ -168,16 +169,13 @@ HAVING found > 0;
 -- Each reason why a run is in doubt as a whole; `missing` is how many requests, jobs and processes are known to be lost
 -- for that reason, by number and not by name.
 CREATE OR REPLACE VIEW incomplete_runs AS
-SELECT namespace, revision, profile, run, '' AS service, '' AS process, first_seen, 'no_client_span' AS incomplete_reason,
-    incomplete_detail, 0 AS missing, exemplar_trace_id
-FROM unreported_runs
+SELECT namespace, revision, profile, run, '' AS service, '' AS process, first_seen, incomplete_reason, incomplete_detail,
+    0 AS missing, exemplar_trace_id
+FROM unplayed_steps
 UNION ALL
 SELECT namespace, revision, profile, run, '', '', first_seen, 'several_revisions', incomplete_detail, 0,
     exemplar_trace_id
 FROM split_runs
-UNION ALL
-SELECT namespace, revision, profile, run, '', '', first_seen, incomplete_reason, incomplete_detail, 0, exemplar_trace_id
-FROM unplayed_steps
 UNION ALL
 SELECT namespace, revision, profile, run, '', '', first_seen, incomplete_reason, incomplete_detail, 0, exemplar_trace_id
 FROM unchecked_runs

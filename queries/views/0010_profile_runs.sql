@@ -51,10 +51,6 @@ FROM (
         FROM pending_requests
         UNION ALL
         SELECT namespace, revision, profile, run, first_seen, first_seen, [0, 0, 0, 0, 0, 0],
-            [('no_client_span', incomplete_detail)], exemplar_trace_id, '', true
-        FROM unreported_runs
-        UNION ALL
-        SELECT namespace, revision, profile, run, first_seen, first_seen, [0, 0, 0, 0, 0, 0],
             [('several_revisions', incomplete_detail)], exemplar_trace_id, '', true
         FROM split_runs
         UNION ALL

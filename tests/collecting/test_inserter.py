@@ -67,6 +67,36 @@ def receiving_at_once(store: Store, folder: Path, *names: str) -> Iterator[Recei
         yield receiver
 
 
+def interrupted(store: Store, folder: Path, names: str, *, are_inserted: bool = True) -> Log:
+    """The log of a process that was killed while it inserted a request for each name as one batch.
+
+    Args:
+        store: gets the spans where they are inserted, without what is derived of their functions.
+        folder: the log's; its first segment has the requests.
+        names: of the spans, one character each.
+        are_inserted: whether the process came as far as that.
+    """
+    writer = SegmentWriter(Segment.named(folder, 1))
+    spans = [a_span(name, f"shop:{name}@1") for name in names]
+    writer.append([a_request(span).SerializeToString() for span in spans])
+    writer.close()
+    if are_inserted:
+        with receiving(store, folder / "killed") as receiver:
+            accept(receiver, *spans)
+        store.command("TRUNCATE TABLE coverage_batches")
+        store.command("TRUNCATE TABLE coverage_functions")
+    log = Log(folder, reserve_bytes=0)
+    keys = [(span.trace_id.hex(), span.span_id.hex(), number) for number, span in enumerate(spans)]
+    batches.begin(store, batches.Batch(f"{log.name}:1-{len(names)}", 1, len(names), keys, 0, 0, (), ()))
+    return log
+
+
+def damage_the_end(segment: Path) -> None:
+    data = bytearray(segment.read_bytes())
+    data[-1] ^= 1
+    segment.write_bytes(data)
+
+
 def accept(receiver: Receiver, *spans: Span) -> None:
     receiver.accept(a_request(*spans).SerializeToString(), len(spans))
 
@@ -259,6 +289,69 @@ def test_what_a_killed_process_began_is_whole_before_the_log_lets_go_of_its_reco
     receiver.close()
     assert unfinished == [[]]
     assert sorted(states(store)) == [("batch", True, 1), ("batch", True, 2)]
+
+
+def test_what_a_killed_process_began_is_completed_where_only_damage_is_left_in_the_log(
+    store: Store, tmp_path: Path
+) -> None:
+    log = interrupted(store, tmp_path, "ab")
+    log.release()
+    segment = next(tmp_path.glob("*.log"))
+    segment.write_bytes(b"damaged")
+    Segment.named(tmp_path, 3).path.write_bytes(b"torn")  # its name says that two records came before
+    with receiving(store, tmp_path) as receiver:
+        assert receiver.wait(PATIENCE) == 0
+        assert receiver.counts == Counts(lost=2)
+        assert sorted(states(store)) == [("batch", True, 2), ("lost", True, 0), ("torn", True, 0), ("torn", True, 0)]
+    assert functions(store) == ["a", "b"]
+
+
+def test_a_batch_whose_last_record_was_cut_off_the_log_is_completed_and_waits_for_no_other(
+    store: Store, tmp_path: Path
+) -> None:
+    interrupted(store, tmp_path, "ab").release()
+    damage_the_end(next(tmp_path.glob("*.log")))
+    with receiving(store, tmp_path) as receiver:
+        assert receiver.wait(PATIENCE) == 0
+        assert batches.unfinished(store) == []
+        assert functions(store) == ["a", "b"]
+
+
+def test_what_a_batch_lacks_whose_record_was_cut_off_stays_marked_when_its_number_is_used_again(
+    store: Store, tmp_path: Path
+) -> None:
+    interrupted(store, tmp_path, "ab", are_inserted=False).release()
+    damage_the_end(next(tmp_path.glob("*.log")))
+    for name in "cd":
+        with receiving(store, tmp_path) as receiver:
+            accept(receiver, a_span(name))
+            assert receiver.wait(PATIENCE) == 0
+    assert raw(store) == ["a", "c", "d"]
+    assert {key[0] for batch in batches.unfinished(store) for key in batch.keys} == {
+        a_span(name).trace_id.hex() for name in "ab"
+    }
+
+
+def test_accepted_requests_that_are_damaged_while_the_log_is_open_are_noted_as_lost(
+    store: Store, tmp_path: Path
+) -> None:
+    log = Log(tmp_path, reserve_bytes=0)
+    for name in "ab":
+        log.append(a_request(a_span(name)).SerializeToString())
+    segment = next(tmp_path.glob("*.log"))
+    segment.write_bytes(bytes(segment.stat().st_size))
+    receiver = Receiver(log, store)
+    receiver.start()
+    try:
+        assert receiver.wait(PATIENCE) == 0
+        assert receiver.counts == Counts(lost=2)
+        assert states(store) == [("lost", True, 0)]
+        accept(receiver, a_span("c"))
+        assert receiver.wait(PATIENCE) == 0
+        assert receiver.counts == Counts(inserted=1, lost=2)
+    finally:
+        receiver.close()
+    assert raw(store) == ["c"]
 
 
 def test_a_request_that_cannot_be_inserted_is_set_aside_and_told_and_the_others_go_on(

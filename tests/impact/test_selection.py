@@ -11,8 +11,9 @@ import pytest
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.impact.differing import differing
+from otel_coverage.impact.findings import Impact
 from otel_coverage.impact.recorded import Recorded
-from otel_coverage.impact.selection import Impact, Selector
+from otel_coverage.impact.selection import Selector
 from otel_coverage.impact.settings import ImpactSettings
 from otel_coverage.source import SourceTree
 from tests.impact.repository import Repository
@@ -317,7 +318,7 @@ def bad_settings() -> Iterator[tuple[str, str]]:
     yield f"{table}profile = 'x'", "no setting 'profile'; did you mean profiles?"
     yield f"{files}'*.sql' = 'al'", "'*.sql' is 'al', expected \"all\", \"none\" or a list of profiles"
     yield f"{files}'*.sql' = []", "'*.sql' is [], expected"
-    yield f"{files}'/' = 'all'", "'/' is no glob"
+    yield f"{files}'/' = 'all'", "'/' is not a glob"
     yield f"{table}files = 3", "files is 3, expected a table"
     yield f"{table}files = ", "not valid TOML"
     yield "[tool.otel_coverage]\nimpacted = 3", "tool.otel_coverage.impacted is 3, expected a table"

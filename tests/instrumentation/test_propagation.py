@@ -165,7 +165,8 @@ from opentelemetry.trace import SpanKind
 from otel_coverage.instrumentation import propagation
 from otel_coverage.settings import Settings
 from otel_coverage.spool import service
-from otel_coverage.tracing import provider as providers, recorder as recorders
+from otel_coverage.tracing import recorder as recorders
+from otel_coverage.tracing.export import provider as providers
 
 service.ensure_sender = lambda *_: False
 settings = Settings(enabled=True, source=(sys.argv[1],))

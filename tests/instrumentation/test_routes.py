@@ -202,7 +202,7 @@ def test_an_application_that_is_imported_and_not_served_tells_nothing(spans: Spa
     recorder = installed()
     assert recorder is not None
     register = importlib.import_module("otel_coverage.instrumentation.routes.register").installed()
-    register.tell()
+    register.report()
     assert spans.routes() == []
 
 
@@ -216,7 +216,7 @@ def test_a_forked_child_does_not_tell_again_what_its_parent_has_told(spans: Span
     child = os.fork()
     if not child:
         try:
-            register.tell()
+            register.report()
             os._exit(int(len(spans.routes()) != before))
         finally:
             os._exit(2)

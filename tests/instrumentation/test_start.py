@@ -22,7 +22,7 @@ OFF_AND_ON = pytest.mark.parametrize("enabled", ["0", "1"], ids=["recording off"
 HEAVY = ("opentelemetry", "grpc", "coverage", "flask", "requests", "importlib.metadata", "logging", "tomllib")
 
 UNUSED = ("grpc", "google.protobuf", "coverage", "requests", "httpx", "urllib3", "rq", "tomllib")
-OURS = "otel_coverage.tracing.forked_provider"  # the module of the tracer provider
+OURS = "otel_coverage.tracing.export.forked_provider"  # the module of the tracer provider
 DISTRO = """
 from opentelemetry.instrumentation.distro import BaseDistro
 

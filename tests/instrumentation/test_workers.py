@@ -261,7 +261,8 @@ PREPARED = """
 import sys
 from otel_coverage.instrumentation.setup import install_hooks
 from otel_coverage.settings import Settings
-from otel_coverage.tracing import provider, recorder
+from otel_coverage.tracing import recorder
+from otel_coverage.tracing.export import provider
 from opentelemetry.trace import SpanKind
 from otel_coverage.tracing.playback import Playback
 install_hooks(Settings.load(enabled=True, source=["store_front"]))

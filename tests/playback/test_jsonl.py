@@ -72,10 +72,10 @@ GET: dict[str, Any] = {"method": "GET", "path": "/"}
         ([{**GET, "body": {"file": "gone"}}], "line 2: no file"),
         ([{**GET, "files": {"f": 7}}], "line 2: the file of 'f' must be a path"),
         ([{**GET, "capture": {"a": {"css": "p"}}}], "line 2: capture 'a' must be a JSON pointer, or an object"),
-        ([{**GET, "capture": {"a": {"regex": "("}}}], "line 2: capture 'a': '(' is no regular expression"),
+        ([{**GET, "capture": {"a": {"regex": "("}}}], "line 2: capture 'a': '(' is not a regular expression"),
         ([{**GET, "capture": {"a": {"regex": "x", "field": "y"}}}], "line 2: capture 'a': regex can be combined"),
         ([{**GET, "capture": {"a": "b"}}], "line 2: capture 'a': the JSON pointer 'b' must start with '/'"),
-        ([{**GET, "capture": {"run": "/b"}}], "line 2: 'run' is no name to capture"),
+        ([{**GET, "capture": {"run": "/b"}}], "line 2: 'run' is not a name to capture"),
         ([{**GET, "path": "/${a}", "capture": {"a": "/b"}}], "line 2: ${a} is not captured by an earlier request"),
     ],
 )

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 from jsonschema import Draft202012Validator
 
 from otel_coverage.playback import Outcome
-from otel_coverage.playback.player import StepResult
+from otel_coverage.playback.outcome import StepResult
 from otel_coverage.playback.results import Session
 from otel_coverage.playback.schemas import schema
 

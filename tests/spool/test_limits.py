@@ -15,7 +15,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 
 from otel_coverage.spool.receiver import _TOO_LARGE, _limit, default_compression
-from otel_coverage.tracing.encoding import encode_request
+from otel_coverage.tracing.export.encoding import encode_request
 from tests.spool.test_sender import service
 from tests.support.collector import running_collector
 from tests.support.commands import wait_until

@@ -10,7 +10,7 @@ import pytest
 from otel_coverage.reporting.verification import verify
 from otel_coverage.store import Store
 from otel_coverage.store.folding import fold, unfolded, unfolded_profiles
-from otel_coverage.store.settings import FoldSettings
+from otel_coverage.store.folding.settings import FoldSettings
 from otel_coverage.store.stored_spans import differences
 from otel_coverage.store.windows import COLUMNS, TABLE
 from tests.support.spans import START, TracedSpan, insert_spans

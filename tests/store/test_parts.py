@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from otel_coverage.cli import doctor
+from otel_coverage.cli.doctor import delivery
 from otel_coverage.store import Store, parts
 from tests.support.spans import TracedSpan, insert_spans
 
@@ -56,5 +56,5 @@ def test_a_part_that_the_engine_set_aside_is_named(store: Store) -> None:
     store.command("ATTACH TABLE coverage_spans")
     (part,) = parts.detached_parts(store)
     assert (part.table, part.reason) == ("coverage_spans", "broken-on-start")
-    assert list(doctor._store(str(store.dsn)))[1:] == [f"problem: {part}"]
+    assert list(delivery.store(str(store.dsn)))[1:] == [f"problem: {part}"]
     assert str(part).startswith(f"coverage_spans: the engine set broken-on-start_{name} aside (broken-on-start)")

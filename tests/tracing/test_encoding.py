@@ -22,7 +22,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from otel_coverage.tracing.encoding import encode_request
+from otel_coverage.tracing.export.encoding import encode_request
 
 texts = st.text(max_size=300)
 values = st.one_of(

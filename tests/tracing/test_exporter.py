@@ -22,11 +22,12 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from otel_coverage.tracing import batching
-from otel_coverage.tracing.batching import CountingSpanProcessor
-from otel_coverage.tracing.exporter import MESSAGE_BYTES, BoundedSpanExporter, span_size
+from otel_coverage.tracing.export import batching
+from otel_coverage.tracing.export.batching import CountingSpanProcessor
+from otel_coverage.tracing.export.exporter import MESSAGE_BYTES, BoundedSpanExporter
+from otel_coverage.tracing.export.provider import exporter_makers
+from otel_coverage.tracing.export.span_size import span_size
 from otel_coverage.tracing.log import log
-from otel_coverage.tracing.provider import exporter_makers
 from tests.support.collector import Collector
 from tests.support.commands import wait_until
 from tests.support.ports import free_port
@@ -167,7 +168,7 @@ def test_what_is_not_accepted_goes_to_the_fallback_and_the_receiver_is_left_alon
     pipelines: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = time.monotonic()
-    monkeypatch.setattr("otel_coverage.tracing.exporter.time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr("otel_coverage.tracing.export.exporter.time", SimpleNamespace(monotonic=lambda: now))
     receiver, spool = Failing(), InMemorySpanExporter()
     pipeline = pipelines(lambda: receiver, spool)
     for _ in range(5):
@@ -350,9 +351,9 @@ FORKS = """
 import os, sys
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace import TracerProvider
-from otel_coverage.tracing import batching
-from otel_coverage.tracing.batching import CountingSpanProcessor
-from otel_coverage.tracing.exporter import BoundedSpanExporter
+from otel_coverage.tracing.export import batching
+from otel_coverage.tracing.export.batching import CountingSpanProcessor
+from otel_coverage.tracing.export.exporter import BoundedSpanExporter
 exporter = BoundedSpanExporter(OTLPSpanExporter)
 processor = CountingSpanProcessor(exporter, patience=1)
 provider = TracerProvider()
@@ -420,9 +421,9 @@ GREENLETS = """
 import sys
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from otel_coverage.tracing import batching
-from otel_coverage.tracing.batching import CountingSpanProcessor
-from otel_coverage.tracing.exporter import BoundedSpanExporter
+from otel_coverage.tracing.export import batching
+from otel_coverage.tracing.export.batching import CountingSpanProcessor
+from otel_coverage.tracing.export.exporter import BoundedSpanExporter
 memory = InMemorySpanExporter()
 processor = CountingSpanProcessor(BoundedSpanExporter(lambda: memory))
 provider = TracerProvider(shutdown_on_exit=False)

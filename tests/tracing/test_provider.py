@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.tracing.provider import exporter_makers, flush
+from otel_coverage.tracing.export.provider import exporter_makers, flush
 
 PROLOGUE = """
 import json, os
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from otel_coverage.settings import Settings
-from otel_coverage.tracing import provider as providers
+from otel_coverage.tracing.export import provider as providers
 settings = Settings(enabled=True, source=(os.getcwd(),))
 """
 
@@ -141,7 +141,7 @@ def test_a_flush_that_fails_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> N
         def flush(self, timeout: float) -> bool:
             raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr("otel_coverage.tracing.provider._ours", [Failing()])
+    monkeypatch.setattr("otel_coverage.tracing.export.provider._ours", [Failing()])
     assert flush(1.0) is False
 
 

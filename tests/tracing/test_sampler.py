@@ -19,9 +19,9 @@ import otel_coverage
 from otel_coverage import CoverageSampler
 from otel_coverage.settings import Settings
 from otel_coverage.tracing.context import with_playback
+from otel_coverage.tracing.export.provider import equip
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.playback import Playback
-from otel_coverage.tracing.provider import equip
 from tests.support.collector import Collector
 from tests.support.commands import RUN, call, gunicorn
 from tests.support.traced import RECORDING, STORE_FRONT

@@ -15,7 +15,7 @@ from otel_coverage.playback import job_status
 from otel_coverage.playback.converting import Conversion, Rules
 from otel_coverage.playback.converting.rules import NAMES, RULES
 from otel_coverage.printable import printable
-from otel_coverage.slug import SLUG_RULE, is_slug, shown
+from otel_coverage.slug import check_slug
 
 _OPTIONS = (
     click.option("--out", metavar="DIR", type=click.Path(path_type=Path), help="Where to. [profiles/SLUG]"),
@@ -68,9 +68,7 @@ def rules_of(
     Raises:
         ConfigurationError: the path of the job status resource has no ``{job_id}``.
     """
-    if job_status_path and "{job_id}" not in job_status_path:
-        raise ConfigurationError(f"--job-status {job_status_path!r} must contain {{job_id}}")
-    return Rules(hosts, job_status_path, frozenset(keep), with_paths, without_paths)
+    return Rules(hosts, job_status.check_path(job_status_path), frozenset(keep), with_paths, without_paths)
 
 
 def folder_of(slug: str, out: Path | None, hint: str = "") -> Path:
@@ -79,9 +77,7 @@ def folder_of(slug: str, out: Path | None, hint: str = "") -> Path:
     Raises:
         ConfigurationError: the slug is not valid.
     """
-    if not is_slug(slug):
-        raise ConfigurationError(f"the profile {shown(slug)} is not valid; use {SLUG_RULE}{hint}")
-    return out or Path("profiles", slug)
+    return out or Path("profiles", check_slug("the profile", slug, hint))
 
 
 def check_absent(folder: Path, advice: str) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from urllib.parse import quote_plus
 
-from otel_coverage.errors import ConfigurationError
 from otel_coverage.settings import Settings
-from otel_coverage.slug import SLUG_RULE, is_slug, shown
+from otel_coverage.slug import check_slug
 from otel_coverage.tracing.context import baggage_entries
 from otel_coverage.tracing.playback import Playback
 
@@ -18,12 +17,9 @@ def named_run(slug: str, run_id: str | None) -> str | None:
     Raises:
         ConfigurationError: one of them is not valid.
     """
-    if not is_slug(slug):
-        raise ConfigurationError(f"the profile {shown(slug)} is not valid; use {SLUG_RULE}")
+    check_slug("the profile", slug)
     run = run_id or Settings.load().run_id
-    if run and not is_slug(run):
-        raise ConfigurationError(f"the run id {shown(run)} is not valid; use {SLUG_RULE}")
-    return run or None
+    return check_slug("the run id", run) if run else None
 
 
 def baggage_of(slug: str, run: str | None) -> str:
@@ -35,7 +31,7 @@ def baggage_of(slug: str, run: str | None) -> str:
 def variables_of(slug: str, run: str | None) -> dict[str, str]:
     """The environment variables that name a profile, for programs that read them.
 
-    No TRACEPARENT: requests that share a parent cannot be told from one another when one of them is lost.
+    No TRACEPARENT: requests that share a parent cannot be distinguished when one of them is lost.
     """
     value = baggage_of(slug, run)
     return {

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -16,18 +14,19 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from otel_coverage import waiting
+from otel_coverage.cli import options
 from otel_coverage.cli.audience import read_by_people
 from otel_coverage.cli.interruption import interruptible
-from otel_coverage.errors import ConfigurationError, OtelCoverageError
-from otel_coverage.playback import Outcome, Player, Profile, files, job_status, load_all
+from otel_coverage.cli.playback import replay
+from otel_coverage.errors import OtelCoverageError
+from otel_coverage.playback import Outcome, Player, Profile, files, job_status
 from otel_coverage.playback.delivery import Delivered
 from otel_coverage.playback.job_status import JobStatus
-from otel_coverage.playback.player import REQUEST_TIMEOUT, StepResult
+from otel_coverage.playback.outcome import StepResult
 from otel_coverage.playback.results import Session
 from otel_coverage.playback.runner import (
     PlaybackTelemetry,
     check_base_url,
-    check_variables,
     new_run_id,
     play_all,
     repetitions,
@@ -35,7 +34,7 @@ from otel_coverage.playback.runner import (
 from otel_coverage.playback.schemas import schema
 from otel_coverage.printable import listed, printable
 from otel_coverage.settings import Settings
-from otel_coverage.slug import SLUG_RULE, is_slug, shown
+from otel_coverage.slug import check_slug
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -46,18 +45,10 @@ _PLAN_SECONDS = 3.0  # that the first request waits for the collector to know wh
 _LEAVE_SECONDS = 2.0  # that an interrupted command waits for the collector
 
 
-def _print_schema(context: click.Context, parameter: click.Parameter, file: str | None) -> None:
-    if file is not None:
-        click.echo(json.dumps(schema(file), indent=2, ensure_ascii=False))
-        context.exit()
-
-
 @click.command
-@click.argument("recordings", metavar="RECORDING...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@replay.recordings
 @click.option("--base-url", metavar="URL", required=True, help="The application, e.g. http://127.0.0.1:8000.")
-@click.option(
-    "--host", metavar="HOST", help="Send this Host header, as for an application that answers to its public name alone."
-)
+@replay.host
 @click.option(
     "--trace-code/--no-trace-code",
     default=True,
@@ -82,14 +73,7 @@ def _print_schema(context: click.Context, parameter: click.Parameter, file: str 
     show_default=True,
     help="Wait between requests as the recorded user did.",
 )
-@click.option(
-    "--timeout",
-    metavar="SECONDS",
-    type=click.FloatRange(0, min_open=True),
-    default=REQUEST_TIMEOUT,
-    show_default=True,
-    help="How long the application may be silent.",
-)
+@replay.timeout
 @click.option(
     "--retries",
     type=click.IntRange(0, 20),
@@ -98,14 +82,7 @@ def _print_schema(context: click.Context, parameter: click.Parameter, file: str 
     help="How often to send GET, PUT and DELETE again that got no answer, or 502, 503 or 504; others only where no "
     "connection could be made.",
 )
-@click.option(
-    "--job-status",
-    "job_status_path",
-    metavar="PATH",
-    default=job_status.PATH,
-    show_default=True,
-    help="Path that returns a job's status as JSON; empty to wait for no job.",
-)
+@replay.job_status_path
 @click.option(
     "--job-timeout",
     type=click.FloatRange(0, min_open=True),
@@ -146,14 +123,7 @@ def _print_schema(context: click.Context, parameter: click.Parameter, file: str 
 @click.option("--result", "result_file", metavar="FILE", type=click.Path(path_type=Path), help="Write result.json.")
 @click.option("--junit", "junit_file", metavar="FILE", type=click.Path(path_type=Path), help="Write JUnit XML.")
 @click.option("-v", "--verbose", is_flag=True, help="A line for each request; on stderr where stdout is a pipe.")
-@click.option(
-    "--schema",
-    metavar="FILE",
-    is_eager=True,
-    expose_value=False,
-    callback=_print_schema,
-    help="Print the JSON Schema of recording.jsonl (of each line) or result.json, and end.",
-)
+@options.schema(schema, "Print the JSON Schema of recording.jsonl (of each line) or result.json, and end.")
 def run(
     recordings: tuple[Path, ...],
     base_url: str,
@@ -213,23 +183,13 @@ def run(
       otel-coverage playback run profiles/* --base-url "$URL" --result result.json --junit playback.xml
     """
     settings = Settings.load()
-    if job_status_path and "{job_id}" not in job_status_path:
-        raise ConfigurationError(f"--job-status {job_status_path!r} must contain {{job_id}}")
-    run_id = run_id or settings.run_id or new_run_id()
-    if not is_slug(run_id):
-        raise ConfigurationError(f"the run id {shown(run_id)} is not valid; use {SLUG_RULE}")
-    profiles, empty = load_all(recordings, job_status=job_status_path)
-    for folder in empty:
-        click.echo(f"otel-coverage: {folder}: an empty folder; skipped", err=True)
-    for profile in profiles:
-        for skipped in profile.skipped:
-            click.echo(f"otel-coverage: {printable(f'{profile.origin}: {skipped}')}; skipped", err=True)
-    check_variables(profiles, os.environ)
+    job_status.check_path(job_status_path)
+    run_id = check_slug("the run id", run_id or settings.run_id or new_run_id())
+    profiles = replay.loaded(recordings, job_status_path)
     for written in filter(None, (result_file, junit_file)):
         files.check_writable(written)
     base_url = check_base_url(base_url)
-    for name in ("opentelemetry", "otel_coverage"):
-        logging.getLogger(name).addHandler(logging.NullHandler())  # their warnings are replaced by the one below
+    replay.silence_exporters()
     telemetry = PlaybackTelemetry.open(settings) if trace_code else None
     player = Player(
         base_url,
@@ -245,8 +205,7 @@ def run(
     )
     players = repetitions(player, repeat)
     for each in players:
-        if not is_slug(each.run_id):
-            raise ConfigurationError(f"the run id {shown(each.run_id)} is not valid; use {SLUG_RULE}")
+        check_slug("the run id", each.run_id)
     plays = [(each, profile) for each in players for profile in profiles]
     outcomes: list[Outcome] = []
     undelivered = Delivered()

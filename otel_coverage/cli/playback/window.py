@@ -18,7 +18,7 @@ from otel_coverage.cli.playback.names import named_run, variables_of
 from otel_coverage.errors import ConfigurationError, OtelCoverageError
 from otel_coverage.printable import listed, printable
 from otel_coverage.store import Store, open_store, windows
-from otel_coverage.store.settings import FoldSettings
+from otel_coverage.store.folding.settings import FoldSettings
 from otel_coverage.store.windows import Window
 
 _PASSED_ON = tuple(signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"))

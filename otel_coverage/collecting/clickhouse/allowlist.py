@@ -294,7 +294,7 @@ TABLE_FUNCTIONS = _names(
 )
 
 # tables of the `system` database, each with the columns that were looked at: none holds what other users ask, or what
-# lies outside of the store. Where rows tell of databases, `session_settings` keeps those of other databases out.
+# lies outside of the store. Where rows are about databases, `session_settings` keeps those of other databases out.
 SYSTEM_TABLES = {
     table: _names(columns)
     for table, columns in {

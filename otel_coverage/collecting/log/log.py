@@ -44,7 +44,7 @@ class LogClosedError(OtelCoverageError):
 class Log:
     """A folder of segments, which belongs to one process.
 
-    A record is in the log once :meth:`append` has returned. :meth:`inserted` tells how far the store has them: whole
+    A record is in the log once :meth:`append` has returned. :meth:`inserted` notes how far the store has them: whole
     segments before that are removed.
 
     Args:
@@ -200,7 +200,7 @@ class Log:
             return self._changed.wait_for(lambda: self._inserted >= number, timeout)
 
     def close(self) -> None:
-        """Write what waits, and refuse more. What the store has of it can still be told, and be read."""
+        """Write what waits, and refuse more. What the store has of it can still be noted, and be read."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -230,7 +230,7 @@ class Log:
         return sum(segment.size for segment in self._segments)
 
     def _scan(self, checkpoint: int) -> tuple[list[Gap], int]:
-        """What is damaged, and the last number; tells each segment its last record, and cuts torn tails."""
+        """What is damaged, and the last number; sets the last record of each segment, and cuts torn tails."""
         gaps: list[Gap] = []
         last = checkpoint
         for segment in self._segments:

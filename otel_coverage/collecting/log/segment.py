@@ -32,14 +32,14 @@ class Record(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """Bytes of a segment that are no record.
+    """Bytes of a segment that are not a record.
 
     Attributes:
         file: the segment's.
         start: where they begin, in bytes.
         end: where they end.
         first: number of the first record that was there.
-        last: number of the last one, as the following record tells; 0 where none follows in that segment.
+        last: number of the last one; 0 where that is not known: no record follows, and the segment was not read before.
     """
 
     file: Path
@@ -104,7 +104,7 @@ class Segment:
                 yield Record(found.number, found.payload, found.end)
                 good, expected = found.end, found.number + 1
             if good < self.size:
-                yield Gap(self.path, good, self.size, expected, 0)
+                yield Gap(self.path, good, self.size, expected, self.last if self.last >= expected else 0)
 
 
 class SegmentWriter:

@@ -1,8 +1,9 @@
-"""What this process tells of itself: the routes that it serves, and the functions that it queues as jobs.
+"""What this process reports of itself: the routes that it serves, and the functions that it queues as jobs.
 
 Nobody waits for it: a thread that lives as long as that takes reads the URL maps, once when the first application is
-served and, a moment later, when routes are added. What was told is not told again, in forked children neither. A
-process that imports an application and serves no request tells no routes: those are of another service.
+served and, a moment later, when routes are added. What was reported is not reported again, in forked
+children neither. A process that imports an application and serves no request reports no routes: those are of another
+service.
 """
 
 from __future__ import annotations
@@ -34,12 +35,12 @@ from otel_coverage.tracing.recorder import Recorder
 
 ATTRIBUTE = "coverage.routes"
 
-DELAY_SECONDS = 1.0  # after a route was added, until it is told with those that follow it
+DELAY_SECONDS = 1.0  # after a route was added, until it is reported with those that follow it
 
 _SPAN_BYTES = 64 * 1024
 _LONGEST = 1_000  # characters of a rule or a name
 
-Told = tuple[str, str, str, str, str]  # kind, method, rule, endpoint, symbol
+Reported = tuple[str, str, str, str, str]  # kind, method, rule, endpoint, symbol
 
 
 class Register:
@@ -47,7 +48,7 @@ class Register:
 
     Args:
         recorder: names the views.
-        provider: makes the spans that tell.
+        provider: makes the spans that report.
         delay: seconds that an added route waits for others.
     """
 
@@ -56,19 +57,19 @@ class Register:
         self._provider = provider
         self._delay = delay
         self._apps: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._jobs: dict[str, Any] = {}  # functions that are not told yet, by name
+        self._jobs: dict[str, Any] = {}  # functions that are not reported yet, by name
         self._queued: set[str] = set()
-        self._told: set[Told] = set()
-        self._due: float | None = None  # on the monotonic clock; None where all is told
+        self._reported: set[Reported] = set()
+        self._due: float | None = None  # on the monotonic clock; None where all is reported
         self._is_running = False
         self._is_closed = False
         self._ends_at_exit = False
         self._lock = threading.Lock()  # never held while anything of the application's may run
-        self._telling = threading.RLock()
+        self._reporting = threading.RLock()
         in_child(self._after_fork)
 
     def serve(self, app: Any) -> None:
-        """The process serves requests to an application of a known framework: tell its routes."""
+        """The process serves requests to an application of a known framework: report its routes."""
         try:
             if app not in self._apps:
                 self._apps.add(app)
@@ -90,7 +91,7 @@ class Register:
         Args:
             name: ``module:qualname``, or dotted where its module is not imported here.
             function: itself, where it is known.
-            at_once: tell it now, in this thread: the process is about to fork, and starts no thread.
+            at_once: report it now, in this thread: the process is about to fork, and starts no thread.
         """
         if not name or name in self._queued:
             return
@@ -98,7 +99,7 @@ class Register:
             self._queued.add(name)
             self._jobs[name] = function
             if at_once:
-                self.tell()
+                self.report()
             elif self._apps:
                 self._schedule(self._delay)
             else:
@@ -106,25 +107,25 @@ class Register:
         except Exception as error:
             log.failed("noting a function that is queued", error)
 
-    def tell(self) -> None:
-        """Tell now what is not told yet."""
+    def report(self) -> None:
+        """Report now what is not reported yet."""
         try:
-            with self._telling:
+            with self._reporting:
                 self._due = None
                 if self._is_closed:
                     return
-                new = [each for each in dict.fromkeys(self._found()) if each not in self._told]  # in their order
-                self._told.update(new)
+                new = [each for each in dict.fromkeys(self._found()) if each not in self._reported]  # in their order
+                self._reported.update(new)
                 self._send(new)
         except Exception as error:
-            log.failed("telling the routes of an application", error)
+            log.failed("reporting the routes of an application", error)
 
     def close(self) -> None:
-        """Tell nothing any more."""
+        """Report nothing any more."""
         self._is_closed = True
         atexit.unregister(self._end)
 
-    def _found(self) -> Iterator[Told]:
+    def _found(self) -> Iterator[Reported]:
         for app in list(self._apps):
             for _ in range(3):
                 try:
@@ -149,16 +150,16 @@ class Register:
             log.failed("naming a view", error)
             return ""
 
-    def _send(self, told: Iterable[Told]) -> None:
+    def _send(self, found: Iterable[Reported]) -> None:
         context = with_role(with_playback(Context(), STARTUP, self._recorder.settings), ROUTES)
         tracer = self._provider.get_tracer("otel_coverage", __version__)
-        for texts in _chunks([json.dumps(each, separators=(",", ":")) for each in told]):
+        for texts in _chunks([json.dumps(each, separators=(",", ":")) for each in found]):
             span = tracer.start_span(ROUTES, context, attributes={ATTRIBUTE: texts})
             kept = (getattr(span, "attributes", None) or {}).get(ATTRIBUTE)
             if kept is not None and tuple(kept) != tuple(texts):
                 log.warn(
                     "cut_routes",
-                    "coverage: the provider cuts attributes at a length, and with it routes that it tells: what no "
+                    "coverage: the provider cuts attributes at a length, and with it routes that it reports: what no "
                     "profile asks for will lack some",
                 )
             span.end()
@@ -174,13 +175,13 @@ class Register:
             self._is_running = True
         if is_uwsgi():  # in which threads may never run, and exit handlers neither
             self._is_running = False
-            self.tell()
+            self.report()
             return
         self._end_at_exit()
         token = otel_context.attach(Context())
         try:
             _thread.start_new_thread(self._run, ())
-        except RuntimeError:  # no thread left: it is told at exit
+        except RuntimeError:  # no thread left: it is reported at exit
             self._is_running = False
         finally:
             otel_context.detach(token)
@@ -195,7 +196,7 @@ class Register:
             pause = due - time.monotonic()
             if pause > 0:
                 time.sleep(pause)
-            self.tell()
+            self.report()
 
     def _end_at_exit(self) -> None:
         if not self._ends_at_exit:
@@ -204,12 +205,12 @@ class Register:
 
     def _end(self) -> None:
         if self._due is not None or self._jobs:
-            self.tell()
+            self.report()
 
     def _after_fork(self) -> None:
-        self._lock, self._telling = threading.Lock(), threading.RLock()
+        self._lock, self._reporting = threading.Lock(), threading.RLock()
         self._is_running = False
-        self._jobs.clear()  # their parent tells them
+        self._jobs.clear()  # their parent reports them
         if self._due is not None:
             self._due = None
             self._apps = weakref.WeakSet()  # served anew, if at all
@@ -259,7 +260,7 @@ def serve(app: object) -> None:
 
 
 def serve_within(application: object) -> None:
-    """A server is about to serve ``application``: tell the routes of those that it is wrapped around. Never raises."""
+    """A server is about to serve ``application``: report the routes of what it is wrapped around. Never raises."""
     if _register is None:
         return
     try:
@@ -270,7 +271,7 @@ def serve_within(application: object) -> None:
 
 
 def watch_routes(patches: Patches, owner: type) -> None:
-    """Have routes told that are made from now on.
+    """Have routes reported that are made from now on.
 
     Args:
         patches: undo it.

@@ -20,7 +20,7 @@ class Route(NamedTuple):
         rule: the template, with the prefixes of blueprints, mounts and routers.
         method: in capitals; ``WEBSOCKET``, or empty where any is answered.
         endpoint: the framework's name of the view.
-        view: what answers; None where nobody can tell.
+        view: what answers; None where that is not known.
     """
 
     rule: str

@@ -97,4 +97,4 @@ class CancellationHooks:
                     attributes=attributes(job_id, queue, call.function, "cancel", "settle"),
                 ).end()
         except Exception as failure:
-            log.failed("telling that a job was cancelled", failure)
+            log.failed("reporting that a job was cancelled", failure)

@@ -20,7 +20,7 @@ def _described(describe: Callable[[], Any]) -> Any:
 
 @contextmanager
 def described_driver(worker: Any) -> Iterator[None]:
-    """A child that is forked in this block knows what its connections tell Redis of their library. Never raises.
+    """A child that is forked in this block knows what its connections report to Redis of their library. Never raises.
 
     From redis-py 8 on, each connection of a pool that was made of a URL reads that from the metadata of the installed
     package: 3 ms of a process that is forked for one job. A client made in any other way has its pool know

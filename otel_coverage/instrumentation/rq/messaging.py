@@ -56,7 +56,7 @@ def _member(owner: Any, name: str) -> Any:
 
 
 def function_of(job: Any) -> str:
-    """The dotted name of the job's function; empty where nobody can tell."""
+    """The dotted name of the job's function; empty where it is not known."""
     try:
         return job.func_name or ""
     except Exception:  # its data cannot be deserialized, which RQ reports when it fails the job

@@ -18,7 +18,7 @@ class NeverExecutedError(Exception):
 
 
 def when_executed(pipeline: Any, outcome: Outcome) -> None:
-    """Tell ``outcome`` what becomes of the commands that are on the pipeline now.
+    """Have ``outcome`` learn what becomes of the commands that are on the pipeline now.
 
     Only pipelines that somebody asks about are changed, and only until then: each gets a class of its own for that
     time, since a wrapper in the object would be a reference to itself, and keep its connection from the pool.

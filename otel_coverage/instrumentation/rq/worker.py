@@ -23,8 +23,8 @@ from otel_coverage.instrumentation.rq.messaging import entry_name
 from otel_coverage.instrumentation.rq.queueing import Queueings
 from otel_coverage.instrumentation.subprocess import followed
 from otel_coverage.tracing.context import entry_of
+from otel_coverage.tracing.export.provider import prepare, spool_from_here, wait_for_sender
 from otel_coverage.tracing.log import log
-from otel_coverage.tracing.provider import prepare, spool_from_here, wait_for_sender
 from otel_coverage.tracing.recorder import Recorder
 
 LEAVE_SECONDS = 2.0

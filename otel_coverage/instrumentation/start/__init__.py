@@ -49,7 +49,7 @@ def _wait_at_exit() -> None:
     import atexit
 
     def wait() -> None:
-        if os.getpid() != 1 or "otel_coverage.tracing.provider" in sys.modules:
+        if os.getpid() != 1 or "otel_coverage.tracing.export.provider" in sys.modules:
             return  # a forked child; a process that waits for its own spool
         # nothing begins any more: threads, which OpenTelemetry makes, cannot be started at exit
         sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, _Awaited)]

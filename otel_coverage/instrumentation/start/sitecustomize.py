@@ -1,6 +1,6 @@
 """In front of PYTHONPATH below ``otel-coverage run``, so that every Python begins here.
 
-Also those of any version that have nothing of ours installed, for whom this does nothing: hence the old syntax.
+Also those of any version that have nothing of ours installed, for which this does nothing: hence the old syntax.
 """
 
 import sys

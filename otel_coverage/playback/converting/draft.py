@@ -69,7 +69,7 @@ class Draft:
     exchanges: list[Exchange]
     segments: list[str] = field(default_factory=list)
     query: list[tuple[str, str]] = field(default_factory=list)
-    bare_query: str | None = None  # a query that is no list of parameters
+    bare_query: str | None = None  # a query that is not a list of parameters
     headers: dict[str, str] = field(default_factory=dict)
     json: Any = _NONE
     form: list[tuple[str, str]] = field(default_factory=list)

@@ -133,7 +133,7 @@ def _known(content: Content | None) -> Content | None:
 
 
 def _text(content: Mapping[str, Any]) -> str:
-    """A body; empty where its base64 is none."""
+    """A body; empty where its base64 is not valid."""
     text = content.get("text")
     if not isinstance(text, str):
         return ""

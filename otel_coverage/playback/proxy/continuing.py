@@ -13,7 +13,8 @@ from opentelemetry.trace import NoOpTracer
 from otel_coverage.errors import OtelCoverageError
 from otel_coverage.playback.converting.beginning import Beginning
 from otel_coverage.playback.job_status import JobStatus
-from otel_coverage.playback.player import Player, StepResult
+from otel_coverage.playback.outcome import StepResult
+from otel_coverage.playback.player import Player
 from otel_coverage.playback.profile import Profile
 from otel_coverage.playback.proxy.session import Entrance, Session
 

@@ -256,7 +256,7 @@ class Session:
 
 
 def _text(kind: str, content: bytes | mmap) -> str | None:
-    """A body as text; None for what is none, or would be a file of its own. What may have secrets has to be read."""
+    """A body as text; None for one that is not text, or is kept as a file. What may have secrets has to be read."""
     is_read = any(each in kind.lower() for each in ("json", "x-www-form-urlencoded"))
     if len(content) > KEPT_TEXT and not is_read:
         return None

@@ -1,55 +1,25 @@
-"""Spans without a run id, put into runs: a trace belongs to the run whose window holds its root's start.
-
-A client that knows only the header names no run. Its spans wait in ``coverage_unassigned``; :func:`fold` finds the run
-of each trace and inserts its spans into ``coverage_intake`` under that run, so that every table and view has them as
-those of any other run. The run of a trace is a function of all spans and windows that there are, whatever came first:
-
-1. the run id of another span of the trace, where one came with one;
-2. the run of the one window (``playback begin`` and ``end``) that holds its start;
-3. the run of the one window that it misses by no more than clocks may differ;
-4. where several windows hold it, a run of its own, which is marked: nobody knows whose it is;
-5. else the session that it is in: sessions are what a gap in time separates.
-
-Where something that comes later changes the run of a trace, what the tables have of its former run is deleted and
-derived anew. After :data:`SETTLED_DAYS` the spans are dropped, and their traces stay where they are.
-"""
+"""The run of each trace that came without a run id, and what has changed since it was asked last."""
 # ruff: noqa: S608 - names of our own; values are bound
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from otel_coverage.store.doubts import TABLE as DOUBTS
-from otel_coverage.store.doubts import Doubted, of_profiles, write_doubts
-from otel_coverage.store.layout import Layout
-from otel_coverage.store.schema import layout_of
-from otel_coverage.store.settings import FoldSettings
+from otel_coverage.store.folding.doubts import TABLE as DOUBTS
+from otel_coverage.store.folding.doubts import of_profiles
+from otel_coverage.store.folding.settings import FoldSettings
 from otel_coverage.store.store import Store
 from otel_coverage.store.windows import TABLE as WINDOWS
 
 UNASSIGNED = "coverage_unassigned"
 ASSIGNMENTS = "coverage_assignments"
 SETTLED_DAYS = 7  # that spans wait for what may change their run
-_FORGOTTEN_DAYS = 14  # after which nobody asks for the run of a trace any more
+FORGOTTEN_DAYS = 14  # after which nobody asks for the run of a trace any more
 
-_BATCH = 4_000  # traces that are inserted at a time: memory, as for a backfill
-_SECOND = 1_000_000_000
+SECOND = 1_000_000_000  # in nanoseconds
 
-# what is derived from spans, by run; the inverted index holds all profiles of a run in one row
-_OF_PROFILE = (
-    "coverage_spans",
-    "coverage_functions",
-    "coverage_lines",
-    "coverage_arcs",
-    "coverage_entry_point_lines",
-    "coverage_runs",
-)
-_INDEX = "coverage_by_symbol"
-_ENTRY_POINTS = "coverage_entry_points"  # holds them in one row, too
-
-_SPAN = "(span, started, duration, role, declared_functions, declared_lines)"  # what tells a span from another
+_SPAN = "(span, started, duration, role, declared_functions, declared_lines)"  # what distinguishes spans
 
 # Each trace that has a span here, or had one. Times are in nanoseconds since 1970.
 _HELD = f"""
@@ -205,14 +175,14 @@ WHERE is_changed OR notEmpty(doubted)
 ORDER BY profile, trace
 """
 
-# What there is of each profile, and what there was when it was folded last, which stands in the table of doubts as one
-# that is none. In the row without a profile is what concerns all of them.
-_FINGERPRINTS = f"""
+# What there is of each profile, and what there was when it was folded last, which stands in the table of doubts,
+# though it is not one. In the row without a profile is what concerns all of them.
+FINGERPRINTS = f"""
 WITH (
     -- a damaged record may be of any run, also of one that arrives later, with its run id
     SELECT count() FROM {UNASSIGNED}
     WHERE profile = '_damaged'
-        AND started > (SELECT max(r.last_seen) FROM coverage_runs AS r) - toIntervalDay({_FORGOTTEN_DAYS})
+        AND started > (SELECT max(r.last_seen) FROM coverage_runs AS r) - toIntervalDay({FORGOTTEN_DAYS})
 ) AS damages
 SELECT slug, toString(groupArray(state)) AS found, any(f.detail) AS folded
 FROM (
@@ -240,20 +210,6 @@ GLOBAL LEFT JOIN (
 GROUP BY slug
 """
 
-
-class _Placed(NamedTuple):
-    profile: str
-    trace: str
-    run: str
-    evidence: str
-    began: int
-    ended: int
-    digest: int
-    former: str
-    is_changed: bool
-    doubted: list[str]
-
-
 # Traces that are in no run, or of which spans came later than the run was found. A condition says whose.
 _UNFOLDED = f"""
 SELECT DISTINCT toString(s.profile) AS name
@@ -274,66 +230,32 @@ _AT_REVISION = "max(namespace = {namespace:String} AND revision = {revision:Stri
 _OF_PROFILES = "profile GLOBAL IN (SELECT profile FROM coverage_runs WHERE run = {run:String})"
 
 
-@dataclass(frozen=True, slots=True)
-class Folded:
-    """What was put into runs.
+class Placed(NamedTuple):
+    """A trace and its run.
 
     Attributes:
-        traces: how many, those included whose run has changed.
-        runs: their run ids, sorted.
+        profile: its slug.
+        trace: its id.
+        run: that it belongs to.
+        evidence: what shows that, as in ``coverage_spans``.
+        began: in nanoseconds since 1970.
+        ended: the same.
+        digest: of its spans that there are.
+        former: the run that the tables have it in; empty for none.
+        is_changed: whether run or spans are others than in the tables.
+        doubted: runs that it may belong to as well.
     """
 
-    traces: int
-    runs: tuple[str, ...]
-
-
-def fold(store: Store) -> Folded:
-    """Put each trace without a run id into its run.
-
-    It may be interrupted, repeated, and done by several processes at once: the tables are the same afterwards.
-
-    Args:
-        store: one that the schema was applied to.
-
-    Raises:
-        StoreError: no schema was applied, or the engine refuses.
-        UnreachableError: the server does not answer.
-    """
-    if not store.query(f"SELECT 1 FROM {UNASSIGNED} LIMIT 1").rows:
-        return Folded(0, ())
-    settings = FoldSettings.of(store)
-    fingerprints = {
-        profile: (found if profile else f"{found} {settings}", folded)
-        for profile, found, folded in store.query(_FINGERPRINTS).rows
-    }
-    changed = {profile: found for profile, (found, folded) in fingerprints.items() if found != folded}
-    if not changed:
-        return Folded(0, ())
-    layout, profiles = layout_of(store), _concerned(store, changed)
-    found = _found(store, settings, profiles)
-    if profiles and any(each.evidence == "gap" for each in found):
-        profiles = []
-        found = _found(store, settings, profiles)
-    left = {(each.profile, each.former) for each in found if each.is_changed and each.former not in ("", each.run)}
-    if left:
-        _delete(store, layout, left)
-        found = _found(store, settings, profiles, left)  # asked after that, so that nothing which came is forgotten
-    placed = [each for each in found if each.is_changed]
-    # those that have left a run are written down last: until then, another attempt repeats all of this
-    for group in ([each for each in placed if not each.former], [each for each in placed if each.former]):
-        for start in range(0, len(group), _BATCH):
-            _insert(store, group[start : start + _BATCH])
-    if left:
-        _index(store, layout, {run for _, run in left})
-    _write(store, [each for each in placed if each.former])
-    doubted = [Doubted(each.profile, each.run, each.doubted, each.began, each.trace) for each in found if each.doubted]
-    write_doubts(store, doubted, profiles, settings.gap * _SECOND)
-    _drop_settled(store, layout)
-    # as of before, so that nothing is passed over
-    store.insert(
-        DOUBTS, ("profile", "reason", "detail"), [(profile, "folded", state) for profile, state in changed.items()]
-    )
-    return Folded(len(placed), tuple(sorted({each.run for each in placed})))
+    profile: str
+    trace: str
+    run: str
+    evidence: str
+    began: int
+    ended: int
+    digest: int
+    former: str
+    is_changed: bool
+    doubted: list[str]
 
 
 def unfolded(store: Store, namespace: str, revision: str) -> list[str]:
@@ -356,7 +278,7 @@ def unfolded_profiles(store: Store, run: str) -> list[str]:
     return [profile for (profile,) in store.query(sql, {"run": run}).rows]
 
 
-def _concerned(store: Store, changed: Collection[str]) -> list[str]:
+def concerned(store: Store, changed: Collection[str]) -> list[str]:
     """The profiles whose traces may be in other runs than before; empty for all: sessions are made of those of all."""
     if "" in changed:
         return []
@@ -367,16 +289,16 @@ def _concerned(store: Store, changed: Collection[str]) -> list[str]:
     return [] if of_sessions.rows else sorted(changed)
 
 
-def _found(
+def found_traces(
     store: Store, settings: FoldSettings, profiles: Sequence[str], anew: Collection[tuple[str, str]] = ()
-) -> list[_Placed]:
+) -> list[Placed]:
     """What is to be done about traces of some profiles, or all; ``anew``: profiles in runs that are derived anew."""
     pairs = sorted(anew)
     bound = {
         "only": profiles,
-        "gap": settings.gap * _SECOND,
-        "skew": settings.skew * _SECOND,
-        "longest": settings.longest * _SECOND,
+        "gap": settings.gap * SECOND,
+        "skew": settings.skew * SECOND,
+        "longest": settings.longest * SECOND,
         "profiles": [profile for profile, _ in pairs],
         "runs": [run for _, run in pairs],
     }
@@ -384,77 +306,4 @@ def _found(
     named, session, sessions = ("", "''", "") if profiles else (_NAMED, "n.run", _SESSIONS)
     placed = _PLACED.replace("{session}", session).replace("{sessions}", sessions)
     sql = of_profiles(_HELD + named + placed + _CHANGED, profiles)
-    return [_Placed(*row) for row in store.query(sql, bound).rows]
-
-
-def _insert(store: Store, placed: Sequence[_Placed]) -> None:
-    parameters = {
-        "profiles": sorted({each.profile for each in placed}),
-        "traces": [each.trace for each in placed],
-        "keys": [f"{each.trace} {each.profile}" for each in placed],
-        "runs": [each.run for each in placed],
-        "evidence": [each.evidence for each in placed],
-    }
-    store.command(
-        f"INSERT INTO coverage_intake SELECT * REPLACE ("
-        "transform(concat(trace, ' ', profile), {keys:Array(String)}, {runs:Array(String)}, '') AS run,"
-        "transform(concat(trace, ' ', profile), {keys:Array(String)}, {evidence:Array(String)}, '') AS evidence,"
-        " 0 AS number)"
-        f" FROM {UNASSIGNED} WHERE profile IN {{profiles:Array(String)}} AND trace IN {{traces:Array(String)}}"
-        " AND concat(trace, ' ', profile) IN {keys:Array(String)} AND role != 'counts'",
-        parameters,
-    )
-    _write(store, [each for each in placed if not each.former])
-
-
-def _write(store: Store, placed: Sequence[_Placed]) -> None:
-    """Write down that these traces are in the tables."""
-    columns = ("profile", "trace", "run", "evidence", "began", "ended", "digest")
-    store.insert(ASSIGNMENTS, columns, [each[:7] for each in placed])
-
-
-def _delete(store: Store, layout: Layout, runs: Collection[tuple[str, str]]) -> None:
-    """Delete what the tables have of profiles in runs, as far as it came from here."""
-    for profile, run in sorted(runs):
-        bound = {"profile": profile, "run": run}
-        for table in _OF_PROFILE:
-            ours = " AND (recorded OR covered)" if table == "coverage_runs" else ""
-            store.command(
-                f"DELETE FROM {layout.local(table)}{layout.everywhere}"
-                f" WHERE profile = {{profile:String}} AND run = {{run:String}}{ours}",
-                bound,
-            )
-        store.command(
-            f"ALTER TABLE {layout.local(_ENTRY_POINTS)}{layout.everywhere}"
-            " UPDATE profiles = arrayFilter(each -> each != {profile:String}, profiles)"
-            " WHERE run = {run:String} AND has(profiles, {profile:String}) SETTINGS mutations_sync = 2",
-            bound,
-        )
-
-
-def _index(store: Store, layout: Layout, runs: Collection[str]) -> None:
-    """Derive the inverted index of runs anew, from their functions."""
-    for run in sorted(runs):
-        store.command(f"DELETE FROM {layout.local(_INDEX)}{layout.everywhere} WHERE run = {{run:String}}", {"run": run})
-        store.command(
-            f"INSERT INTO {layout.local(_INDEX)} SELECT namespace, revision, module, qualname, line, run,"
-            " groupUniqArray(toString(f.profile)), min(f.first_seen), max(f.last_seen), min(f.exemplar_trace_id)"
-            f" FROM {layout.local('coverage_functions')} AS f WHERE run = {{run:String}} GROUP BY ALL",
-            {"run": run},
-        )
-
-
-def _drop_settled(store: Store, layout: Layout) -> None:
-    """Drop spans whose run nothing will change any more, and after a while the runs of their traces."""
-    settled = (
-        f"(profile, trace) IN (SELECT profile, trace FROM {ASSIGNMENTS} GROUP BY profile, trace"
-        f" HAVING max(written) < now64(6) - toIntervalDay({SETTLED_DAYS}))"
-    )
-    old = {
-        UNASSIGNED: settled,
-        ASSIGNMENTS: f"written < now64(6) - toIntervalDay({_FORGOTTEN_DAYS})",
-    }
-    for table, where in old.items():
-        if store.query(f"SELECT 1 FROM {table} WHERE {where} LIMIT 1").rows:
-            local = where.replace(f"FROM {ASSIGNMENTS}", f"FROM {layout.local(ASSIGNMENTS)}")
-            store.command(f"DELETE FROM {layout.local(table)}{layout.everywhere} WHERE {local}")
+    return [Placed(*row) for row in store.query(sql, bound).rows]

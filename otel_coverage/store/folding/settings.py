@@ -13,7 +13,7 @@ _PREFIX = "runs/"
 
 @dataclass(frozen=True, slots=True)
 class FoldSettings:
-    """How runs are told apart, in seconds.
+    """How runs are distinguished, in seconds.
 
     Attributes:
         gap: without requests of a profile, after which its next one is of another run, where no window holds them.

@@ -24,11 +24,11 @@ from otel_coverage.revision import UNKNOWN
 from otel_coverage.settings import Settings
 from otel_coverage.spool import service
 from otel_coverage.tracing import code_revision, tally
-from otel_coverage.tracing.batching import CountingSpanProcessor
 from otel_coverage.tracing.code_revision import REVISION
-from otel_coverage.tracing.encoding import encode_request
-from otel_coverage.tracing.exporter import BoundedSpanExporter
-from otel_coverage.tracing.forked_provider import ForkedTracerProvider
+from otel_coverage.tracing.export.batching import CountingSpanProcessor
+from otel_coverage.tracing.export.encoding import encode_request
+from otel_coverage.tracing.export.exporter import BoundedSpanExporter
+from otel_coverage.tracing.export.forked_provider import ForkedTracerProvider
 from otel_coverage.tracing.forks import is_uwsgi
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.metrics import Gauges, metrics

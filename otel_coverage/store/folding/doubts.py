@@ -233,14 +233,14 @@ def _of_process(
     """What a process lacks, by run. A number that is missing between two runs may be of either, and is in both."""
     missing: dict[str, int] = defaultdict(int)
     entries = [tuple(entry.values()) if isinstance(entry, Mapping) else tuple(entry) for entry in seen]
-    told = [tuple(each.values()) if isinstance(each, Mapping) else tuple(each) for each in counts]
+    reported = [tuple(each.values()) if isinstance(each, Mapping) else tuple(each) for each in counts]
     first = {run: (began, trace) for _, run, began, trace in reversed(entries)}
     last, of_last = (entries[0][0] - 1, entries[0][1]) if is_older else (0, entries[0][1])
     for number, run, *_ in entries:
         for doubted in {run, of_last} if number > last + 1 else ():
             missing[doubted] += number - last - 1
         last, of_last = number, run
-    recorded = max((each[1] for each in told), default=0)
+    recorded = max((each[1] for each in reported), default=0)
     if recorded > last:
         missing[of_last] += recorded - last
     for run, number in missing.items():
@@ -252,7 +252,7 @@ def _of_process(
         yield key, _Doubt(number, number, detail, *first[run])
     lost: dict[str, int] = defaultdict(int)
     dropped = 0
-    for _, upto, total in told:
+    for _, upto, total in reported:
         if total > dropped:
             before = [run for number, run, *_ in entries if number <= upto]
             lost[before[-1] if before else entries[0][1]] += total - dropped

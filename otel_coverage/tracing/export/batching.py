@@ -14,7 +14,8 @@ from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 
 from otel_coverage.tracing.attributes import ROLE
-from otel_coverage.tracing.exporter import BoundedSpanExporter, ExportCounts, held_bytes
+from otel_coverage.tracing.export.exporter import BoundedSpanExporter, ExportCounts
+from otel_coverage.tracing.export.span_size import held_bytes
 from otel_coverage.tracing.forks import ProcessState
 from otel_coverage.tracing.log import log
 from otel_coverage.tracing.metrics import metrics
@@ -46,7 +47,7 @@ class _Limits:
 
     @classmethod
     def of_environment(cls, delay: float) -> _Limits:
-        """As the environment says; values that are no positive numbers count as not set.
+        """As the environment says; values that are not positive numbers count as not set.
 
         Args:
             delay: the default.
