@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -185,13 +184,6 @@ class RevisionQueries:
     def gaps(self) -> list[dict[str, Any]]:
         """What no profile executed: the rows of the named query ``gaps``, of symbols that are known already."""
         found = [row for row in self.catalog if row["is_gap"]]
-        functions = [row["module"] for row in found if row["kind"] == "function"]
-        by_module, by_package = Counter(functions), Counter(map(_package, functions))
-
-        def position(row: Row) -> tuple[int, str, int, str, int, str]:
-            module, package = row["module"], _package(row["module"])
-            return -by_package[package], package, -by_module[module], module, row["line"], row["qualname"]
-
         recorded = self.totals["startup_recorded"]
         return [
             {
@@ -200,7 +192,7 @@ class RevisionQueries:
                 "at_startup": row["at_startup"] if recorded else None,
                 "certain": self.complete,
             }
-            for row in sorted(found, key=position)
+            for row in sorted(found, key=lambda row: _package(row["module"]))  # the catalog comes by module and line
         ]
 
     @cached_property
