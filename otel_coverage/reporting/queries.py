@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from otel_coverage.errors import AccessDeniedError, ConfigurationError, NoCoverageError
 from otel_coverage.reporting.arrow import ask as ask_columns
+from otel_coverage.reporting.arrow import release
 from otel_coverage.reporting.executed import ExecutedFunctions, ReachedFunction, reached_functions
 from otel_coverage.reporting.lost_runs import lost_runs, quoted
 from otel_coverage.reporting.redundancy import redundancy
@@ -91,6 +92,7 @@ class RevisionQueries:
         chosen: dict[str, Value] = {"namespace": self.namespace, "revision": self.revision, **self.selection.parameters}
         if self.narrowed:
             chosen["services"] = self.services
+        release()
         return _answer(self.store, query, query.known(chosen))
 
     def columns(self, sql: str, schema: pyarrow.Schema, **parameters: object) -> pyarrow.Table:
@@ -112,6 +114,7 @@ class RevisionQueries:
         several = sql.replace("revision = {revision:String}", "revision IN {revisions:Array(String)}")
         chosen = {**self.selection.parameters, **({"services": list(self.services)} if self.narrowed else {})}
         values = {"namespace": self.namespace, "revisions": list(revisions), **chosen}
+        release()
         return self.store.query(narrowed(several, chosen, self.store.database), values).records()
 
     @cached_property
