@@ -15,6 +15,7 @@ from otel_coverage.errors import AccessDeniedError, ConfigurationError, NoCovera
 from otel_coverage.reporting.arrow import ask as ask_columns
 from otel_coverage.reporting.arrow import release
 from otel_coverage.reporting.executed import ExecutedFunctions, ReachedFunction, reached_functions
+from otel_coverage.reporting.executed_lines import executed_lines
 from otel_coverage.reporting.lost_runs import lost_runs, quoted
 from otel_coverage.reporting.redundancy import redundancy
 from otel_coverage.reporting.selection import Selection, select
@@ -167,6 +168,12 @@ class RevisionQueries:
     def executed(self) -> ExecutedFunctions:
         """Which profiles execute each function."""
         return ExecutedFunctions.read(self.columns, self._names)
+
+    @property
+    def executed_lines(self) -> Iterator[tuple[str, list[int], list[int]]]:
+        """Each file with lines that the same profiles execute, and the numbers of these; asked for each time."""
+        pairs = sum(row["lines"] or 0 for row in self.leaderboard)
+        return executed_lines(self.columns, self._names, pairs)
 
     @cached_property
     def reached(self) -> list[ReachedFunction]:

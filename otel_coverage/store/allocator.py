@@ -28,6 +28,11 @@ class Allocator:
     def __init__(self, dsn: Dsn) -> None:
         self._client: Client | None = clickhouse_connect.get_client(interface="chdb", path=dsn.path)
 
+    @property
+    def is_supported(self) -> bool:
+        """Whether the engine has not refused yet, and is open."""
+        return self._client is not None
+
     def purge(self) -> None:
         """Return the pages that are not used; takes milliseconds. An engine with another allocator keeps them."""
         if self._client is None:

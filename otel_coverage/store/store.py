@@ -72,11 +72,12 @@ class Store:
     Attributes:
         dsn: its address.
         via: the address that answers for it: that of a collector that has an embedded store open, else its own.
+        allocator: returns, after each query, what the engine in this process has freed; None where nothing does.
     """
 
     def __init__(self, client: Client, dsn: Dsn, via: Dsn | None = None) -> None:
         self._client = client
-        self._allocator: Allocator | None = None
+        self.allocator: Allocator | None = None
         self._behind = 0
         self.dsn = dsn
         self.via = via or dsn
@@ -190,8 +191,8 @@ class Store:
 
     def close(self) -> None:
         """Close it; the folder of an embedded store is free for other processes once all of this one's are closed."""
-        if self._allocator is not None:
-            self._allocator.close()
+        if self.allocator is not None:
+            self.allocator.close()
         self._client.close()
 
     def __enter__(self) -> Self:
@@ -204,12 +205,12 @@ class Store:
 
     def keep_small(self) -> None:
         """From now on return to the system, after each query, the memory that an engine in this process has freed."""
-        if self.via.kind == "chdb" and self._allocator is None:
-            self._allocator = Allocator(self.via)
+        if self.via.kind == "chdb" and self.allocator is None:
+            self.allocator = Allocator(self.via)
 
     def _purge(self) -> None:
-        if self._allocator is not None:
-            self._allocator.purge()
+        if self.allocator is not None:
+            self.allocator.purge()
 
     def _note_behind(self, behind: int) -> None:
         """Say once that the collector has accepted more than it could insert."""
