@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from otel_coverage.reporting.caveats import caveats
 from otel_coverage.reporting.changes.comparison import Comparison
 from otel_coverage.reporting.heading import SCHEMA_VERSION
 from otel_coverage.reporting.history import Point
@@ -83,6 +84,7 @@ def content(
     numbers = {name: number for number, name in enumerate(profiles)}
     sets = Sets(len(profiles))
     columns = Numbers()
+    known = list(caveats(queries))
     symbols, names = _add_symbols(columns, sets, queries)
     entry_points = queries.entry_points
     entry_sets = _add_entry_points(columns, queries, symbols, entry_points)
@@ -101,7 +103,8 @@ def content(
         "runs": queries.run_count,
         "complete": queries.complete,
         "problems": list(queries.problems),
-        "notes": [note for note in notes if note not in queries.problems],
+        "caveats": known,
+        "notes": [note for note in notes if note not in queries.problems and note not in known],
         "catalog": queries.has_catalog,
         "startup": bool(queries.totals["startup_recorded"]),
         "totals": {name: _plain(value) for name, value in queries.totals.items()},
