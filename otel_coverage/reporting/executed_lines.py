@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
+from otel_coverage.reporting.arrow import name
 from otel_coverage.reporting.executed import Ask
 
-_PAIRS = 8_000_000  # of a line and a profile that the engine groups at a time, about twenty bytes each
+_PAIRS = 5_000_000  # of a line and a profile that the engine groups at a time, thirty bytes each and more
 
 # profiles that came in since their names were asked for are left out
 _SQL = """
@@ -43,13 +44,5 @@ def executed_lines(ask: Ask, profiles: Sequence[str], pairs: int) -> Iterator[tu
     parts = 1 + pairs // _PAIRS
     for part in range(parts if profiles else 0):  # `transform` takes no empty arrays
         table = ask(_SQL, _SCHEMA, names=list(profiles), parts=parts, part=part)
-        files, lines, numbers = (table[name].to_pylist() for name in _SCHEMA.names)
-        yield from zip(map(_name, files), lines, numbers, strict=True)
-
-
-def _name(file: bytes) -> str:
-    """The name as named queries have it: of one that is not UTF-8, its bytes as digits."""
-    try:
-        return file.decode()
-    except UnicodeDecodeError:
-        return file.hex()
+        files, lines, numbers = (table[column].to_pylist() for column in _SCHEMA.names)
+        yield from zip(map(name, files), lines, numbers, strict=True)
