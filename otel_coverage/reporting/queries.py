@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from otel_coverage.errors import AccessDeniedError, ConfigurationError, NoCoverageError
 from otel_coverage.reporting.arrow import ask as ask_columns
+from otel_coverage.reporting.arrow import release
 from otel_coverage.reporting.executed import ExecutedFunctions, ReachedFunction, reached_functions
+from otel_coverage.reporting.executed_lines import executed_lines
 from otel_coverage.reporting.lost_runs import lost_runs, quoted
 from otel_coverage.reporting.redundancy import redundancy
 from otel_coverage.reporting.selection import Selection, select
@@ -92,6 +93,7 @@ class RevisionQueries:
         chosen: dict[str, Value] = {"namespace": self.namespace, "revision": self.revision, **self.selection.parameters}
         if self.narrowed:
             chosen["services"] = self.services
+        release()
         return _answer(self.store, query, query.known(chosen))
 
     def columns(self, sql: str, schema: pyarrow.Schema, **parameters: object) -> pyarrow.Table:
@@ -113,6 +115,7 @@ class RevisionQueries:
         several = sql.replace("revision = {revision:String}", "revision IN {revisions:Array(String)}")
         chosen = {**self.selection.parameters, **({"services": list(self.services)} if self.narrowed else {})}
         values = {"namespace": self.namespace, "revisions": list(revisions), **chosen}
+        release()
         return self.store.query(narrowed(several, chosen, self.store.database), values).records()
 
     @cached_property
@@ -166,6 +169,12 @@ class RevisionQueries:
         """Which profiles execute each function."""
         return ExecutedFunctions.read(self.columns, self._names)
 
+    @property
+    def executed_lines(self) -> Iterator[tuple[str, list[int], list[int]]]:
+        """Each file with lines that the same profiles execute, and the numbers of these; asked for each time."""
+        pairs = sum(row["lines"] or 0 for row in self.leaderboard)
+        return executed_lines(self.columns, self._names, pairs)
+
     @cached_property
     def reached(self) -> list[ReachedFunction]:
         """Which entry points lead to each function."""
@@ -185,13 +194,6 @@ class RevisionQueries:
     def gaps(self) -> list[dict[str, Any]]:
         """What no profile executed: the rows of the named query ``gaps``, of symbols that are known already."""
         found = [row for row in self.catalog if row["is_gap"]]
-        functions = [row["module"] for row in found if row["kind"] == "function"]
-        by_module, by_package = Counter(functions), Counter(map(_package, functions))
-
-        def position(row: Row) -> tuple[int, str, int, str, int, str]:
-            module, package = row["module"], _package(row["module"])
-            return -by_package[package], package, -by_module[module], module, row["line"], row["qualname"]
-
         recorded = self.totals["startup_recorded"]
         return [
             {
@@ -200,7 +202,7 @@ class RevisionQueries:
                 "at_startup": row["at_startup"] if recorded else None,
                 "certain": self.complete,
             }
-            for row in sorted(found, key=position)
+            for row in sorted(found, key=lambda row: _package(row["module"]))  # the catalog comes by module and line
         ]
 
     @cached_property

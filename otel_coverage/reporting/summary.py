@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from otel_coverage.printable import listed, printable
+from otel_coverage.reporting.caveats import caveats
 from otel_coverage.reporting.changes.comparison import Comparison
 from otel_coverage.reporting.changes.sentences import sentences
 from otel_coverage.reporting.contents import Contents
@@ -90,21 +91,13 @@ def _remarks(queries: RevisionQueries) -> Iterator[str]:
             "No catalog was pushed for this revision, so nothing is known about gaps and shares: "
             f"`otel-coverage catalog push{at}, then report again."
         )
-    waiting = [f"{row['profile']} ({row['pending']})" for row in queries.profiles if row["pending"]]
-    if waiting:
-        yield (
-            "Jobs that wait for their time or for another job, so that nothing of them has come yet: "
-            f"{listed(waiting)}."
-        )
-    if queries.absent:
-        newest, last = queries.absent[0]["newest_run"], queries.absent[0]["last_run"]
-        names = quoted([row["profile"] for row in queries.absent])
+    yield from caveats(queries)
+    played = {row["profile"] for row in queries.leaderboard}
+    before = [row for row in queries.absent if row["profile"] in played]  # an earlier run at this revision did
+    if before:
+        newest, last = before[0]["newest_run"], before[0]["last_run"]
+        names = quoted([row["profile"] for row in before])
         yield f"Run {newest!r}, the newest, did not play what run {last!r} did: {names}."
-    if queries.header_only:
-        yield (
-            "Clients of these profiles do not say what they send, so a request that never arrived cannot be noticed: "
-            f"{quoted(queries.header_only)}."
-        )
     if queries.outside_window:
         yield (
             "Requests that began just outside of the windows of these profiles count as within them, as clocks may "

@@ -21,6 +21,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httputil import default_pool_manager
 
 from otel_coverage.errors import AccessDeniedError, ConfigurationError, OtelCoverageError, StoreError, UnreachableError
+from otel_coverage.store.allocator import Allocator
 from otel_coverage.store.dsn import Dsn
 from otel_coverage.store.endpoint_file import EndpointFile
 from otel_coverage.store.lock_owner import lock_owner
@@ -71,10 +72,12 @@ class Store:
     Attributes:
         dsn: its address.
         via: the address that answers for it: that of a collector that has an embedded store open, else its own.
+        allocator: returns, after each query, what the engine in this process has freed; None where nothing does.
     """
 
     def __init__(self, client: Client, dsn: Dsn, via: Dsn | None = None) -> None:
         self._client = client
+        self.allocator: Allocator | None = None
         self._behind = 0
         self.dsn = dsn
         self.via = via or dsn
@@ -98,7 +101,9 @@ class Store:
         with self._errors():
             answer = self._client.query(sql, parameters=dict(parameters or {}))
             self._note_behind(int(answer.summary.get(BEHIND, 0)))
-            return Result(tuple(answer.column_names), [tuple(row) for row in answer.result_rows])
+            result = Result(tuple(answer.column_names), [tuple(row) for row in answer.result_rows])
+        self._purge()
+        return result
 
     def export(self, sql: str, parameters: Mapping[str, object] | None, shape: str) -> bytes:
         """Run one statement and return its rows in one of the engine's own formats, such as ``Parquet``.
@@ -108,7 +113,9 @@ class Store:
             UnreachableError: the server does not answer.
         """
         with self._errors():
-            return bytes(self._client.raw_query(sql, parameters=dict(parameters or {}), fmt=shape))
+            content = bytes(self._client.raw_query(sql, parameters=dict(parameters or {}), fmt=shape))
+        self._purge()
+        return content
 
     def stream(self, sql: str, parameters: Mapping[str, object] | None, shape: str) -> Iterator[bytes]:
         """Run one statement and return its rows in one of the engine's own formats, in pieces as the engine has them.
@@ -184,6 +191,8 @@ class Store:
 
     def close(self) -> None:
         """Close it; the folder of an embedded store is free for other processes once all of this one's are closed."""
+        if self.allocator is not None:
+            self.allocator.close()
         self._client.close()
 
     def __enter__(self) -> Self:
@@ -193,6 +202,15 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def keep_small(self) -> None:
+        """From now on return to the system, after each query, the memory that an engine in this process has freed."""
+        if self.via.kind == "chdb" and self.allocator is None:
+            self.allocator = Allocator(self.via)
+
+    def _purge(self) -> None:
+        if self.allocator is not None:
+            self.allocator.purge()
 
     def _note_behind(self, behind: int) -> None:
         """Say once that the collector has accepted more than it could insert."""
@@ -248,8 +266,10 @@ def open_store(dsn: str, *, create: bool = False, read_only: bool = False, via_c
         if read_only and not _is_reader(client):
             # 2, not 1: a reader may still limit its own queries by settings, and cannot reset this one
             client.set_client_setting("readonly", "2")
+        if read_only:
+            store.keep_small()
     except BaseException:
-        client.close()
+        store.close()
         raise
     return store
 

@@ -1,7 +1,7 @@
 -- Functions and classes that no profile executed; at_startup: they ran when a process started, and only then.
 --
 -- It is NULL where no start was recorded. They are `certain` where all coverage of the profiles arrived and none failed.
--- The package and the module with the most functions come first.
+-- They come by path: package, module, line. The query `modules` ranks modules by the size of their gaps.
 -- table: package > module > qualname, kind, line, end_line, executable_lines, at_startup, certain
 SELECT symbol, kind, module, qualname, line, end_line, file, executable_lines,
     if((SELECT count() FROM coverage_startup WHERE namespace = {namespace:String} AND revision = {revision:String}) = 0,
@@ -15,6 +15,4 @@ SELECT symbol, kind, module, qualname, line, end_line, file, executable_lines,
 FROM coverage_gaps AS g
 WHERE namespace = {namespace:String} AND revision = {revision:String}
     AND ({module:String} = '' OR module = {module:String})
-ORDER BY
-    countIf(kind = 'function') OVER (PARTITION BY package) DESC, package,
-    countIf(kind = 'function') OVER (PARTITION BY module) DESC, module, line, qualname;
+ORDER BY package, module, line, qualname;

@@ -10,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from otel_coverage.cli.main import cli
 from otel_coverage.errors import ConfigurationError, StoreError
+from otel_coverage.reporting.caveats import caveats
 from otel_coverage.reporting.queries import doubts, select_revision
 from otel_coverage.reporting.report import write_report
 from otel_coverage.reporting.summary import notes, summary
@@ -119,7 +120,21 @@ def test_a_profile_that_the_newest_run_did_not_play_is_remarked_on(store: Store)
     insert_spans(store, PLAYED.but(id="s3", trace="t3", run="r2", second=9))
     queries = select_revision(store)
     assert "Run 'r2', the newest, did not play what run 'r1' did: 'refund'." in notes(queries)
+    assert list(caveats(queries)) == []  # its coverage is of an earlier run at the same revision
     assert queries.complete
+
+
+def test_a_profile_that_was_not_played_at_this_revision_limits_what_complete_says(store: Store) -> None:
+    insert_spans(
+        store, PLAYED.but(revision="before"), PLAYED.but(id="s2", trace="t2", profile="refund", revision="before")
+    )
+    insert_spans(store, PLAYED.but(id="s3", trace="t3", run="r2", second=9))
+    queries = select_revision(store, revision="abc")
+    sentence = "Run 'r2', the newest, did not play what run 'r1' did, and no run at this revision did: 'refund'."
+    assert list(caveats(queries)) == [sentence]
+    assert sentence in notes(queries)
+    assert queries.complete
+    assert list(caveats(select_revision(store, revision="before"))) == []
 
 
 def test_a_profile_that_failed_once_and_then_passed_is_complete(store: Store) -> None:

@@ -93,24 +93,30 @@ def test_what_is_not_known_is_null(store: Store) -> None:
     assert (row["functions"], row["functions_total"], row["percent"]) == (1, None, None)
 
 
-def test_gaps_come_by_package_and_module_the_largest_first(store: Store) -> None:
+def test_gaps_come_by_path_and_modules_by_the_size_of_their_gaps(store: Store) -> None:
     sizes = {"app": 1, "shop": 1, "shop.small": 1, "shop.large": 3, "tools.x": 2}
     functions = [(module, line) for module, size in sizes.items() for line in range(1, size + 1)]
     insert_catalog(store, *({"module": module, "qualname": f"f{line}", "line": line} for module, line in functions))
     insert_spans(store, TracedSpan(functions=["elsewhere:f@1"]))
     found = [(row["package"], row["module"], row["qualname"]) for row in named_query("gaps").ask(store).records()]
     assert found == [
+        ("app", "app", "f1"),
+        ("shop", "shop", "f1"),
         ("shop", "shop.large", "f1"),
         ("shop", "shop.large", "f2"),
         ("shop", "shop.large", "f3"),
-        ("shop", "shop", "f1"),
         ("shop", "shop.small", "f1"),
         ("tools", "tools.x", "f1"),
         ("tools", "tools.x", "f2"),
-        ("app", "app", "f1"),
     ]
     modules = [(row["package"], row["module"]) for row in named_query("modules").ask(store).records()]
-    assert modules == list(dict.fromkeys(each[:2] for each in found))
+    assert modules == [
+        ("shop", "shop.large"),
+        ("shop", "shop"),
+        ("shop", "shop.small"),
+        ("tools", "tools.x"),
+        ("app", "app"),
+    ]
 
 
 def test_parameters_narrow_what_is_answered(store: Store) -> None:

@@ -21,6 +21,7 @@ async function start(): Promise<void> {
     return;
   }
   try {
+    await painted();
     const model = await Model.read(readBlock);
     follow();
     place.textContent = "";
@@ -35,6 +36,15 @@ async function start(): Promise<void> {
     place.prepend(message);
     document.documentElement.dataset.ready = "no";
   }
+}
+
+/** Until the summary is on the screen, so that there is something to read while the data are; at once where nobody looks. */
+function painted(): Promise<void> {
+  if (document.visibilityState === "hidden") return Promise.resolve();
+  return new Promise((done) => {
+    requestAnimationFrame(() => setTimeout(done));
+    document.addEventListener("visibilitychange", () => done(), { once: true });
+  });
 }
 
 /** The page of a server over a live store: its data are asked for. */

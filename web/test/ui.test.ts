@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { href, parse } from "../src/state/route";
 import { fromTemplate, milliseconds, percent, ranges, shortRevision } from "../src/ui/format";
 import { grouped, items } from "../src/ui/grouping";
+import { RowFilter } from "../src/ui/rowfilter";
 import { sorted } from "../src/ui/table";
 import { groups } from "../src/views/function";
 
@@ -94,4 +95,54 @@ test("groups follow the order of the rows, and those that are closed keep their 
   ]);
   const shown = items(groups, new Set(["b"])).map(({ row, group }) => row ?? `${group?.name}:`);
   assert.deepEqual(shown, ["b:", "a:", "a1"]);
+});
+
+test("a filter finds rows that have all of its words, in any case", () => {
+  const rows = ["shop.orders:Place", "shop.orders:cancel", "shop.jobs:place"];
+  const filter = new RowFilter(rows, (row) => row);
+  assert.deepEqual(filter.matching("PLACE orders"), ["shop.orders:Place"]);
+  assert.deepEqual(filter.matching("nowhere"), []);
+  assert.equal(filter.matching("  "), rows);
+  assert.equal(filter.matching("shop"), rows);
+});
+
+test("texts are made before a filter asks for them, some at a time, and each once", () => {
+  const rows = Array.from({ length: 10_000 }, (_, number) => number);
+  let made = 0;
+  const filter = new RowFilter(rows, (row) => {
+    made++;
+    return `f${row}`;
+  });
+  const steps: (() => void)[] = [];
+  filter.prepare((step) => {
+    steps.push(step);
+    return () => steps.splice(0);
+  });
+  const after: number[] = [];
+  for (let step = steps.shift(); step; step = steps.shift()) {
+    step();
+    after.push(made);
+  }
+  assert.deepEqual(after, [4096, 8192, 10_000]);
+  assert.deepEqual(filter.matching("f9999"), [9999]);
+  assert.equal(made, 10_000);
+});
+
+test("a table that is left makes no more texts", () => {
+  let made = 0;
+  const filter = new RowFilter([1, 2, 3], (row) => {
+    made++;
+    return `${row}`;
+  });
+  let next: (() => void) | null = null;
+  const stop = filter.prepare((step) => {
+    next = step;
+    return () => {
+      next = null;
+    };
+  });
+  stop();
+  assert.equal(next, null);
+  assert.equal(made, 0);
+  assert.deepEqual(filter.matching("2"), [2]);
 });

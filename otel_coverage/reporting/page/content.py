@@ -7,6 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from otel_coverage.reporting.caveats import caveats
 from otel_coverage.reporting.changes.comparison import Comparison
 from otel_coverage.reporting.heading import SCHEMA_VERSION
 from otel_coverage.reporting.history import Point
@@ -83,7 +84,8 @@ def content(
     numbers = {name: number for number, name in enumerate(profiles)}
     sets = Sets(len(profiles))
     columns = Numbers()
-    symbols, names = _add_symbols(columns, sets, queries, numbers)
+    known = list(caveats(queries))
+    symbols, names = _add_symbols(columns, sets, queries)
     entry_points = queries.entry_points
     entry_sets = _add_entry_points(columns, queries, symbols, entry_points)
     changes: dict[str, bytes] = {}
@@ -101,7 +103,8 @@ def content(
         "runs": queries.run_count,
         "complete": queries.complete,
         "problems": list(queries.problems),
-        "notes": [note for note in notes if note not in queries.problems],
+        "caveats": known,
+        "notes": [note for note in notes if note not in queries.problems and note not in known],
         "catalog": queries.has_catalog,
         "startup": bool(queries.totals["startup_recorded"]),
         "totals": {name: _plain(value) for name, value in queries.totals.items()},
@@ -135,9 +138,7 @@ def content(
     }
 
 
-def _add_symbols(
-    columns: Numbers, sets: Sets, queries: RevisionQueries, numbers: Mapping[str, int]
-) -> tuple[list[str], dict[str, Any]]:
+def _add_symbols(columns: Numbers, sets: Sets, queries: RevisionQueries) -> tuple[list[str], dict[str, Any]]:
     """Add the columns about symbols and their lines; return the symbols, and the names that the columns count from."""
     executed = queries.executed
     rows = {row["symbol"]: row for row in queries.catalog}
@@ -151,7 +152,7 @@ def _add_symbols(
     traces: dict[str, int] = {}
     of_symbols: list[tuple[int, int, int, int, int, int]] = []
     of_lines: list[tuple[int, int]] = []
-    line_sets = _line_sets(queries, sets, numbers)
+    line_sets = _line_sets(queries, sets)
     last_module, last_line = 0, 0
     for row in symbols:
         module, line, symbol = modules[row["module"]], row["line"], row["symbol"]
@@ -213,11 +214,11 @@ def _entry_point(row: Row) -> tuple[str, str, str]:
     return row["service"], row["kind"], row["entry_point"]
 
 
-def _line_sets(queries: RevisionQueries, sets: Sets, numbers: Mapping[str, int]) -> dict[str, dict[int, int]]:
+def _line_sets(queries: RevisionQueries, sets: Sets) -> dict[str, dict[int, int]]:
     """The number of the set of profiles that execute each line, by file and line."""
     found: dict[str, dict[int, int]] = {}
-    for file, lines, profiles in queries.ask("line-profiles").rows:
-        number = sets.number(numbers[name] for name in profiles if name in numbers)
+    for file, lines, profiles in queries.executed_lines:
+        number = sets.number(profiles)
         found.setdefault(file, {}).update(dict.fromkeys(lines, number))
     return found
 

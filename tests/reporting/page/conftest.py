@@ -12,6 +12,7 @@ from otel_coverage.reporting.page.bundle import bundle
 from otel_coverage.reporting.page.page import Links, write_page
 from otel_coverage.reporting.queries import select_revision
 from otel_coverage.reporting.report import write_report
+from otel_coverage.reporting.summary import notes
 from otel_coverage.source import SourceTree
 from otel_coverage.store import open_store, schema
 from tests.reporting.conftest import Reported
@@ -108,6 +109,19 @@ def crowded(built: None, store_folder: Path, tmp_path_factory: pytest.TempPathFa
         schema.apply(store)
         fill(store, SourceTree([str(folder)]), [TracedSpan(id="c1", trace="c1", functions=["shop.all:C00007.run@16"])])
         write_page(select_revision(store), bundle(), folder)
+        yield folder / "index.html"
+
+
+@pytest.fixture(scope="session")
+def partly_played(built: None, store_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The page of a revision at which one profile was played, of the two that were at the revision before."""
+    folder = tmp_path_factory.mktemp("partly_played")
+    with open_store(f"chdb://{store_folder}?database=partly_{os.getpid()}", create=True) as store:
+        schema.apply(store)
+        before = [span.but(id=f"b{span.id}", revision="before", run="r0", parent="") for span in SPANS]
+        fill(store, make_project(folder / "project"), [*before, SPANS[2].but(second=90)])
+        queries = select_revision(store, revision=SPANS[2].revision)
+        write_page(queries, bundle(), folder, notes=notes(queries))
         yield folder / "index.html"
 
 

@@ -66,6 +66,16 @@ def test_the_overview_says_what_the_other_files_say(show: Show, reported: Report
     expect(page.get_by_role("link", name="checkout").first).to_be_visible()
 
 
+def test_profiles_that_were_not_played_this_time_are_named_where_it_says_complete(
+    show: Show, partly_played: Path
+) -> None:
+    page = show(file=partly_played)
+    banner = page.get_by_role("region", name="Complete as far as is known, within these limits")
+    expect(banner).to_contain_text("no run at this revision did: 'checkout'")
+    expect(page.locator(".banner-good")).to_have_count(0)
+    expect(page.get_by_text("no run at this revision did")).to_have_count(1)
+
+
 def test_a_misspelled_name_is_found_from_anywhere_and_back_leads_back(show: Show) -> None:
     page = show("#/gaps")
     page.keyboard.press("/")

@@ -107,6 +107,8 @@ export interface Head {
   runs: number;
   complete: boolean;
   problems: string[];
+  /** What `complete` does not promise: profiles that were not played, jobs that wait; sentences. */
+  caveats?: string[];
   notes: string[];
   catalog: boolean;
   startup: boolean;

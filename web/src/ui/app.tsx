@@ -44,8 +44,13 @@ export function App({ model, bar }: { model: Model; bar?: ComponentChildren }) {
   const place = `${view}/${names.join("/")}`;
   const before = useRef(place);
 
+  const title = `${[view === "entry" ? names[2] : names[0], shown?.title].filter(Boolean).join(" – ")} – coverage of ${shortRevision(model.head.revision)}`;
   useLayoutEffect(() => {
-    document.title = `${[view === "entry" ? names[2] : names[0], shown?.title].filter(Boolean).join(" – ")} – coverage of ${shortRevision(model.head.revision)}`;
+    document.title = title;
+  }, [title]);
+
+  // not for each key of a filter, which is a setting of the same place: the page would be laid out twice
+  useLayoutEffect(() => {
     if (before.current !== place) {
       before.current = place;
       scrollTo(0, 0);
@@ -53,7 +58,7 @@ export function App({ model, bar }: { model: Model; bar?: ComponentChildren }) {
     }
     // on a narrow screen not all tabs are to be seen
     document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
-  }, [place, shown, view, names, model]);
+  }, [place, model]);
 
   // before the page says that it is ready: a key that comes at once is not lost
   useLayoutEffect(() => {

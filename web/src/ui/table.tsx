@@ -5,6 +5,7 @@ import { download, toCsv } from "../data/csv";
 import { change, route } from "../state/route";
 import { count, plural } from "./format";
 import { type Group, grouped, type Item, items } from "./grouping";
+import { RowFilter } from "./rowfilter";
 
 export interface Column<Row> {
   key: string;
@@ -75,15 +76,10 @@ export function Table<Row>(props: Props<Row>) {
   const settings = route.value.settings;
   const sort = settings.get(`${id}-sort`) ?? props.sort ?? "";
   const filter = text ? (settings.get(`${id}-filter`) ?? "") : "";
-  const texts = useRef<{ rows: readonly Row[]; lower: string[] } | null>(null); // to make them takes longer than to look
+  const rowFilter = useMemo(() => text && new RowFilter(rows, text), [rows]);
+  useEffect(() => rowFilter?.prepare(), [rowFilter]);
   const shown = useMemo(() => {
-    const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
-    if (text && words.length && texts.current?.rows !== rows)
-      texts.current = { rows, lower: rows.map((row) => text(row).toLowerCase()) };
-    const matching =
-      text && words.length
-        ? rows.filter((_, at) => words.every((word) => texts.current?.lower[at]?.includes(word)))
-        : rows;
+    const matching = rowFilter ? rowFilter.matching(filter) : rows;
     return presorted ? matching : sorted(matching, columns, sort);
   }, [rows, sort, filter, presorted]);
 

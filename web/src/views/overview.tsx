@@ -135,6 +135,17 @@ function Completeness() {
   const doubtful = head.profiles
     .map((profile, number) => ({ profile, number }))
     .filter(({ profile }) => profile.doubts);
+  if (head.complete && head.caveats?.length) {
+    return (
+      <section class="banner banner-warn" aria-labelledby="caveats">
+        <h2 id="caveats">Complete as far as is known, within these limits</h2>
+        <ul>
+          <Sentences of={head.caveats} />
+        </ul>
+        <p>A function that is not run here may be executed by these.</p>
+      </section>
+    );
+  }
   if (head.complete) {
     return (
       <p class="banner banner-good">
@@ -147,9 +158,7 @@ function Completeness() {
     <section class="banner banner-warn" aria-labelledby="incomplete">
       <h2 id="incomplete">Incomplete: coverage is missing, so no gap is certain</h2>
       <ul>
-        {head.problems.map((problem) => (
-          <li key={problem}>{problem}</li>
-        ))}
+        <Sentences of={[...head.problems, ...(head.caveats ?? [])]} />
         {doubtful.slice(0, 5).map(({ profile, number }) => (
           <li key={profile.name}>
             <ProfileLink number={number} />: {profile.doubts}
@@ -163,6 +172,10 @@ function Completeness() {
       )}
     </section>
   );
+}
+
+function Sentences({ of }: { of: string[] }) {
+  return of.map((sentence) => <li key={sentence}>{sentence}</li>);
 }
 
 function Change({ now, before }: { now: number; before: number }) {
