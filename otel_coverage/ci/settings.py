@@ -75,6 +75,7 @@ class CiSettings:
         services: name → what runs beside.
         client: the command of a client of the project's own that plays ``$PROFILE`` at ``$BASE_URL`` and names it in
             the header ``X-Profile-Trace``; empty for ``otel-coverage playback run``.
+        playback_options: options of ``otel-coverage playback run``.
         cron: when a night begins, UTC.
         stagger: minutes from one profile's begin to the next one's, layout ``profiles``.
         report_cron: when the night is put together, layout ``profiles``.
@@ -111,6 +112,7 @@ class CiSettings:
     prepare: tuple[str, ...] = ()
     services: Mapping[str, Service] = field(default_factory=dict)
     client: str = ""
+    playback_options: tuple[str, ...] = ()
     cron: str = "17 1 * * *"
     stagger: int = 10
     report_cron: str = "17 5 * * *"
@@ -310,6 +312,7 @@ _CHECKS: Mapping[str, Any] = {
     "max_overhead": _percent,
     "overhead_options": _lines,
     "page_url": _url,
+    "playback_options": _lines,
     "port": _number,
     "prepare": _lines,
     "processes": _processes,

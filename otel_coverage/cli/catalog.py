@@ -127,7 +127,7 @@ def push(
     Example:
       otel-coverage catalog push --source shop --store chdb:///var/lib/coverage
     """
-    from otel_coverage.store import open_store
+    from otel_coverage.cli.stores import open_store
     from otel_coverage.store.schema import layout_of
 
     tree = _tree(source, rcfile)
@@ -206,7 +206,7 @@ def check(
     if inventory is not None:
         name, catalog = str(inventory), read_inventory(inventory)
     if dsn:
-        from otel_coverage.store import open_store
+        from otel_coverage.cli.stores import open_store
 
         with interruptible("nothing was changed"), open_store(dsn, read_only=True) as store:
             revision = code_symbols.revision_in(store, revision or _revision_of(tree), namespace)

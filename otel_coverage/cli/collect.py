@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from otel_coverage.cli.stopping import on_stop_signals
+from otel_coverage.cli.stores import open_store
 from otel_coverage.collecting import Access, Collector, Endpoint
 from otel_coverage.collecting.allocator import return_large_blocks
 from otel_coverage.collecting.collector import check_can_serve
@@ -22,7 +23,7 @@ from otel_coverage.collecting.receiver import Receiver
 from otel_coverage.errors import ConfigurationError, StoreError
 from otel_coverage.reporting.serving import DEFAULT_ENDPOINT
 from otel_coverage.revision import current_namespace
-from otel_coverage.store import Dsn, Store, open_store, parts, retention, schema
+from otel_coverage.store import Dsn, Store, parts, retention, schema
 from otel_coverage.store.log_folder import log_folder
 from otel_coverage.store.secret import FILE_NAME
 
@@ -187,6 +188,7 @@ def command(
         for part in parts.detached_parts(store):
             logging.warning("%s", part)
         collector.start(store, Log(log_path, max_bytes=log_bytes, reserve_bytes=reserve_bytes))
+        store.answers()
         if drain:
             collector.receiver.drain()
         else:

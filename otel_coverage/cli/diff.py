@@ -7,6 +7,7 @@ import click
 from otel_coverage.cli import options
 from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.output import chosen, terminal_width
+from otel_coverage.cli.stores import open_store
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.printable import printable
 from otel_coverage.reporting.changes.baseline import find_baseline
@@ -15,7 +16,6 @@ from otel_coverage.reporting.changes.document import document
 from otel_coverage.reporting.changes.terminal import text
 from otel_coverage.reporting.files import json_text
 from otel_coverage.reporting.request import ReportRequest
-from otel_coverage.store import open_store
 from otel_coverage.store.formats import JSON, TABLE
 
 

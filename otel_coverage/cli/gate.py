@@ -11,6 +11,7 @@ import click
 from otel_coverage.cli import options
 from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.checks import CHECK_FORMATS, show_checks
+from otel_coverage.cli.stores import open_store
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.gates.artifacts import artifacts as check_artifacts
 from otel_coverage.gates.evidence import Evidence
@@ -25,7 +26,7 @@ from otel_coverage.reporting.queries import select_revision
 from otel_coverage.revision import UNKNOWN, current_revision
 from otel_coverage.settings import Settings
 from otel_coverage.source import SourceTree
-from otel_coverage.store import Store, open_store
+from otel_coverage.store import Store
 from otel_coverage.store.named_queries import named_query
 
 _FILE = click.Path(dir_okay=False, path_type=Path)

@@ -11,6 +11,7 @@ import click
 from otel_coverage.cli import options
 from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.output import chosen, terminal_width
+from otel_coverage.cli.stores import open_store
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.impact.document import document, matrix
 from otel_coverage.impact.impact import find
@@ -19,7 +20,6 @@ from otel_coverage.impact.text import as_comment, tables
 from otel_coverage.reporting.files import json_text
 from otel_coverage.settings import Settings
 from otel_coverage.source import SourceTree
-from otel_coverage.store import open_store
 from otel_coverage.store.formats import JSON, TABLE
 
 MATRIX, MARKDOWN, NAMES = "matrix", "markdown", "names"

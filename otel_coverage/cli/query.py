@@ -12,10 +12,11 @@ from click.shell_completion import CompletionItem
 
 from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.output import show
+from otel_coverage.cli.stores import open_store
 from otel_coverage.errors import ConfigurationError, StoreError
 from otel_coverage.printable import listed, printable
 from otel_coverage.reporting.banner import banner
-from otel_coverage.store import Result, Store, open_store
+from otel_coverage.store import Result, Store
 from otel_coverage.store.formats import FORMATS, PARQUET, TABLE
 from otel_coverage.store.known_names import checked
 from otel_coverage.store.named_queries import NamedQuery, Value, named_queries, named_query
@@ -33,7 +34,7 @@ def _completed(context: click.Context, parameter: click.Parameter, incomplete: s
 
 @click.command()
 @click.argument("name", required=False, shell_complete=_completed)
-@click.option("--store", "dsn", envvar="OTEL_COVERAGE_STORE", help="The store.")
+@click.option("--store", "dsn", envvar="OTEL_COVERAGE_STORE", metavar="DSN", help="[OTEL_COVERAGE_STORE]")
 @click.option("--sql", help="A statement to run instead of a named query.")
 @click.option("--param", "params", multiple=True, metavar="NAME=VALUE", help="A parameter's value; may be repeated.")
 @click.option(

@@ -9,10 +9,11 @@ import click
 from otel_coverage.cli import options
 from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.output import show
+from otel_coverage.cli.stores import open_store
 from otel_coverage.printable import printable
 from otel_coverage.reporting.banner import banner
 from otel_coverage.reporting.smallest_set import Step, find
-from otel_coverage.store import Result, open_store
+from otel_coverage.store import Result
 from otel_coverage.store.formats import FORMATS, TABLE
 from otel_coverage.store.known_names import checked
 from otel_coverage.store.named_queries import newest_revision

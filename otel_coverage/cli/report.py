@@ -14,6 +14,7 @@ from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.output import chosen, console
 from otel_coverage.cli.page import checked_links, serve_page
 from otel_coverage.cli.sources import report_sources, warn_of_other_state
+from otel_coverage.cli.stores import open_store
 from otel_coverage.errors import ConfigurationError, StoreError
 from otel_coverage.gates.overhead import FILE as PERF_BASELINE
 from otel_coverage.gates.overhead import PerfBaseline, sentence
@@ -30,7 +31,6 @@ from otel_coverage.reporting.request import ReportRequest
 from otel_coverage.reporting.schemas import schema
 from otel_coverage.reporting.serving import DEFAULT_ENDPOINT
 from otel_coverage.reporting.terminal import show
-from otel_coverage.store import open_store
 from otel_coverage.store.formats import JSON, TABLE
 
 # parameters that say what is written

@@ -10,8 +10,9 @@ import click
 from otel_coverage.cli import options
 from otel_coverage.cli.group import CommandGroup
 from otel_coverage.cli.interruption import interruptible
+from otel_coverage.cli.stores import open_store
 from otel_coverage.store import backfill as backfilling
-from otel_coverage.store import open_store, retention, schema
+from otel_coverage.store import retention, schema
 from otel_coverage.store.dsn import DEFAULT_DATABASE, database_name
 from otel_coverage.store.engine_versions import lacks, parse_version
 from otel_coverage.store.folding.settings import FoldSettings

@@ -12,10 +12,11 @@ from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.group import CommandGroup
 from otel_coverage.cli.interruption import interruptible
 from otel_coverage.cli.output import show
+from otel_coverage.cli.stores import open_store
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.printable import printable
 from otel_coverage.reporting.contents import parse_size
-from otel_coverage.store import archive, folding, forgetting, open_store, retention, schema
+from otel_coverage.store import archive, folding, forgetting, retention, schema
 from otel_coverage.store.formats import FORMATS, TABLE
 from otel_coverage.store.known_names import known_revision
 from otel_coverage.store.named_queries import named_query

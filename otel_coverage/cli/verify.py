@@ -11,10 +11,11 @@ from otel_coverage.cli.audience import DEFAULT_HELP
 from otel_coverage.cli.checks import CHECK_FORMATS, show_checks
 from otel_coverage.cli.interruption import interruptible
 from otel_coverage.cli.output import chosen, show
+from otel_coverage.cli.stores import open_store
 from otel_coverage.gates.completeness import arrived, check_of
 from otel_coverage.printable import printable
 from otel_coverage.reporting.verification import Verification, document, verify
-from otel_coverage.store import Result, open_store
+from otel_coverage.store import Result
 from otel_coverage.store.formats import TABLE
 
 _COLUMNS = ("profile", "what", "name", "reason", "why", "last seen in", "process", "at", "trace")
@@ -71,6 +72,7 @@ def _print(found: Verification) -> None:
         )
         for each in found.findings
     ]
+    rows = list(dict.fromkeys(rows))  # what concerns a run at several revisions is found at each of them
     show(Result(_COLUMNS, rows), TABLE)
     click.echo(
         printable(f"run {found.run} is incomplete: {len(rows)} findings above; what arrived: {arrived(found)}"),

@@ -34,6 +34,8 @@ _USEFUL = (
     rf"[^/]+/{HTML}",
 )
 _ALWAYS = 2  # of those: they say what is left out
+# of any report, for who names none that there is
+_EXAMPLES = ("summary.md", "index.html", "matrix.json", "gaps.json", f"SLUG/{REPORT}", "SLUG.coverage", "…")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Contents:
         known = [*names, *left_out]
         for pattern in self.only:
             if not any(_is_named(name, pattern) for name in known):
+                names = names or [*_EXAMPLES]
                 raise ConfigurationError(
                     f"--only {pattern}: a report of this has no such file; it has {', '.join(names[:40])}"
                     f"{' …' if len(names) > 40 else ''}{''.join(f'. {problem}' for problem in problems)}"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from otel_coverage.store import Store
 
 _INTERVAL = 1.0  # seconds between two attempts
+_LASTING = frozenset({"killed", "several_revisions"})  # reasons that nothing which arrives later takes away
 _ARRIVED = """
 SELECT uniqExact(profile) AS profiles, uniqExactIf(trace, span, role = 'server') AS requests,
     uniqExactIf(trace, span, role = 'consumer') AS jobs, uniqExactIf(trace, span, role = 'process') AS processes
@@ -91,7 +92,7 @@ class Verification:
 
 
 def verify(store: Store, run: str, wait: float = 0.0) -> Verification:
-    """Check a run: when all of it has arrived, or after a while.
+    """Check a run: when all of it has arrived that still may, or after a while.
 
     Args:
         store: an open store.
@@ -112,7 +113,7 @@ def verify(store: Store, run: str, wait: float = 0.0) -> Verification:
                 raise
         else:
             found = tuple(_of_traces(store, run))
-            if not found or late:
+            if late or all(each.reason in _LASTING for each in found):
                 return _checked_with_tables(store, run, found)
         time.sleep(min(_INTERVAL, max(deadline - time.monotonic(), 0)))
 

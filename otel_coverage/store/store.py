@@ -8,8 +8,9 @@ import os
 import re
 import struct
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,7 +26,8 @@ from otel_coverage.store.allocator import Allocator
 from otel_coverage.store.dsn import Dsn
 from otel_coverage.store.endpoint_file import EndpointFile
 from otel_coverage.store.lock_owner import lock_owner
-from otel_coverage.store.log_folder import insert_leftovers
+from otel_coverage.store.log_folder import holds_exports, insert_leftovers, log_folder
+from otel_coverage.store.opening import held, turn_to_open
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -39,6 +41,8 @@ logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 BEHIND = "otel_coverage_behind"  # in the summary of a query: accepted exports that its store does not have yet
 
 _PIECE = 1024 * 1024  # bytes
+_HELD_SECONDS = 2.0  # for which one is waited for that has the folder open out of its turn: it may be ending
+_INTERVAL = 0.1  # seconds between two looks at that
 
 _LIBRARY = "libpybind11nonlimitedapi_chdb_"  # chDB has one for each version of Python that it runs in
 _UNKNOWN = frozenset({"UNKNOWN_TABLE", "UNKNOWN_DATABASE"})
@@ -75,9 +79,10 @@ class Store:
         allocator: returns, after each query, what the engine in this process has freed; None where nothing does.
     """
 
-    def __init__(self, client: Client, dsn: Dsn, via: Dsn | None = None) -> None:
+    def __init__(self, client: Client, dsn: Dsn, via: Dsn | None = None, turn: ExitStack | None = None) -> None:
         self._client = client
         self.allocator: Allocator | None = None
+        self._turn = turn or ExitStack()
         self._behind = 0
         self.dsn = dsn
         self.via = via or dsn
@@ -189,11 +194,16 @@ class Store:
         with self._errors():
             self._client.raw_insert(table, list(columns), data, fmt=shape)  # type: ignore[arg-type]
 
+    def answers(self) -> None:
+        """Others may ask this process from now on: end the turn that :func:`open_store` left to this store."""
+        self._turn.close()
+
     def close(self) -> None:
         """Close it; the folder of an embedded store is free for other processes once all of this one's are closed."""
         if self.allocator is not None:
             self.allocator.close()
         self._client.close()
+        self._turn.close()
 
     def __enter__(self) -> Self:
         return self
@@ -230,8 +240,12 @@ class Store:
             raise _translated(error, self.dsn) from error
 
 
-def open_store(dsn: str, *, create: bool = False, read_only: bool = False, via_collector: bool = False) -> Store:
+def open_store(
+    dsn: str, *, create: bool = False, read_only: bool = False, via_collector: bool = False, keep_turn: bool = False
+) -> Store:
     """Open the store at an address.
+
+    Processes open an embedded store one after the other: whoever has its turn is waited for, up to a minute.
 
     Args:
         dsn: ``chdb:///absolute/path`` or ``clickhouse://user:password@host:8123/database``.
@@ -240,6 +254,8 @@ def open_store(dsn: str, *, create: bool = False, read_only: bool = False, via_c
             collector has open is then queried through that collector; one whose collector was killed gets what that
             one had accepted before. Spans without a run id are put into runs first, as far as the user may insert.
         via_collector: whether to do that for writing, too; the collector lets only catalogs and windows be written.
+        keep_turn: whether it is the turn of this process until the store is closed, or :meth:`Store.answers` called;
+            else only while it is opened here.
 
     Raises:
         ConfigurationError: the address cannot be read, or the embedded engine is not installed.
@@ -247,31 +263,73 @@ def open_store(dsn: str, *, create: bool = False, read_only: bool = False, via_c
         UnreachableError: the server does not answer.
     """
     where = Dsn.parse(dsn)
-    address = _endpoint(where) if (read_only or via_collector) and where.kind == "chdb" else where
-    if read_only and address.kind == "chdb":
-        insert_leftovers(where)
-    client = _embedded_client(where, create) if address.kind == "chdb" else _server_client(address)
-    store = Store(client, where, address)
-    try:
-        known = store.query(
-            "SELECT count() FROM system.databases WHERE name = {name:String}", {"name": where.database}
-        ).rows[0][0]
-        if not known and create:
-            store.command(f"CREATE DATABASE IF NOT EXISTS {where.database}")
-        elif not known:
-            raise _missing(where, f"there is no database {where.database!r}")
-        client.database = where.database
-        if read_only and address is where:  # a collector does that by itself
-            _fold(store)
-        if read_only and not _is_reader(client):
-            # 2, not 1: a reader may still limit its own queries by settings, and cannot reset this one
-            client.set_client_setting("readonly", "2")
-        if read_only:
-            store.keep_small()
-    except BaseException:
-        store.close()
-        raise
+    with ExitStack() as turn:
+        if where.kind == "chdb":
+            address, client = _embedded(where, create, read_only, via_collector, turn)
+        else:
+            address, client = where, _server_client(where)
+        try:
+            store = Store(client, where, address, turn.pop_all() if keep_turn else None)
+            known = store.query(
+                "SELECT count() FROM system.databases WHERE name = {name:String}", {"name": where.database}
+            ).rows[0][0]
+            if not known and create:
+                store.command(f"CREATE DATABASE IF NOT EXISTS {where.database}")
+            elif not known:
+                raise _missing(where, f"there is no database {where.database!r}")
+            client.database = where.database
+            if read_only and address is where:  # a collector does that by itself
+                _fold(store)
+            if read_only and not _is_reader(client):
+                # 2, not 1: a reader may still limit its own queries by settings, and cannot reset this one
+                client.set_client_setting("readonly", "2")
+            if read_only:
+                store.keep_small()
+        except BaseException:
+            store.close()
+            raise
     return store
+
+
+def _embedded(where: Dsn, create: bool, read_only: bool, via_collector: bool, turn: ExitStack) -> tuple[Dsn, Client]:
+    """The address that answers for an embedded store, that of its collector or its own, and a client of it.
+
+    The turn to open it is left to ``turn`` where this process does.
+    """
+    if create:
+        _check_engine(where)
+        try:
+            os.makedirs(where.path, mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"{where}: the folder cannot be created: {error.strerror}") from error
+    deadline = time.monotonic() + _HELD_SECONDS
+    has_leftovers = read_only
+    while True:
+        with ExitStack() as current:
+            current.enter_context(turn_to_open(where))
+            owner = lock_owner(where.path, or_this=True)
+            file = EndpointFile.read(where.path, owner) if owner is not None else None
+            if file is not None and (read_only or via_collector):
+                break
+            has_leftovers = has_leftovers and holds_exports(log_folder(where))
+            owner = lock_owner(where.path)
+            if owner is None and not has_leftovers:
+                client = _embedded_client(where, create)
+                turn.push(current.pop_all())
+                return where, client
+            if owner is not None and (file is not None or time.monotonic() > deadline):
+                raise held(where, owner)
+        if owner is not None:
+            time.sleep(_INTERVAL)
+            continue
+        has_leftovers = False
+        try:
+            insert_leftovers(where)
+        except StoreError:
+            if lock_owner(where.path) is None:  # else a collector was started meanwhile, which inserts them
+                raise
+    address = file.dsn(where.database)
+    return address, _server_client(address)
 
 
 def _fold(store: Store) -> None:
@@ -287,13 +345,6 @@ def _fold(store: Store) -> None:
             " into runs: %s",
             error,
         )
-
-
-def _endpoint(where: Dsn) -> Dsn:
-    """The address that answers for an embedded store: the HTTP endpoint of the process that has it open, or its own."""
-    owner = lock_owner(where.path, or_this=True)
-    file = EndpointFile.read(where.path, owner) if owner is not None else None
-    return where if file is None else file.dsn(where.database)
 
 
 def _is_reader(client: Client) -> bool:
@@ -316,17 +367,7 @@ def _check_engine(where: Dsn) -> None:
 
 def _embedded_client(where: Dsn, create: bool) -> Client:
     _check_engine(where)
-    owner = lock_owner(where.path)
-    if owner is not None:
-        raise StoreError(
-            f"{where}: held by {owner}; only one process at a time can open an embedded store: stop that one first"
-        )
-    if create:
-        try:
-            os.makedirs(where.path, mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise StoreError(f"{where}: the folder cannot be created: {error.strerror}") from error
-    elif not os.path.isdir(os.path.join(where.path, "metadata")):
+    if not create and not os.path.isdir(os.path.join(where.path, "metadata")):
         raise _missing(where, "there is no store")
     if not os.access(where.path, os.W_OK | os.X_OK):
         raise StoreError(f"{where}: the folder is not writable; the engine writes to it even when it only reads data")
@@ -337,7 +378,8 @@ def _embedded_client(where: Dsn, create: bool) -> Client:
             f"{where}: the embedded engine is not installed; pip install 'otel-coverage[embedded]'"
         ) from error
     except ClickHouseError as error:
-        raise StoreError(f"{where}: {_first_line(error)}") from error
+        owner = lock_owner(where.path)  # of a program that is not this one, and has opened it just now
+        raise (StoreError(f"{where}: {_first_line(error)}") if owner is None else held(where, owner)) from error
 
 
 def _server_client(where: Dsn) -> Client:

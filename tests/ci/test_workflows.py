@@ -68,6 +68,18 @@ def test_linters_find_nothing(project: Project, layout: str, store: str) -> None
 
 
 @pytest.mark.parametrize("layout", ["matrix", "profiles"])
+def test_profiles_are_played_with_options_of_the_projects_own(project: Project, layout: str) -> None:
+    text = f"""layout = "{layout}"\nplayback_options = ["--job-status '/api/jobs/{{job_id}}'", "-v"]\n{EVERYTHING}"""
+    made = workflows(settings(project, text), project.folder)
+    played = {name for name, workflow in made.items() if "otel-coverage playback run" in workflow}
+    assert PULL_REQUEST in played
+    assert len(played) > 1
+    for name in played:
+        for call in made[name].split("otel-coverage playback run ")[1:]:
+            assert "--job-status '/api/jobs/{job_id}' -v ||" in call, name
+
+
+@pytest.mark.parametrize("layout", ["matrix", "profiles"])
 def test_jobs_have_the_least_permissions_and_actions_are_pinned(project: Project, layout: str) -> None:
     for name, text in workflows(settings(project, f'layout = "{layout}"\n{EVERYTHING}'), project.folder).items():
         document = yaml.safe_load(text)

@@ -89,9 +89,9 @@ def test_a_group_of_commands_without_one_does_the_same() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["reprot"], ["reprot", "see otel-coverage --help"]),
+        (["reprot"], ["reprot", "did you mean report?", "see otel-coverage --help"]),
         (["--colour"], ["--colour", "see otel-coverage --help"]),
-        (["catalog", "bild"], ["bild", "see otel-coverage catalog --help"]),
+        (["catalog", "bild"], ["bild", "did you mean build?", "see otel-coverage catalog --help"]),
         (["catalog", "build", "--sauce", "x"], ["--sauce", "see otel-coverage catalog build --help"]),
         (["catalog", "build", "--format", "xml"], ["--format", "xml", "json", "table"]),
         (["catalog", "push"], ["--store"]),

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from otel_coverage.cli.main import cli
 from otel_coverage.errors import ConfigurationError
+from otel_coverage.reporting import verification
 from otel_coverage.reporting.verification import verify
 from otel_coverage.store import Store
 from otel_coverage.store.parts import detached_parts
@@ -93,6 +95,20 @@ def test_it_waits_for_what_is_late(store: Store) -> None:
     found = verify(store, "night-1", wait=60.0)
     thread.join()
     assert found.complete
+
+
+def test_it_does_not_wait_for_what_nothing_can_mend(
+    store: Store, store_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sleep(seconds: float) -> None:
+        raise AssertionError(f"it waits {seconds} s")
+
+    *others, job = WHOLE
+    insert_spans(store, *others, job.but(revision="old"))
+    monkeypatch.setattr(verification, "time", SimpleNamespace(monotonic=time.monotonic, sleep=sleep))
+    assert {found.reason for found in verify(store, "night-1", wait=3600.0).findings} == {"several_revisions"}
+    done = call(store_dsn, "--run", "night-1", "--wait", "3600", "--format", "table")
+    assert (done.exit_code, done.stdout.count("several_revisions")) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -275,6 +275,17 @@ def test_the_endpoint_file_of_a_killed_collector_is_ignored(tmp_path: Path) -> N
         assert names(dsn) == ["a"]
 
 
+def test_commands_that_begin_while_the_collector_starts_wait_for_their_turn_or_ask_it(tmp_path: Path) -> None:
+    dsn = f"chdb://{tmp_path}/store"
+    assert run("schema", "apply", "--store", dsn).returncode == 0
+    query = [*COMMAND, "query", "--sql", "SELECT 1 AS one", "--store", dsn]
+    asked = [subprocess.Popen(query, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    with collecting(dsn):
+        asked.append(subprocess.Popen(query, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
+        answers = [process.communicate(timeout=PATIENCE) for process in asked]
+    assert [(json.loads(answer), said) for answer, said in answers] == [([{"one": 1}], "")] * 3
+
+
 def symbols(dsn: str) -> list[str]:
     asked = run("query", "--sql", "SELECT revision, qualname FROM code_symbols ORDER BY ALL", "--store", dsn)
     assert asked.returncode == 0, asked.stderr

@@ -136,6 +136,32 @@ def test_spans_follow_the_messaging_conventions(
     assert (consumer.attributes or {})["messaging.operation.type"] == "process"
 
 
+class Clerk:
+    def greet(self) -> str:
+        return "hello"
+
+    @classmethod
+    def hire(cls) -> Clerk:
+        return cls()
+
+
+@pytest.mark.parametrize(("method", "name"), [(Clerk().greet, "greet"), (Clerk.hire, "hire")])
+def test_a_method_has_one_name_where_it_is_queued_and_where_it_is_performed(
+    redis: Redis, spans: Spans, traced: Callable[[], Any], method: Callable[[], object], name: str
+) -> None:
+    with traced():
+        job = rq.Queue(connection=redis).enqueue(method)
+    work_off(redis)
+    queue = rq.Queue(connection=redis)
+    queue.enqueue_job(rq.job.Job.fetch(job.id, connection=redis))
+    work_off(redis)
+    about_jobs = [span for span in spans.ended if "messaging.rq.function" in (span.attributes or {})]
+    assert [span.kind for span in about_jobs] == [SpanKind.PRODUCER, SpanKind.CONSUMER] * 2
+    assert {(span.attributes or {})["messaging.rq.function"] for span in about_jobs} == {f"{__name__}.Clerk.{name}"}
+    performed = {(span.attributes or {}).get("coverage.entry_name") for span in about_jobs}
+    assert performed == {None, f"{__name__}:Clerk.{name}"}
+
+
 @pytest.mark.row("RQ job", "job.meta of the application")
 def test_what_the_application_keeps_in_meta_is_left_alone(
     redis: Redis, jobs: ModuleType, traced: Callable[[], Any]

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from otel_coverage.errors import StoreError, UnreachableError
 from otel_coverage.store import Store, open_store
+from tests.support.commands import PATIENCE, wait_until
 from tests.support.ports import free_port
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -183,6 +185,45 @@ def test_a_store_that_another_process_has_open_names_that_process(tmp_path: Path
     assert refused.stdout == ""
     assert f"otel-coverage: {dsn}: held by process {process.pid} ({sys.executable} -c" in refused.stderr
     assert refused.stderr.count("\n") == 1
+
+
+TAKING_TURNS = """
+import sys
+from otel_coverage.store import open_store
+with open_store(sys.argv[1], create=True, keep_turn=True) as store:
+    print("open", flush=True)
+    sys.stdin.read()
+    print(store.query("SELECT 2").rows[0][0], flush=True)
+"""
+
+
+def test_a_store_that_another_process_has_in_its_turn_is_waited_for(tmp_path: Path) -> None:
+    dsn = f"chdb://{tmp_path}/store"
+    command = [sys.executable, "-c", TAKING_TURNS, dsn]
+    query = [sys.executable, "-m", "otel_coverage", "query", "--sql", "SELECT 1 AS one", "--store", dsn]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "open\n"
+        with subprocess.Popen(query, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as second:
+            wait_until(lambda: second.poll() is not None or waits_for_its_turn(second.pid))
+            assert first.communicate(timeout=PATIENCE)[0] == "2\n"
+            answer, said = second.communicate(timeout=PATIENCE)
+    assert (second.returncode, said) == (0, "")
+    assert json.loads(answer) == [{"one": 1}]
+
+
+def waits_for_its_turn(pid: int) -> bool:
+    """Whether a process has the file open whose lock it is to get."""
+    with suppress(OSError):  # one that has ended
+        return any(
+            os.path.basename(os.readlink(file)) == "otel-coverage-opening" for file in Path(f"/proc/{pid}/fd").iterdir()
+        )
+    return False
+
+
+def test_one_process_opens_a_store_twice_in_its_turn(store_dsn: str) -> None:
+    with open_store(store_dsn, keep_turn=True), open_store(store_dsn, keep_turn=True) as again:
+        assert again.query("SELECT 1").rows == [(1,)]
 
 
 def test_a_store_whose_owner_was_killed_is_free(tmp_path: Path) -> None:

@@ -66,7 +66,8 @@ def _collector() -> Iterator[str]:
 
 def store(dsn: str) -> Iterator[str]:
     """Whether the store has what was accepted for it; :mod:`otel_coverage.store` comes with an extra."""
-    from otel_coverage.store import batches, open_store, parts
+    from otel_coverage.cli.stores import open_store
+    from otel_coverage.store import batches, parts
 
     with open_store(dsn, read_only=True) as store:
         yield f"{store.dsn} answers"

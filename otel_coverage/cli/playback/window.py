@@ -15,9 +15,10 @@ import click
 
 from otel_coverage import waiting
 from otel_coverage.cli.playback.names import named_run, variables_of
+from otel_coverage.cli.stores import open_store
 from otel_coverage.errors import ConfigurationError, OtelCoverageError
 from otel_coverage.printable import listed, printable
-from otel_coverage.store import Store, open_store, windows
+from otel_coverage.store import Store, windows
 from otel_coverage.store.folding.settings import FoldSettings
 from otel_coverage.store.windows import Window
 

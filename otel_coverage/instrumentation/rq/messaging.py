@@ -26,15 +26,15 @@ def entry_name(job: Any, function: str) -> tuple[str, Any]:
 
     Args:
         job: a job.
-        function: its function's name, as RQ has it.
+        function: its function's name, of :func:`function_of`.
 
     Returns:
         ``module:qualname`` and the function; the dotted name and None where its module is not imported.
     """
-    instance = getattr(job, "_instance", None)
-    if instance is not None and type(instance) is not object:  # RQ's mark of a job that is not deserialized
-        owner = instance if isinstance(instance, type) else type(instance)
-        return f"{owner.__module__}:{owner.__qualname__}.{function}", _member(owner, function)
+    owner = _class_of(job)
+    if owner is not None:
+        method = function.rpartition(".")[2]
+        return f"{owner.__module__}:{owner.__qualname__}.{method}", _member(owner, method)
     parts = function.split(".")
     for end in range(len(parts) - 1, 0, -1):
         found: Any = sys.modules.get(".".join(parts[:end]))
@@ -56,8 +56,21 @@ def _member(owner: Any, name: str) -> Any:
 
 
 def function_of(job: Any) -> str:
-    """The dotted name of the job's function; empty where it is not known."""
+    """The dotted name of the job's function; empty where it is not known.
+
+    Of a method RQ has the name alone, beside the object, which is known where the job is deserialized.
+    """
     try:
-        return job.func_name or ""
+        name = job.func_name or ""
     except Exception:  # its data cannot be deserialized, which RQ reports when it fails the job
         return ""
+    owner = _class_of(job) if name else None
+    return name if owner is None else f"{owner.__module__}.{owner.__qualname__}.{name}"
+
+
+def _class_of(job: Any) -> type | None:
+    """The class whose method the job calls; None where it calls a function, or is not deserialized."""
+    instance = getattr(job, "_instance", None)
+    if instance is None or type(instance) is object:  # RQ's mark of a job that is not deserialized
+        return None
+    return instance if isinstance(instance, type) else type(instance)

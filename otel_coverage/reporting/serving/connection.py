@@ -45,7 +45,7 @@ class StoreConnection:
             if unasked and self._had_collector and lock_owner(self._folder, or_this=True) is None:
                 self.close()
                 raise UnreachableError(f"{self._dsn}: its collector has stopped; what was read from it before is shown")
-            store = self._store or open_store(self._dsn, read_only=True)
+            store = self._store or open_store(self._dsn, read_only=True, keep_turn=True)
             self._store = store
             is_kept = store.via.kind != "chdb"
             self._had_collector |= is_kept and store.dsn.kind == "chdb"
