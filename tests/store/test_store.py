@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -210,6 +212,25 @@ def test_a_store_that_another_process_has_in_its_turn_is_waited_for(tmp_path: Pa
             answer, said = second.communicate(timeout=PATIENCE)
     assert (second.returncode, said) == (0, "")
     assert json.loads(answer) == [{"one": 1}]
+
+
+def test_whoever_waits_at_a_terminal_sees_which_process_has_the_store_open(tmp_path: Path) -> None:
+    dsn = f"chdb://{tmp_path}/store"
+    query = [sys.executable, "-m", "otel_coverage", "query", "--sql", "SELECT 1 AS one", "--store", dsn]
+    terminal, seen_by_command = pty.openpty()
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", TAKING_TURNS, dsn], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as first,
+        os.fdopen(terminal, errors="replace") as shown,
+    ):
+        assert first.stdout is not None
+        assert first.stdout.readline() == "open\n"
+        with subprocess.Popen(query, stdout=subprocess.DEVNULL, stderr=seen_by_command) as second:
+            os.close(seen_by_command)
+            assert re.match(rf"{dsn}: waiting for process {first.pid} \(.*\), which has it open\n", shown.readline())
+            first.communicate(timeout=PATIENCE)
+            assert second.wait(PATIENCE) == 0
 
 
 def waits_for_its_turn(pid: int) -> bool:
