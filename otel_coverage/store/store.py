@@ -276,7 +276,7 @@ def open_store(
             if not known and create:
                 store.command(f"CREATE DATABASE IF NOT EXISTS {where.database}")
             elif not known:
-                raise _missing(where, f"there is no database {where.database!r}")
+                raise _missing(where, f"the database {where.database!r} does not exist")
             client.database = where.database
             if read_only and address is where:  # a collector does that by itself
                 _fold(store)

@@ -119,7 +119,7 @@ def test_looking_for_a_store_does_not_make_one(tmp_path: Path) -> None:
 
 def test_looking_for_a_database_does_not_make_one(store_folder: Path) -> None:
     for _ in range(2):
-        with pytest.raises(StoreError, match="there is no database 'nonesuch'"):
+        with pytest.raises(StoreError, match="the database 'nonesuch' does not exist"):
             open_store(f"chdb://{store_folder}?database=nonesuch")
 
 
