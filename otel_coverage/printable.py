@@ -16,6 +16,11 @@ def printable(text: str) -> str:
     )
 
 
+def counted(number: int, noun: str) -> str:
+    """So many of something: ``1 request``, ``2 requests``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def listed(names: Iterable[str]) -> str:
     """The first of some names, and how many more there are."""
     every = list(names)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.printable import listed, printable
+from otel_coverage.printable import counted, listed, printable
 
 if TYPE_CHECKING:
     from otel_coverage.store.arrival import Arrival, MissingCalls
@@ -68,8 +68,8 @@ def lacking(arrival: Arrival, run_id: str, profiles: Iterable[str], timeout: flo
         requests = sum(calls.number for calls in missing if calls.kind == "request")
         jobs = sum(calls.number for calls in missing if calls.kind != "request")
         yield (
-            f"{requests} requests and {jobs} jobs of run {run_id} did not arrive in the store within "
-            f"{timeout:g} s: {_names(missing)}; their processes were killed, their spans wait in a spool "
+            f"{counted(requests, 'request')} and {counted(jobs, 'job')} of run {run_id} did not arrive in the "
+            f"store within {timeout:g} s: {_names(missing)}; their processes were killed, their spans wait in a spool "
             "(`otel-coverage spool status`), or they run still, and a longer wait is needed: "
             f"`otel-coverage verify --run {run_id} --wait SECONDS` shows each"
         )

@@ -21,6 +21,7 @@ from otel_coverage.collecting.log import Log
 from otel_coverage.collecting.log.log import MAX_BYTES, RESERVE_BYTES
 from otel_coverage.collecting.receiver import Receiver
 from otel_coverage.errors import ConfigurationError, StoreError
+from otel_coverage.printable import counted
 from otel_coverage.reporting.serving import DEFAULT_ENDPOINT
 from otel_coverage.revision import current_namespace
 from otel_coverage.store import Dsn, Store, parts, retention, schema
@@ -228,7 +229,7 @@ def _serve(collector: Collector, store: Store, page: PageServer | None, user: st
 def _say_what_became_of_spans(receiver: Receiver, log: Path) -> None:
     counts = receiver.counts
     said = [
-        f"stopped; stored {counts.inserted} spans",
+        f"stopped; stored {counted(counts.inserted, 'span')}",
         f"{counts.repeated} had arrived before" if counts.repeated else "",
         f"{counts.conflicting} of them have the id of another span" if counts.conflicting else "",
         f"set aside {counts.set_aside} that cannot be inserted" if counts.set_aside else "",

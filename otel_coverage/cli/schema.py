@@ -11,6 +11,7 @@ from otel_coverage.cli import options
 from otel_coverage.cli.group import CommandGroup
 from otel_coverage.cli.interruption import interruptible
 from otel_coverage.cli.stores import open_store
+from otel_coverage.printable import counted
 from otel_coverage.store import backfill as backfilling
 from otel_coverage.store import retention, schema
 from otel_coverage.store.dsn import DEFAULT_DATABASE, database_name
@@ -125,7 +126,7 @@ def apply(
                     bar.update(done - bar.pos)
 
                 spans = backfilling.backfill(store, batch=batch, on_batch=show)
-            click.echo(f"read {spans} spans of traced contexts")
+            click.echo(f"read {counted(spans, 'span')} of traced contexts")
 
 
 @command.command()

@@ -14,7 +14,7 @@ from otel_coverage.cli.audience import DEFAULT_HELP, read_by_people
 from otel_coverage.cli.group import CommandGroup
 from otel_coverage.cli.interruption import interruptible
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.printable import printable
+from otel_coverage.printable import counted, printable
 from otel_coverage.settings import Settings
 from otel_coverage.spool.drain import Counts
 from otel_coverage.spool.folder import default_base, spool_folder
@@ -83,7 +83,7 @@ def flush(folder: Path | None, timeout: float, refused: bool) -> int:
 
             def progress(counts: Counts, name: str = str(each)) -> None:
                 if sys.stderr.isatty():
-                    click.echo(f"\r{printable(name)}: sent {counts.sent} spans", nl=False, err=True)
+                    click.echo(f"\r{printable(name)}: sent {counted(counts.sent, 'span')}", nl=False, err=True)
 
             try:
                 done = flush_spool(
@@ -120,11 +120,12 @@ def _folders(given: Path | None) -> list[Path]:
 
 
 def _described(status: SpoolStatus) -> str:
+    held = counted(status.spans, "span"), counted(status.bytes, "byte")
     rows = {
-        "waiting": f"{status.spans} spans, {status.bytes} bytes in {status.files} files",
+        "waiting": f"{', '.join(held)} in {counted(status.files, 'file')}",
         "since": status.oldest.isoformat(" ", "seconds") if status.oldest is not None else "",
         "damaged": f"{status.damaged_bytes} bytes" if status.damaged_bytes else "",
-        "refused": f"{status.refused} spans, kept aside" if status.refused else "",
+        "refused": f"{counted(status.refused, 'span')}, kept aside" if status.refused else "",
         "sender": "not running" if status.sender is None else f"process {status.sender}",
         "sends to": status.endpoint,
         "last error": status.error

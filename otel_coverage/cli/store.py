@@ -14,7 +14,7 @@ from otel_coverage.cli.interruption import interruptible
 from otel_coverage.cli.output import show
 from otel_coverage.cli.stores import open_store
 from otel_coverage.errors import ConfigurationError
-from otel_coverage.printable import printable
+from otel_coverage.printable import counted, printable
 from otel_coverage.reporting.contents import parse_size
 from otel_coverage.store import archive, folding, forgetting, retention, schema
 from otel_coverage.store.formats import FORMATS, TABLE
@@ -124,13 +124,8 @@ def import_(files: tuple[Path, ...], max_size: str, dsn: str) -> None:
 
 def _held(manifest: archive.Manifest) -> str:
     """What an archive holds, for people."""
-
-    def counted(names: list[str], noun: str) -> str:
-        return f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
-
-    return ", ".join(
-        (counted(manifest.profiles, "profile"), counted(manifest.runs, "run"), counted(manifest.revisions, "revision"))
-    )
+    held = {"profile": manifest.profiles, "run": manifest.runs, "revision": manifest.revisions}
+    return ", ".join(counted(len(names), noun) for noun, names in held.items())
 
 
 @command.command()

@@ -13,7 +13,7 @@ from otel_coverage.cli.interruption import interruptible
 from otel_coverage.cli.output import chosen, show
 from otel_coverage.cli.stores import open_store
 from otel_coverage.gates.completeness import arrived, check_of
-from otel_coverage.printable import printable
+from otel_coverage.printable import counted, printable
 from otel_coverage.reporting.verification import Verification, document, verify
 from otel_coverage.store import Result
 from otel_coverage.store.formats import TABLE
@@ -75,6 +75,8 @@ def _print(found: Verification) -> None:
     rows = list(dict.fromkeys(rows))  # what concerns a run at several revisions is found at each of them
     show(Result(_COLUMNS, rows), TABLE)
     click.echo(
-        printable(f"run {found.run} is incomplete: {len(rows)} findings above; what arrived: {arrived(found)}"),
+        printable(
+            f"run {found.run} is incomplete: {counted(len(rows), 'finding')} above; what arrived: {arrived(found)}"
+        ),
         err=True,
     )

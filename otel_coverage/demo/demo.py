@@ -20,6 +20,7 @@ from otel_coverage.demo.processes import Child, ProcessError, Supervisor
 from otel_coverage.demo.redis import start_redis, wait_for_jobs
 from otel_coverage.errors import OtelCoverageError
 from otel_coverage.playback.runner import new_run_id
+from otel_coverage.printable import counted
 from otel_coverage.reporting.contents import Contents
 from otel_coverage.reporting.queries import select_revision
 from otel_coverage.reporting.report import Report, write_report
@@ -199,7 +200,8 @@ class _RunningDemo:
         outcomes = list(_json_lines(playback.log.read_text(encoding="utf-8", errors="replace")))
         for outcome in outcomes[printed:]:
             self.progress.print(
-                f"  {outcome['outcome']}  {outcome['profile']}: {outcome['requests']} requests, {outcome['jobs']} jobs"
+                f"  {outcome['outcome']}  {outcome['profile']}: {counted(outcome['requests'], 'request')}, "
+                f"{counted(outcome['jobs'], 'job')}"
             )
         return len(outcomes)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.gates.outcome import FAILED, PASSED, UNDECIDED, Check, Finding
+from otel_coverage.printable import counted
 from otel_coverage.reporting.contents import size_text
 
 _LARGEST = 5
@@ -32,7 +33,7 @@ def artifacts(folder: Path, budget: int) -> Check:
     if not sizes:
         return Check("artifacts", UNDECIDED, f"{folder} is empty: the report was not written")
     total = sum(sizes.values())
-    files = f"{len(sizes)} file{'' if len(sizes) == 1 else 's'}"
+    files = counted(len(sizes), "file")
     said = f"{folder} has {size_text(total)} in {files}, at most {size_text(budget)} wanted"
     figures = {"bytes": total, "files": len(sizes), "at_most": budget}
     if total <= budget:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from otel_coverage.catalog.check import Check as CatalogCheck
 from otel_coverage.gates.outcome import FAILED, PASSED, Check, Finding
 from otel_coverage.gates.places import places
+from otel_coverage.printable import counted
 from otel_coverage.source import SourceTree
 
 
@@ -33,15 +34,15 @@ def sentence(checked: CatalogCheck) -> str:
 
 
 def _rest(checked: CatalogCheck) -> str:
-    counted = _counted(checked.symbols, "symbol")
+    held = counted(checked.symbols, "symbol")
     if checked.executed is not None:
-        counted += f"; {_counted(checked.executed, 'function')} executed at revision {checked.revision}"
+        held += f"; {counted(checked.executed, 'function')} executed at revision {checked.revision}"
     if checked.fits:
         known = "" if checked.executed is None else ", each of which it has"
-        return f"{counted}{known}; fits the source tree"
-    drifted = f"differs from the source tree in {_counted(len(checked.drift), 'place')}" if checked.drift else ""
-    unknown = f"lacks {_counted(len(checked.unknown), 'executed function')}" if checked.unknown else ""
-    return f"{counted}; the catalog {' and '.join(filter(None, [drifted, unknown]))}"
+        return f"{held}{known}; fits the source tree"
+    drifted = f"differs from the source tree in {counted(len(checked.drift), 'place')}" if checked.drift else ""
+    unknown = f"lacks {counted(len(checked.unknown), 'executed function')}" if checked.unknown else ""
+    return f"{held}; the catalog {' and '.join(filter(None, [drifted, unknown]))}"
 
 
 def _findings(checked: CatalogCheck, tree: SourceTree) -> Iterator[Finding]:
@@ -56,7 +57,3 @@ def _findings(checked: CatalogCheck, tree: SourceTree) -> Iterator[Finding]:
             f"{found.executed.symbol.id}, which {who} executed, is not in the catalog: {found.reason}: {found.detail}"
         )
         yield Finding(text, "Executed, not in the catalog")
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from otel_coverage.gates.outcome import FAILED, PASSED, Check, Finding
+from otel_coverage.printable import counted
 from otel_coverage.reporting.verification import Verification
 
 
@@ -16,7 +17,7 @@ def check_of(found: Verification) -> Check:
     figures = {"profiles": found.profiles, "requests": found.requests, "jobs": found.jobs, "missing": len(missing)}
     if found.complete:
         return Check(f"run {found.run}", PASSED, f"all of it arrived: {arrived(found)}", notes, figures)
-    count = f"{len(missing)} finding{'' if len(missing) == 1 else 's'}"
+    count = counted(len(missing), "finding")
     return Check(
         f"run {found.run}", FAILED, f"incomplete: {count}; what arrived: {arrived(found)}", (*missing, *notes), figures
     )
@@ -30,4 +31,4 @@ def arrived(found: Verification) -> str:
         "job": found.jobs,
         "command": found.processes,
     }
-    return ", ".join(f"{count} {name}{'' if count == 1 else 's'}" for name, count in counts.items())
+    return ", ".join(counted(count, name) for name, count in counts.items())

@@ -13,6 +13,7 @@ from typing import Any
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.gates.evidence import short_revision
 from otel_coverage.gates.outcome import FAILED, PASSED, UNDECIDED, Check, Finding
+from otel_coverage.printable import counted
 
 FILE = "perf-baseline.json"
 SCHEMA_VERSION = 1
@@ -106,7 +107,7 @@ def overhead(baseline: PerfBaseline, limit: float, *, accept_incomplete: bool = 
     figures = {"ratio": overall.ratio, "low": overall.low, "high": overall.high, "at_most": most}
     said = f"tracing takes {_more(overall)} more, at most {limit:g} % wanted"
     if overall.low > most or slow:
-        beside = f"; {len(slow)} profile{'' if len(slow) == 1 else 's'} more than that" if slow else ""
+        beside = f"; {counted(len(slow), 'profile')} more than that" if slow else ""
         return Check("overhead", FAILED, said + beside, findings, figures)
     if overall.high <= most or (accept_incomplete and overall.ratio <= most):
         return Check("overhead", PASSED, said, findings, figures)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
 from otel_coverage.impact.impact import Found
-from otel_coverage.printable import printable
+from otel_coverage.printable import counted, printable
 from otel_coverage.source import encodable
 from otel_coverage.store import Result
 from otel_coverage.store.formats import as_markdown, markdown
@@ -73,7 +73,7 @@ def sentences(found: Found) -> Iterator[str]:
     yield f"{files}{inert}. Replay {len(impact.selected)} of {len(impact.profiles)} profiles."
     if impact.not_reached:
         count = len(impact.not_reached)
-        yield f"{count} changed function{'' if count == 1 else 's'} that no profile is known to reach."
+        yield f"{counted(count, 'changed function')} that no profile is known to reach."
 
 
 def _tables(found: Found, everything: bool) -> Iterator[_Table]:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from otel_coverage.printable import listed, printable
+from otel_coverage.printable import counted, listed, printable
 from otel_coverage.reporting.caveats import caveats
 from otel_coverage.reporting.changes.comparison import Comparison
 from otel_coverage.reporting.changes.sentences import sentences
@@ -165,7 +165,7 @@ def _notes(notes: Sequence[str]) -> str:
 def selected(queries: RevisionQueries) -> str:
     """Which runs and profiles the figures are of."""
     chosen = queries.selection
-    runs = f"{queries.run_count} run{'s' if queries.run_count != 1 else ''}"
+    runs = counted(queries.run_count, "run")
     if not chosen:
         return f"Of all runs at this revision: {runs}."
     parts = [f"since {_text(chosen.since)}"] if chosen.since else []
@@ -204,7 +204,7 @@ def _warning(queries: RevisionQueries) -> str:
 
 def _sentences(queries: RevisionQueries) -> Iterator[str]:
     totals = queries.totals
-    profiles = f"{len(queries.profiles)} profile{'s' if len(queries.profiles) != 1 else ''}"
+    profiles = counted(len(queries.profiles), "profile")
     if queries.has_catalog:
         yield (
             f"{profiles} together: {totals['functions_covered']} of "

@@ -68,7 +68,7 @@ def test_people_read_a_table(store: Store, store_dsn: str) -> None:
     assert done.exit_code == 1
     assert done.stdout.split()[:6] == ["profile", "what", "name", "reason", "why", "last"]
     assert "no_consumer_span" in done.stdout
-    assert done.stderr.endswith("1 findings above; what arrived: 1 profile, 1 request, 0 jobs, 0 commands\n")
+    assert done.stderr.endswith("1 finding above; what arrived: 1 profile, 1 request, 0 jobs, 0 commands\n")
 
 
 def test_a_run_of_which_nothing_arrived_is_missing_as_a_whole(store: Store, store_dsn: str) -> None:

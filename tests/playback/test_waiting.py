@@ -49,7 +49,7 @@ def test_jobs_of_jobs_are_waited_for_or_named_where_no_worker_takes_them(tmp_pat
 
             code, said = play("nobody", "1")
             assert code == 1
-            assert "0 requests and 1 jobs of run nobody did not arrive in the store within 1 s: closing: " in said
+            assert "0 requests and 1 job of run nobody did not arrive in the store within 1 s: closing: " in said
             played: list[tuple[int, str]] = []
             player = threading.Thread(target=lambda: played.append(play("somebody", "100")))
             player.start()

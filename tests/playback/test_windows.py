@@ -145,7 +145,7 @@ def test_exec_waits_where_it_is_asked_to_and_says_what_did_not_arrive(store: Sto
     insert_spans(store, HEADER_ONLY.but(run="r"), ENQUEUES.but(run="r"))
     missing = playback_exec(store_dsn, "--run-id", "r", "--wait", "0.1", "--", "true")
     assert missing.exit_code == 1
-    assert "0 requests and 1 jobs of run r did not arrive in the store within 0.1 s: checkout: GET /" in missing.stderr
+    assert "0 requests and 1 job of run r did not arrive in the store within 0.1 s: checkout: GET /" in missing.stderr
     insert_spans(store, PERFORMS.but(run="r"))
     whole = playback_exec(store_dsn, "--run-id", "r", "--wait", "60", "--", "true")
     assert (whole.exit_code, whole.stderr) == (0, "otel-coverage: run r\n")

@@ -194,7 +194,7 @@ def test_schema_apply_with_backfill_reads_what_was_there_before(run: Run, store:
     applied = run("schema", "apply", "--backfill", "--store", store_dsn)
     assert (applied.code, applied.out) == (
         0,
-        "applied views/0001_materialized_views\nread 1 spans of traced contexts\n",
+        "applied views/0001_materialized_views\nread 1 span of traced contexts\n",
     )
     assert [record["symbol"] for record in json.loads(run("query", "matrix", "--store", store_dsn).out)] == ["shop:f@1"]
 

@@ -14,7 +14,7 @@ from otel_coverage.errors import ConfigurationError
 from otel_coverage.playback import job_status
 from otel_coverage.playback.converting import Conversion, Rules
 from otel_coverage.playback.converting.rules import NAMES, RULES
-from otel_coverage.printable import printable
+from otel_coverage.printable import counted, printable
 from otel_coverage.slug import check_slug
 
 _OPTIONS = (
@@ -128,7 +128,7 @@ def show_conversion(made: Conversion) -> None:
 
 def _print(made: Conversion) -> None:
     follow = f", and {made.redirects} that redirects lead to" if made.redirects else ""
-    click.echo(f"{made.file}: {made.requests} requests of {', '.join(made.hosts)}{follow}")
+    click.echo(f"{made.file}: {counted(made.requests, 'request')} of {', '.join(made.hosts)}{follow}")
     for rule, number in made.left_out.items():
         meaning = RULES[rule][0] if rule in RULES else _ALWAYS[rule]
         click.echo(f"  left out  {number:>5}  {meaning}" + (f" (--keep {rule})" if rule in NAMES else ""))

@@ -32,7 +32,7 @@ from otel_coverage.playback.runner import (
     repetitions,
 )
 from otel_coverage.playback.schemas import schema
-from otel_coverage.printable import listed, printable
+from otel_coverage.printable import counted, listed, printable
 from otel_coverage.settings import Settings
 from otel_coverage.slug import check_slug
 
@@ -312,7 +312,8 @@ def _on_terminal(plays: _Plays, concurrency: int, verbose: bool) -> Iterator[Out
         for outcome in play_all(plays, concurrency, say):
             mark = "[green]passed[/]" if outcome.passed else "[red]failed[/]"
             progress.console.print(
-                f"{mark}  {outcome.profile}  {outcome.requests} requests, {outcome.jobs} jobs, {outcome.seconds:.1f} s"
+                f"{mark}  {outcome.profile}  {counted(outcome.requests, 'request')}, {counted(outcome.jobs, 'job')}, "
+                f"{outcome.seconds:.1f} s"
             )
             if outcome.failure:
                 progress.console.print(f"        {printable(outcome.failure)}", markup=False, highlight=False)

@@ -6,7 +6,7 @@ import html
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from otel_coverage.printable import printable
+from otel_coverage.printable import counted, printable
 from otel_coverage.reporting.packages import packages_with_gaps
 from otel_coverage.reporting.queries import RevisionQueries, doubts
 from otel_coverage.reporting.times import timestamp
@@ -77,7 +77,7 @@ def _parts(queries: RevisionQueries, notes: Sequence[str], why: str) -> Iterator
 
 def _sentence(queries: RevisionQueries) -> str:
     totals, count = queries.totals, len(queries.profiles)
-    profiles = f"{count} profile{'s' if count != 1 else ''}"
+    profiles = counted(count, "profile")
     newest = f"Newest span: {timestamp(queries.newest_span)}."
     if not queries.has_catalog:
         return f"{profiles} together: {totals['functions']} functions. {newest}"
