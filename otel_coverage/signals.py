@@ -15,8 +15,10 @@ def delayed(*numbers: signal.Signals) -> Iterator[None]:
         yield  # signals are handled in the main thread only
         return
     received: list[int] = []
-    before = {number: signal.signal(number, lambda number, frame: received.append(number)) for number in numbers}
+    before = {}
     try:
+        for number in numbers:
+            before[number] = signal.signal(number, lambda number, frame: received.append(number))
         yield
     finally:
         for number, handler in before.items():

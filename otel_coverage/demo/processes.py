@@ -53,7 +53,10 @@ class Child:
     @property
     def running(self) -> bool:
         """Whether it has not exited."""
-        return self.process.poll() is None
+        # An exception of a handler in the middle of `poll` would leave its lock taken: the process would never be seen
+        # to exit, and whoever stops it would wait for ever.
+        with delayed(*_STOP_SIGNALS):
+            return self.process.poll() is None
 
     def tail(self, lines: int = TAIL) -> str:
         """The end of its log."""
@@ -143,13 +146,13 @@ class Supervisor:
         """
         child = self.start(name, command, env)
         for _ in self.while_running(child, timeout):
-            time.sleep(_POLL_INTERVAL)
+            pass
         if child.process.returncode:
             raise ProcessError(f"{name} failed, exit code {child.process.returncode}", child.tail())
         return child
 
     def while_running(self, child: Child, timeout: float) -> Iterator[None]:
-        """Yield repeatedly until a process exits, and watch the others meanwhile.
+        """Yield now and again until a process exits, and watch the others meanwhile.
 
         Raises:
             ProcessError: it timed out, or another process exited.
@@ -161,6 +164,7 @@ class Supervisor:
                 self.stop(child)
                 raise ProcessError(f"{child.name} was not done after {timeout:g} s", child.tail())
             yield
+            time.sleep(_POLL_INTERVAL)
         self.children.remove(child)
 
     def check(self, except_for: Child | None = None) -> None:
@@ -175,17 +179,18 @@ class Supervisor:
 
     def stop(self, child: Child, grace: float = 15.0) -> int:
         """Send SIGTERM twice, then SIGKILL to the process group; returns the exit code."""
-        if child in self.children:
-            self.children.remove(child)
-        for patience in (grace, 3.0):  # rq finishes its job on the first signal, and drops it on the second
-            if child.running:
-                with contextlib.suppress(ProcessLookupError):
-                    child.process.terminate()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    child.process.wait(patience)
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.process.pid, signal.SIGKILL)
-        return child.process.wait()
+        with delayed(*_STOP_SIGNALS):
+            if child in self.children:
+                self.children.remove(child)
+            for patience in (grace, 3.0):  # rq finishes its job on the first signal, and drops it on the second
+                if child.running:
+                    with contextlib.suppress(ProcessLookupError):
+                        child.process.terminate()
+                    with contextlib.suppress(subprocess.TimeoutExpired):
+                        child.process.wait(patience)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.process.pid, signal.SIGKILL)
+            return child.process.wait()
 
 
 @contextlib.contextmanager

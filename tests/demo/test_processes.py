@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -138,6 +139,58 @@ def test_a_command_that_times_out_is_stopped(supervisor: Supervisor) -> None:
     with pytest.raises(ProcessError, match=r"worker was not done after 0\.2 s"):
         supervisor.run("worker", [sys.executable, "-c", SLEEPER], os.environ, 0.2)
     assert supervisor.children == []
+
+
+class InterruptedLock:
+    """A lock; just after it was taken for the first time, a signal comes, whose handler raises an exception."""
+
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+        self._interrupts = iter([signal.SIGINT])
+
+    def acquire(self, blocking: bool = True) -> bool:
+        taken: bool = self._lock.acquire(blocking)
+        for number in self._interrupts:
+            signal.raise_signal(number)
+        return taken
+
+    def __enter__(self) -> bool:
+        return self.acquire()
+
+    def __exit__(self, *_error: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        self._lock.release()
+
+
+def test_a_process_is_stopped_though_ctrl_c_came_just_while_it_was_asked_whether_it_runs(tmp_path: Path) -> None:
+    children = []
+
+    def interrupted() -> None:
+        with Supervisor(tmp_path / "processes") as supervisor:
+            children.append(start(supervisor, "sleeper", SLEEPER))
+            children[0].process._waitpid_lock = InterruptedLock(children[0].process._waitpid_lock)  # type: ignore[attr-defined]
+            supervisor.check()
+            pytest.fail("nothing was interrupted")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert children[0].process.returncode == -signal.SIGTERM
+
+
+def test_ctrl_c_while_one_process_is_stopped_leaves_none_running(supervisor: Supervisor) -> None:
+    interrupting = f"""
+import os, signal, time
+signal.signal(signal.SIGTERM, lambda *_: (os.kill({os.getpid()}, signal.SIGINT), time.sleep(0.2), os._exit(0)))
+print("ready", flush=True)
+while True: time.sleep(0.05)
+"""
+    child = start(supervisor, "interrupting", interrupting)
+    child.wait_for("ready", 30)
+    with pytest.raises(KeyboardInterrupt):
+        supervisor.stop(child)
+    assert child.process.returncode == 0
 
 
 def test_sigterm_raises_system_exit_and_handlers_are_restored() -> None:
