@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,16 @@ def state_home(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) 
     of_test = request.node.funcargs.get("tmp_path")
     for name in _SPOOLS if of_test is not None else ():
         shutil.rmtree(of_test / name, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def signal_handlers() -> Iterator[None]:
+    """What ends the tests themselves ends the next one, too: a worker of RQ keeps its handlers when it is done."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
