@@ -214,9 +214,8 @@ def test_the_matrix_is_read_by_arrow_keys(show: Show) -> None:
 def test_each_table_is_saved_as_csv_with_all_of_its_rows(show: Show, linked: Path, compared: Compared) -> None:
     for file, tables in ((linked, TABLES), (compared.report.out / "index.html", CHANGE_TABLES)):
         for view, label, name in tables:
-            page = show(
-                view, file=file
-            )  # a page each: Chromium drops what a page saves after ten files within a second
+            # a page each: Chromium drops what a page saves after ten files within a second
+            page = show(view, file=file)
             expect(page.get_by_role("table", name=label, exact=True)).to_be_visible()
             count = int(page.locator(".tools-end").get_by_role("status").inner_text().split()[0])
             with page.expect_download() as saved:
