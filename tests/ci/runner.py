@@ -12,13 +12,15 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ import yaml
 from otel_coverage.demo.redis import find_redis
 from tests.ci import expressions
 from tests.support.ports import free_port
+from tests.support.processes import processes_with
 
 _FIXED = ("http://127.0.0.1:8000", "127.0.0.1:4317", "http://127.0.0.1:4317", "8000")  # free ports stand for them
 BIN = Path(sys.executable).parent
@@ -60,6 +63,7 @@ class JobRun:
         steps: in their order.
         summary: what they wrote to ``GITHUB_STEP_SUMMARY``.
         outputs: of the job.
+        left: the commands of processes that its last step left running; they are killed then.
     """
 
     name: str
@@ -67,6 +71,7 @@ class JobRun:
     steps: Sequence[StepRun] = ()
     summary: str = ""
     outputs: Mapping[str, str] = field(default_factory=dict)
+    left: Sequence[str] = ()
 
     def step(self, name: str) -> StepRun:
         """A step by its name."""
@@ -211,7 +216,7 @@ class Runner:
                 for service, each in job.get("services", {}).items()
             }
             run = _Job(self, Path(text), document, job, {**context, "job": {"services": ports}}, artifacts)
-            found = run.run(shown)
+            found = replace(run.run(shown), left=_end_processes(run.temp))
         self.say(f"{found.result:8} {shown}")
         return found
 
@@ -399,6 +404,17 @@ def _redis(folder: Path) -> Iterator[int]:
             yield port
         finally:
             process.kill()
+
+
+def _end_processes(temp: Path) -> list[str]:
+    """Kill what was left running of the job that has the folder, as the runner does. Returns the commands."""
+    left = processes_with("RUNNER_TEMP", str(temp))
+    for process in left:
+        with suppress(ProcessLookupError):
+            os.kill(process.pid, signal.SIGKILL)
+    while processes_with("RUNNER_TEMP", str(temp)):  # the job's folder is deleted next
+        time.sleep(0.01)
+    return [each.command for each in left]
 
 
 def _needed(jobs: Sequence[JobRun]) -> dict[str, Any]:

@@ -230,3 +230,9 @@ def test_without_its_secret_a_profile_is_not_played_and_nothing_is_waited_for(
     assert "::error title=Not played::the profile login" in said
     assert said.count("::error") == 1, "and nobody asks for its run"
     assert {each.name for each in (without.artifacts / "coverage-login").iterdir()} == {"run"}  # so the night names it
+
+
+def test_a_profile_that_is_not_played_leaves_no_collector_behind(logins: tuple[WorkflowRun, WorkflowRun]) -> None:
+    for run in logins:
+        (job,) = run.jobs["play"]
+        assert not [each for each in job.left if " collect " in each], job.text

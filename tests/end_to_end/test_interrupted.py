@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.end_to_end.played import environment
+from tests.support.processes import processes_with
 
 MARK = "DEMO_MARK"
 PATIENCE = 120.0
@@ -22,15 +23,7 @@ PATIENCE = 120.0
 
 def marked(mark: str) -> set[int]:
     """The ids of the demo's processes and their descendants: those with the mark in their environment."""
-    found = set()
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and int(folder.name) != os.getpid():
-            try:
-                if f"{MARK}={mark}".encode() in (folder / "environ").read_bytes():
-                    found.add(int(folder.name))
-            except OSError:
-                continue  # exited, or another user's
-    return found
+    return {process.pid for process in processes_with(MARK, mark)}
 
 
 def wait_until_gone(mark: str) -> set[int]:

@@ -23,6 +23,7 @@ from otel_coverage.store import Result, open_store
 from tests.faults.journal import lines_of
 from tests.support.commands import clean_environment
 from tests.support.ports import free_port
+from tests.support.processes import processes_with
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -350,11 +351,9 @@ class Deployment:
 
     def _end_stragglers(self) -> None:
         """Kill what has the folder in its environment, such as a process that sends what others left behind."""
-        mark = f"TMPDIR={self.folder}".encode()
-        for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                if mark in (folder / "environ").read_bytes().split(b"\0"):
-                    os.kill(int(folder.name), signal.SIGKILL)
+        for process in processes_with("TMPDIR", str(self.folder)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
 
     def _show_logs(self) -> None:
         for log in sorted(self.folder.glob("*.log")):

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.processes import processes_with
+
 _VARIABLE = "TEST_SESSION"  # inherited by xdist's workers and by what tests start
 # seconds: a process that was sent SIGKILL, or whose parent ended, takes a moment
 _PATIENCE = float(os.environ.get("TEST_SESSION_PATIENCE", "30"))
@@ -40,16 +42,7 @@ class _Check:
 
     def _left(self) -> dict[int, str]:
         """Processes of this session, each with its test and its command."""
-        found = {}
-        for folder in Path("/proc").iterdir():
-            if not folder.name.isdigit() or int(folder.name) == os.getpid():
-                continue
-            try:
-                environ = dict(pair.partition(b"=")[::2] for pair in (folder / "environ").read_bytes().split(b"\0"))
-                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:
-                continue  # it ended, or is another user's
-            if environ.get(_VARIABLE.encode()) == self._session.encode():
-                test = environ.get(b"PYTEST_CURRENT_TEST", b"no test").decode(errors="replace")
-                found[int(folder.name)] = f"{command}(started in {test})"
-        return found
+        return {
+            process.pid: f"{process.command} (started in {process.environ.get('PYTEST_CURRENT_TEST', 'no test')})"
+            for process in processes_with(_VARIABLE, self._session)
+        }
