@@ -16,9 +16,15 @@ def printable(text: str) -> str:
     )
 
 
-def counted(number: int, noun: str) -> str:
-    """So many of something: ``1 request``, ``2 requests``."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, one: str, several: str = "") -> str:
+    """So many of something: ``1 request``, ``2 requests``.
+
+    Args:
+        number: how many.
+        one: what follows the number 1, such as ``request`` or ``entry is lost``.
+        several: what follows every other number; without it ``one`` and an s.
+    """
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
 
 
 def listed(names: Iterable[str]) -> str:

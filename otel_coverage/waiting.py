@@ -76,10 +76,11 @@ def lacking(arrival: Arrival, run_id: str, profiles: Iterable[str], timeout: flo
     unfinished = [calls for calls in arrival.unfinished if calls.profile in traced - lost]
     if unfinished:
         number = sum(calls.number for calls in unfinished)
+        found = counted(number, "request or job", "requests or jobs")
         yield (
-            f"{number} requests or jobs of run {run_id} were not whole in the store within {timeout:g} s: "
-            f"{_names(unfinished)}; they go on after their span, as a streamed response or a thread does, or a part of "
-            f"them is on its way: `otel-coverage verify --run {run_id} --wait SECONDS` shows each"
+            f"{found} of run {run_id} did not arrive whole in the store "
+            f"within {timeout:g} s: {_names(unfinished)}; something goes on after the span, as a streamed response or "
+            f"a thread does, or a part is on its way: `otel-coverage verify --run {run_id} --wait SECONDS` shows each"
         )
 
 
@@ -88,7 +89,7 @@ def not_waited_for(arrival: Arrival, run_id: str) -> Iterator[str]:
     if arrival.pending:
         number = sum(calls.number for calls in arrival.pending)
         yield (
-            f"{number} jobs of run {run_id} were not waited for, as they are scheduled for later or depend on others: "
+            f"jobs of run {run_id} that are scheduled for later, or depend on others, were not waited for ({number}): "
             f"{_names(arrival.pending)}; what they execute counts when they have run"
         )
 

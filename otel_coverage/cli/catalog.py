@@ -21,7 +21,7 @@ from otel_coverage.cli.interruption import interruptible
 from otel_coverage.cli.output import chosen, show
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.gates.catalogs import check_of, sentence
-from otel_coverage.printable import printable
+from otel_coverage.printable import counted, printable
 from otel_coverage.reporting.files import json_text, write_text
 from otel_coverage.revision import UNKNOWN, current_revision
 from otel_coverage.settings import Settings
@@ -148,7 +148,7 @@ def push(
         open_store(dsn, via_collector=True) as store,
     ):
         count = catalogs.push(store, catalog, revision, namespace)
-    click.echo(f"pushed {count} symbols of revision {revision}")
+    click.echo(f"pushed {counted(count, 'symbol')} of revision {revision}")
 
 
 @command.command()

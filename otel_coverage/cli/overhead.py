@@ -21,7 +21,7 @@ from otel_coverage.overhead.measurement import Figures, Measured, Measurement, S
 from otel_coverage.playback import Player, files, job_status
 from otel_coverage.playback.job_status import JobStatus
 from otel_coverage.playback.runner import PlaybackTelemetry, check_base_url, new_run_id
-from otel_coverage.printable import printable
+from otel_coverage.printable import counted, printable
 from otel_coverage.reporting.files import json_text
 from otel_coverage.revision import current_revision
 from otel_coverage.settings import Settings
@@ -173,7 +173,7 @@ def command(
     began, rounds, measured = datetime.now(timezone.utc), 0, None
     try:
         with (
-            interruptible(lambda: f"{rounds} rounds were played; {out} is as it was"),
+            interruptible(lambda: f"{counted(rounds, 'round was', 'rounds were')} played; {out} is as it was"),
             progress.status("warming up") as say,
         ):
             for measured in Measurement(profiles, plain, traced, stop, after).rounds():

@@ -101,7 +101,8 @@ def flush(folder: Path | None, timeout: float, refused: bool) -> int:
             is_left = is_left or not done.is_empty
             click.echo(printable(f"{each}: {_outcome(done.counts)}"))
             if not done.is_empty:
-                click.echo(printable(f"{each}: {SpoolStatus.of(each).spans} spans are left: {done.error}"), err=True)
+                left = counted(SpoolStatus.of(each).spans, "span is left", "spans are left")
+                click.echo(printable(f"{each}: {left}: {done.error}"), err=True)
     return 1 if is_left else 0
 
 

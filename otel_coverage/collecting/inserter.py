@@ -21,6 +21,7 @@ from otel_coverage.collecting.recent import WINDOW, Arrival, RecentSpans
 from otel_coverage.collecting.rows import COLUMNS, Row
 from otel_coverage.collecting.spans import InsertedSpan, Key, spans_of
 from otel_coverage.errors import OtelCoverageError, StoreError, UnreachableError
+from otel_coverage.printable import counted
 from otel_coverage.store import Store, batches
 from otel_coverage.store.schema import layout_of
 
@@ -352,7 +353,7 @@ class Inserter:
         path = self._log.set_aside(part.records[0])
         self._recent.forget(keys)
         self.counts.set_aside += len(keys)
-        logger.error("%d spans cannot be inserted, and are kept in %s: %s", len(keys), path, part.error)
+        logger.error("not inserted: %s, kept in %s: %s", counted(len(keys), "span"), path, part.error)
         with suppress(OtelCoverageError):
             batches.note(
                 self._store,
@@ -365,6 +366,7 @@ class Inserter:
             )
 
     def _note_conflicts(self, batch: batches.Batch, conflicts: Sequence[Key]) -> None:
+        came = f"{counted(len(conflicts), 'span came', 'spans came')} with the id of another one"
         batches.note(
             self._store,
             "conflict",
@@ -372,9 +374,9 @@ class Inserter:
             first=batch.first,
             last=batch.last,
             keys=conflicts,
-            detail=f"{len(conflicts)} spans came with the id of another span; both are in {batch.table}",
+            detail=f"{came}; both are in {batch.table}",
         )
-        logger.warning("%d spans came with the id of another span; both are kept", len(conflicts))
+        logger.warning("%s; both are kept", came)
 
     def _report_gaps(self) -> None:
         for gap in self._log.gaps[self._reported_gaps :]:

@@ -10,7 +10,7 @@ from typing import Any
 from otel_coverage import waiting
 from otel_coverage.errors import OtelCoverageError
 from otel_coverage.playback.delivery import Delivered
-from otel_coverage.printable import listed, printable
+from otel_coverage.printable import counted, listed, printable
 from otel_coverage.pytest_plugin.plays import Play
 
 
@@ -127,8 +127,8 @@ class Results:
             )
         if self.undelivered.lost:
             yield (
-                f"{self.undelivered.lost} spans of the playback itself did not reach the collector, so no report can "
-                f"tell whether all of run {run_id} arrived; check OTEL_EXPORTER_OTLP_ENDPOINT"
+                f"{counted(self.undelivered.lost, 'span')} of the playback itself did not reach the collector, so no "
+                f"report can tell whether all of run {run_id} arrived; check OTEL_EXPORTER_OTLP_ENDPOINT"
             )
         if self.waiting_bytes or self.undelivered.spooled:
             yield (

@@ -369,7 +369,7 @@ def test_a_request_that_cannot_be_inserted_is_set_aside_and_told_and_the_others_
     ((detail,),) = store.query("SELECT detail FROM coverage_batches FINAL WHERE kind = 'set_aside'").rows
     assert detail.startswith(f"{tmp_path}/set-aside-2: ")
     assert (tmp_path / "set-aside-2").exists()
-    assert any("1 spans cannot be inserted" in record.message for record in caplog.records)
+    assert any("not inserted: 1 span, kept in" in record.message for record in caplog.records)
     store.command("ALTER TABLE otel_traces DROP CONSTRAINT theirs")
 
 

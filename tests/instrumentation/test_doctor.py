@@ -58,7 +58,7 @@ def test_it_reports_what_waits_in_the_spool_and_why(state_home: Path) -> None:
     call([*RUN, sys.executable, "-c", script], OTEL_COVERAGE_ENABLED="1", **refusing)
     wait_until(lambda: "the last attempt failed: UNAVAILABLE" in call(DOCTOR, **refusing).stdout)
     after = call(DOCTOR, **refusing).stdout
-    assert f"spool      {state_home}/otel-coverage/spool/unknown_service: 1 spans (" in after
+    assert f"spool      {state_home}/otel-coverage/spool/unknown_service: 1 span (" in after
     assert "sends them to http://127.0.0.1:9" in after
     assert "spool      off: " in call(DOCTOR, OTEL_COVERAGE_SPOOL="off", **refusing).stdout
 

@@ -220,7 +220,7 @@ def test_a_damaged_record_is_doubtful_in_each_run_of_its_application_at_that_tim
     fold(store)
     assert store.query(doubtful).rows == [*expected[:1], ("search", "late", ["damaged_record"]), *expected[1:]]
     (detail,) = store.query("SELECT incomplete_details[1] FROM profile_runs WHERE run = 'named'").rows[0]
-    assert detail.startswith("1 records of the spool of service web were damaged while it was played")
+    assert detail.startswith("1 record of the spool of service web was damaged while it was played")
 
 
 def test_spans_that_come_late_to_a_trace_are_said_until_they_are_folded(store: Store) -> None:

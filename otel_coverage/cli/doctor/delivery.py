@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from otel_coverage.errors import ConfigurationError, UnreachableError
+from otel_coverage.printable import counted
 from otel_coverage.settings import Settings
 from otel_coverage.spool.folder import spool_folder
 from otel_coverage.spool.receiver import is_otlp
@@ -76,7 +77,12 @@ def store(dsn: str) -> Iterator[str]:
         unfinished = batches.unfinished(store)
         if unfinished:
             spans = sum(len(batch.keys) for batch in unfinished)
-            yield f"problem: {spans} spans were not found whole after they were inserted; the collector's log says why"
+            was = counted(
+                spans,
+                "span was not found whole after it was inserted",
+                "spans were not found whole after they were inserted",
+            )
+            yield f"problem: {was}; the collector's log says why"
 
 
 def _spool(settings: Settings) -> Iterator[str]:
@@ -96,7 +102,8 @@ def _spool(settings: Settings) -> Iterator[str]:
 
 def _spool_status(status: SpoolStatus) -> Iterator[str]:
     since = f" since {status.oldest:%Y-%m-%d %H:%M:%S} UTC" if status.oldest is not None else ""
-    yield f"{status.folder}: {status.spans} spans ({status.bytes} bytes) wait{since}"
+    size = f"({counted(status.bytes, 'byte')})"
+    yield f"{status.folder}: {counted(status.spans, f'span {size} waits', f'spans {size} wait')}{since}"
     if status.sender is not None:
         yield f"process {status.sender} sends them to {status.endpoint}"
     elif status.spans:
@@ -104,9 +111,13 @@ def _spool_status(status: SpoolStatus) -> Iterator[str]:
     if status.error:
         yield f"the last attempt failed: {status.error}"
     if status.refused:
-        yield f"{status.refused} spans were refused by the collector and are kept aside"
+        yield counted(
+            status.refused,
+            "span was refused by the collector and is kept aside",
+            "spans were refused by the collector and are kept aside",
+        )
     if status.damaged_bytes:
-        yield f"{status.damaged_bytes} bytes cannot be read"
+        yield f"{counted(status.damaged_bytes, 'byte')} cannot be read"
 
 
 def _listens(endpoint: str) -> bool:

@@ -25,7 +25,7 @@ from otel_coverage.playback.proxy.continuing import play
 from otel_coverage.playback.proxy.session import Passing, Session
 from otel_coverage.playback.proxy.target import Target
 from otel_coverage.playback.runner import check_variables
-from otel_coverage.printable import printable
+from otel_coverage.printable import counted, printable
 from otel_coverage.signals import delayed
 
 
@@ -122,7 +122,7 @@ def record(
 
     def ready(address: str) -> None:
         if beginning is not None and kept is not None:
-            click.echo(f"playing {len(beginning.steps)} requests that are kept", err=True)
+            click.echo(f"playing what is kept: {counted(len(beginning.steps), 'request')}", err=True)
             address += play(session, beginning, kept, address, job_status_path).path
         click.echo(f"recording {profile} of {target.origin}: open {address}, and stop with Ctrl-C", err=True)
 

@@ -250,14 +250,17 @@ def _tracer(telemetry: PlaybackTelemetry | None) -> Tracer:
 def _undelivered(run_id: str, outcome: Delivered) -> Iterator[str]:
     """What became of spans of the playback that were not acknowledged, a sentence for each case."""
     if outcome.spooled:
-        yield (
-            f"{outcome.spooled} spans of the playback itself were not acknowledged by the collector; they lie in the "
-            f"spool and are sent from there, see `otel-coverage spool status`: until then run {run_id} is incomplete"
+        spooled = counted(
+            outcome.spooled,
+            "span of the playback itself was not acknowledged by the collector; it lies in the spool and is sent",
+            "spans of the playback itself were not acknowledged by the collector; they lie in the spool and are sent",
         )
+        yield f"{spooled} from there, see `otel-coverage spool status`: until then run {run_id} is incomplete"
     if outcome.lost:
         yield (
-            f"{outcome.lost} spans of the playback itself did not reach the collector, so no report can tell whether "
-            f"all of run {run_id} arrived; check OTEL_EXPORTER_OTLP_ENDPOINT, or set OTEL_TRACES_EXPORTER=none"
+            f"{counted(outcome.lost, 'span')} of the playback itself did not reach the collector, so no report "
+            f"can tell whether all of run {run_id} arrived; check OTEL_EXPORTER_OTLP_ENDPOINT, or set "
+            "OTEL_TRACES_EXPORTER=none"
         )
 
 

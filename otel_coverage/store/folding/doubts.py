@@ -7,6 +7,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from otel_coverage.printable import counted
+
 if TYPE_CHECKING:
     from otel_coverage.store.store import Store
 
@@ -211,9 +213,11 @@ def _of_damages(store: Store, gap: int) -> Mapping[_Key, _Doubt]:
     doubts = {}
     for key, records in damages.items():
         service = f" of service {key.service}" if key.service else ""
-        detail = (
-            f"{len(records)} records of the spool{service} were damaged while it was played, or shortly before or"
-            " after; whose spans they held is not known"
+        while_played = "damaged while it was played, or shortly before or after; whose spans"
+        detail = counted(
+            len(records),
+            f"record of the spool{service} was {while_played} it held is not known",
+            f"records of the spool{service} were {while_played} they held is not known",
         )
         first = min(records, key=lambda record: record[3:])
         doubts[key] = _Doubt(len(records), 0, detail, first[3], first[2])
