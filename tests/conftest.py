@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from otel_coverage.demo.folder import TemporaryFolder
 from tests.support.versions import runs_here
 
 # Fixtures that import much and serve few folders are in those folders' conftest.py. Those of stores are here, as all
@@ -44,10 +45,9 @@ def cache_home() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def state_home(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A spool of its own for each test; a process that still sends it, or one in ``tmp_path``, ends when it is gone."""
-    folder = tempfile.mkdtemp(prefix="state-")
-    monkeypatch.setenv("XDG_STATE_HOME", folder)
-    yield Path(folder)
-    shutil.rmtree(folder, ignore_errors=True)
+    with TemporaryFolder(prefix="state-") as folder:
+        monkeypatch.setenv("XDG_STATE_HOME", folder)
+        yield Path(folder)
     of_test = request.node.funcargs.get("tmp_path")
     for name in _SPOOLS if of_test is not None else ():
         shutil.rmtree(of_test / name, ignore_errors=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from otel_coverage.demo.example import Example
+from otel_coverage.demo.folder import TemporaryFolder
 from otel_coverage.demo.processes import Supervisor
 
 OTEL_COVERAGE = (sys.executable, "-m", "otel_coverage")
@@ -32,7 +32,7 @@ def environment_of(example: Example, folder: Path) -> dict[str, str]:
 @contextmanager
 def private_folder() -> Iterator[Path]:
     """A temporary folder; at the end, who sends what lies in spools below it is ended, too."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+    with TemporaryFolder() as temporary:
         try:
             yield Path(temporary)
         finally:

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rich.console import Console
 
 from otel_coverage.demo.example import Example
+from otel_coverage.demo.folder import TemporaryFolder
 from otel_coverage.demo.processes import Child, ProcessError, Supervisor
 from otel_coverage.demo.redis import start_redis, wait_for_jobs
 from otel_coverage.errors import OtelCoverageError
@@ -91,7 +91,7 @@ class Demo:
             ProcessError: a process failed; ``tail`` is the end of its log.
             OtelCoverageError: something else failed.
         """
-        with TemporaryDirectory(prefix="otel-coverage-demo-") as temporary, self._logs_kept_on_failure(Path(temporary)):
+        with TemporaryFolder(prefix="otel-coverage-demo-") as temporary, self._logs_kept_on_failure(Path(temporary)):
             folder = Path(temporary)
             store = f"chdb://{self.store or folder / 'store'}"
             with Supervisor(folder) as supervisor:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
+
+from otel_coverage.demo.folder import TemporaryFolder
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,5 +32,5 @@ def scale(request: pytest.FixtureRequest) -> float:
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder with a short path, as sockets may lie in it."""
-    with TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as path:
+    with TemporaryFolder(prefix="faults-") as path:
         yield Path(path)
