@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from otel_coverage.collecting import Collector, Endpoint
 from otel_coverage.collecting.log.segment import SegmentWriter
-from otel_coverage.collecting.otlp_grpc import MAX_REQUESTS
+from otel_coverage.collecting.otlp_grpc import MAX_REQUESTS, MAX_STREAMS
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.store import Store
 
@@ -162,7 +162,8 @@ def test_an_overloaded_collector_answers_unavailable_which_all_clients_retry(
 
     monkeypatch.setattr(SegmentWriter, "append", slow_append)
     with collecting(store) as collector, ExitStack() as clients:
-        stubs = [clients.enter_context(stub_of(collector)) for _ in range(4)]
+        # a client keeps back what is over MAX_STREAMS, whichever of its exports are answered first
+        stubs = [clients.enter_context(stub_of(collector)) for _ in range(200 // MAX_STREAMS + 1)]
         exports = [stubs[n % len(stubs)].Export.future(request(f"s{n:03}"), timeout=PATIENCE) for n in range(200)]
         assert syncing.wait(PATIENCE)
         until = time.monotonic() + PATIENCE
