@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from coverage.files import GlobMatcher
 
 _DEFINITION = re.compile(r"\s*(?P<decorator>@)|\s*(?:async\s+)?def\s+(?P<name>\w+)")
+_HIDDEN_SCOPE = r"\btype(?:\s+{0}\b|\s*\\)|\b{0}\s*(?:[:=#\\]|$)"  # an alias, or what a type variable is bound to
 _BEFORE_EXPRESSION = re.compile(r"\s*(?P<decorator>@)?[\s(]*(?:#.*|\\\s*)?")  # that of a decorator
 
 
@@ -47,18 +48,21 @@ class SourceFile:
     module: str
 
     def defines(self, name: str, line: int) -> bool:
-        """Whether the source defines the function ``name`` with a ``def`` or a first decorator that stands on ``line``.
+        """Whether code of that ``name`` that begins on ``line`` is of a ``def``, or of a first decorator, there.
 
-        True where the source is missing or unreadable: functions are far more frequent than the hidden scopes that have
-        to be distinguished from them (see :mod:`otel_coverage.symbols`).
+        True unless the source shows a hidden scope of that name (see :mod:`otel_coverage.symbols`): functions are far
+        more frequent. So they keep their names where the source is missing, or has changed since it was loaded.
         """
-        text = linecache.getline(self.filename, line)
+        linecache.checkcache(self.filename)  # a reload does not
+        text = unicodedata.normalize("NFKC", linecache.getline(self.filename, line))
         found = _DEFINITION.match(text)
-        if found is None and not self._begins_decorator(line):
-            return not text
-        if found is None or found["decorator"]:
+        if (found is None and self._begins_decorator(line)) or (found is not None and found["decorator"]):
             return name != "__annotate__"  # the scope of a decorated function's annotations stands on the same line
-        return unicodedata.normalize("NFKC", found["name"]) == name
+        if found is not None and found["name"] == name:
+            return True
+        if name == "__annotate__":
+            return not text
+        return re.search(_HIDDEN_SCOPE.format(re.escape(name)), text) is None
 
     def _begins_decorator(self, line: int) -> bool:
         """Whether an expression that begins on ``line`` is that of a decorator whose ``@`` stands on a line before."""

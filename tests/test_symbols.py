@@ -200,6 +200,34 @@ class TestAFunction:
         file = SourceFile(str(tmp_path / "gone.py"), "gone.py", "gone")
         assert [symbol_of(each, file, name) for each, name in codes_of(code)] == [None, Symbol("gone", "gone", 1)]
 
+    @pytest.mark.since(3, 12)
+    def test_is_still_one_when_its_source_is_another_by_now(self, tmp_path: Path) -> None:
+        before = """
+            def one(): return 1
+
+            def two(): return 2
+            type Alias = int
+            def generic[
+                T: int,
+            ](value: T) -> T: return value
+        """
+        after = """
+            type Other = int
+            def two(): return 2
+            def one(): return 1
+            type Alias = int
+            def other[
+                T: int,
+            ](value: T) -> T: return value
+        """
+        functions = {"m:one@1", "m:two@3", "m:generic@5"}
+        assert symbols_in(tmp_path, before) == functions
+        path, code = tmp_path / "m.py", compile(dedent(before).lstrip("\n"), "m.py", "exec", dont_inherit=True)
+        path.write_text(dedent(after).lstrip("\n"))
+        file = SourceFile(str(path), "m.py", "m")
+        assert {str(found) for each, name in codes_of(code) if (found := symbol_of(each, file, name))} == functions
+        assert symbols_in(tmp_path, after) == {"m:two@2", "m:one@3", "m:other@5"}
+
 
 def test_the_name_comes_from_the_path_and_not_from_how_the_module_runs(tmp_path: Path) -> None:
     path = tmp_path / "shop" / "job.py"
