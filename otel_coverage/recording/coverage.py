@@ -39,7 +39,7 @@ class CoverageRecording(Recording):
 
     engine_name: str = "coverage"
 
-    def __init__(self, symbolize: Callable[[Data], Executed], *, branch: bool) -> None:
+    def __init__(self, symbolize: Callable[[CoverageRecording], Executed], *, branch: bool) -> None:
         self.branch = branch
         self.data: Data = {}
         self.thread: int | None = threading.get_ident()  # None once it is not bound to the one that it began on
@@ -49,7 +49,7 @@ class CoverageRecording(Recording):
 
     def executed(self) -> Executed:
         """What ran until now."""
-        return self._symbolize(self.data)
+        return self._symbolize(self)
 
 
 class CoverageEngine:
@@ -174,7 +174,15 @@ class CoverageEngine:
             if not recording.survives_fork:
                 recording.data = {}
 
-    def _symbolize(self, data: Data) -> Executed:
+    def _symbolize(self, recording: CoverageRecording) -> Executed:
+        data = recording.data
+        changed = self._files.changed(list(data))
+        if changed is not None:
+            recording.mark_incomplete(
+                "source_changed",
+                f"{changed} was changed after it had been loaded, and engine 'coverage' reads names from it:"
+                " restart the process",
+            )
         return self._symbolizer.symbolize(unpack(data), lines=self.granularity == "line", branch=self.branch)
 
     def _trace_here(self, recording: CoverageRecording, *, step: bool = False) -> ThreadTracer:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from contextvars import Context, ContextVar
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from coverage.tracer import CFileDisposition, CTracer
 
@@ -46,15 +47,45 @@ class Tracer(CTracer):
 
 
 class Files:
-    """Which files the tracers trace, as coverage.py's ``should_trace`` says it."""
+    """Which files the tracers trace, as coverage.py's ``should_trace`` says it, and whether these are as they were."""
 
     def __init__(self, source: SourceTree) -> None:
         self._source = source
+        self._stamps: dict[str, _Stamp] = {}
         self.dispositions: dict[str, CFileDisposition] = {}
 
     def should_trace(self, filename: str, _frame: object) -> CFileDisposition:
         """Whether to trace the file; the tracer calls this once for each file name."""
-        return _disposition(filename, self._source.locate(filename) is not None)
+        file = self._source.locate(filename)
+        if file is not None:
+            self._stamps[filename] = _stamp_of(file.filename)
+        return _disposition(filename, file is not None)
+
+    def changed(self, filenames: Iterable[str]) -> str | None:
+        """The first of these files that is another than when it was first traced; None where none is."""
+        for filename in filenames:
+            stamp = self._stamps.get(filename)
+            if stamp is not None and stamp != _stamp_of(stamp.path):
+                return filename
+        return None
+
+
+class _Stamp(NamedTuple):
+    """What distinguishes a file from what it was before; all 0 where there is none."""
+
+    path: str
+    device: int = 0
+    inode: int = 0
+    size: int = 0
+    modified: int = 0
+
+
+def _stamp_of(path: str) -> _Stamp:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return _Stamp(path)
+    return _Stamp(path, found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 class ThreadTracer:
