@@ -12,8 +12,9 @@ from types import FrameType, ModuleType
 
 import pytest
 
+from otel_coverage.source import SourceFile, SourceTree
 from tests.recording.oracle import Ran
-from tests.recording.recorder import ENGINES, Kind, Recorder, imported
+from tests.recording.recorder import ENGINES, MONITORING, Kind, Recorder, imported
 
 PROGRAM = """
 def handled(n):
@@ -94,3 +95,30 @@ def test_a_handler_may_begin_and_end_recordings_of_its_own(program: ModuleType, 
     assert {name for ran in outer for _, name, _ in ran.functions} == {"step"}
     # A handler that runs while events are off, because it interrupted the recorder itself, records less; never more.
     assert {name for ran in inner for _, name, _ in ran.functions} <= {"handled"}
+
+
+@pytest.mark.since(3, 12)
+@pytest.mark.parametrize("engine", [kind for kind in MONITORING if kind.values[0].backend == "c"], ids=str)
+def test_what_runs_while_the_recorder_looks_a_file_up_is_recorded(
+    program: ModuleType, engine: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = str(tmp_path / "later.py")
+    namespace: dict[str, Callable[[], int]] = {}
+    exec(compile("def met_later():\n    return 1\n", later, "exec"), namespace)
+    located = SourceTree.locate
+    looked_up: list[str] = []
+
+    def locate(tree: SourceTree, filename: str) -> SourceFile | None:
+        looked_up.append(filename)
+        if filename == later and looked_up.count(filename) == 1:
+            signal.raise_signal(signal.SIGALRM)  # as garbage may be collected, with finalizers of the application's
+        return located(tree, filename)
+
+    monkeypatch.setattr(SourceTree, "locate", locate)
+    signal.signal(signal.SIGALRM, lambda _number, _frame: program.handled(1))
+    with Recorder(engine, tmp_path) as recorder:
+        first, second = recorder.ran(namespace["met_later"]), recorder.ran(namespace["met_later"])
+    assert first.lines == {("later.py", 2), ("signalled.py", 3)}
+    assert {name for _, name, _ in first.functions} == {"met_later", "handled"}
+    assert second.lines == {("later.py", 2)}
+    assert looked_up.count(__file__) == 1

@@ -14,6 +14,7 @@
      should_trace, reading a mapping that is no dict) comes first, and what was looked up before it is looked up again.
      set_local_events() and restart_events() are C functions that keep the GIL.
    - The interpreter checks for signals and collects garbage in Python code alone, so neither runs in here unrecorded.
+     In should_trace they do run, so events are enabled while it is called.
 
    That reasoning needs the GIL, and one interpreter: free-threaded builds and sub-interpreters are refused.
 
@@ -142,6 +143,7 @@ struct Callbacks {
     PyObject *set_local_events, *restart_events, *tool, *events, *no_events;
     PyObject *traced_files;       /* by file name the address of its state; False where it should not be traced */
     FileState *files;
+    ListNode questions;           /* what should_trace is being asked */
     PyTypeObject *recording_type; /* objects of this type have their slot at `slot_offset` */
     Py_ssize_t slot_offset;
     PyObject *last_mapping;   /* a weak reference to the mapping in the variable that was last looked into */

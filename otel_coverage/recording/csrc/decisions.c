@@ -234,43 +234,107 @@ static int rearm_all(Callbacks *self) {
     return 0;
 }
 
-/* The state of a file of the application; NULL for all others, or with an exception set. */
-static FileState *traced_file(Callbacks *self, PyObject *filename) {
+#define UNDECIDED 2 /* should_trace, which is being asked about the file, runs the code itself */
+
+typedef struct {
+    ListNode all; /* in the owner's list */
+    PyThreadState *thread;
+    PyObject *filename; /* not owned: who asks has it */
+} Question;
+
+static bool is_being_asked(const Callbacks *self, PyObject *filename) {
+    for (ListNode *node = self->questions.next; node != &self->questions; node = node->next) {
+        const Question *question = CONTAINER_OF(node, Question, all);
+        if (question->thread == PyThreadState_Get() && PyUnicode_Compare(question->filename, filename) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether a debugger or profiler would step through, or count, what is called. Runs no Python code. */
+static bool is_observed(const PyThreadState *thread) {
+    if (thread->c_tracefunc != NULL || thread->c_profilefunc != NULL) {
+        return true;
+    }
+    PyObject *monitoring = PySys_GetObject("monitoring"); /* borrowed */
+    PyObject *debugger = monitoring == NULL ? NULL : PyObject_CallMethod(monitoring, "get_tool", "i", 0);
+    const char *name = debugger == NULL || !PyUnicode_Check(debugger) ? NULL : PyUnicode_AsUTF8(debugger);
+    bool observed = name != NULL && strncmp(name, "otel-coverage", strlen("otel-coverage")) != 0;
+    Py_XDECREF(debugger);
+    PyErr_Clear();
+    return observed;
+}
+
+/* Call should_trace. The interpreter has disabled events, and handlers of signals and finalizers may run in there: they
+   are enabled meanwhile, unless somebody else observes the thread. -1 with an exception set. */
+static int ask(Callbacks *self, PyObject *filename) {
+    PyThreadState *thread = PyThreadState_Get();
+    Question *question = PyMem_Malloc(sizeof(Question)); /* not on the stack, which greenlets move */
+    if (question == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    *question = (Question){.thread = thread, .filename = filename};
+    list_append(&self->questions, &question->all);
+    bool enable = thread->tracing > 0 && !is_observed(thread);
+    if (enable) {
+        PyThreadState_LeaveTracing(thread);
+    }
+    PyObject *answer = PyObject_CallOneArg(self->should_trace, filename);
+    int traced = answer == NULL ? -1 : PyObject_IsTrue(answer);
+    if (enable) {
+        PyThreadState_EnterTracing(thread);
+    }
+    Py_XDECREF(answer);
+    list_remove(&question->all);
+    PyMem_Free(question);
+    return traced;
+}
+
+/* The state of a file of the application: 1; 0 for all others; UNDECIDED; -1 with an exception set. */
+static int traced_file(Callbacks *self, PyObject *filename, FileState **file) {
     PyObject *known = PyDict_GetItemWithError(self->traced_files, filename);
     if (known == NULL && !PyErr_Occurred()) {
-        PyObject *answer = PyObject_CallOneArg(self->should_trace, filename);
-        int traced = answer == NULL ? -1 : PyObject_IsTrue(answer);
-        Py_XDECREF(answer);
-        /* other threads may have asked meanwhile */
+        if (is_being_asked(self, filename)) {
+            return UNDECIDED;
+        }
+        int traced = ask(self, filename);
+        /* others may have asked meanwhile */
         known = traced < 0 ? NULL : PyDict_GetItemWithError(self->traced_files, filename);
         if (known == NULL && traced >= 0 && !PyErr_Occurred()) {
-            FileState *file = traced ? PyMem_Calloc(1, sizeof(FileState)) : NULL;
-            if (traced && file == NULL) {
+            *file = traced ? PyMem_Calloc(1, sizeof(FileState)) : NULL;
+            if (traced && *file == NULL) {
                 PyErr_NoMemory();
-                return NULL;
+                return -1;
             }
-            PyObject *value = traced ? PyLong_FromVoidPtr(file) : Py_NewRef(Py_False);
+            PyObject *value = traced ? PyLong_FromVoidPtr(*file) : Py_NewRef(Py_False);
             if (value == NULL || PyDict_SetItem(self->traced_files, filename, value) < 0) {
                 Py_XDECREF(value);
-                PyMem_Free(file);
-                return NULL;
+                PyMem_Free(*file);
+                return -1;
             }
             Py_DECREF(value); /* the dict holds it */
             if (traced) {
-                file->next = self->files;
-                self->files = file;
+                (*file)->next = self->files;
+                self->files = *file;
             }
-            return file;
+            return traced;
         }
     }
-    return known == NULL || known == Py_False ? NULL : PyLong_AsVoidPtr(known);
+    if (known == NULL) {
+        return -1;
+    }
+    *file = known == Py_False ? NULL : PyLong_AsVoidPtr(known);
+    return *file != NULL;
 }
 
-/* Set the local events of the application's code: 1; 0 for all other code; -1 with an exception set. */
+/* Set the local events of the application's code: 1; 0 for all other code; UNDECIDED; -1 with an exception set. */
 static int discover(Callbacks *self, PyObject *code) {
-    FileState *file = traced_file(self, ((PyCodeObject *)code)->co_filename);
-    if (file == NULL) {
-        return PyErr_Occurred() ? -1 : 0;
+    FileState *file;
+    int traced = traced_file(self, ((PyCodeObject *)code)->co_filename, &file);
+    if (traced != 1) {
+        return traced;
     }
     int interpreted = is_interpreted(code);
     if (interpreted <= 0) {
@@ -291,13 +355,14 @@ static int discover(Callbacks *self, PyObject *code) {
 
 /* --- events */
 
-/* Code starts or resumes: 1 to disable the event, 0 to leave it enabled; -1 with an exception set. */
+/* Code starts or resumes: 1 to disable the event, 0 to leave it enabled, UNDECIDED to leave it enabled wherever it is;
+   -1 with an exception set. */
 static int decide_start(Callbacks *self, PyObject *code, int offset) {
     CodeState *state = code_state_of(self, code);
     if (state == NULL) {
         int traced = discover(self, code);
-        if (traced <= 0) {
-            return traced < 0 ? -1 : 1;
+        if (traced != 1) {
+            return traced == 0 ? 1 : traced;
         }
     }
     RecordingSlot *slot;
@@ -388,7 +453,7 @@ PyObject *on_start(Callbacks *self, PyObject *const *arguments, Py_ssize_t count
         Py_RETURN_NONE;
     }
     int decision = decide_start_safely(self, arguments[0], offset);
-    return decision < 0 ? NULL : Py_NewRef(decision ? disable : Py_None);
+    return decision < 0 ? NULL : Py_NewRef(decision == 1 ? disable : Py_None);
 }
 
 PyObject *on_discovery(Callbacks *self, PyObject *const *arguments, Py_ssize_t count) {
@@ -396,7 +461,8 @@ PyObject *on_discovery(Callbacks *self, PyObject *const *arguments, Py_ssize_t c
     if (read_event(arguments, count, 2, &offset) < 0) {
         return NULL;
     }
-    return self->disarmed || decide_start_safely(self, arguments[0], offset) >= 0 ? Py_NewRef(disable) : NULL;
+    int decision = self->disarmed ? 1 : decide_start_safely(self, arguments[0], offset);
+    return decision < 0 ? NULL : Py_NewRef(decision == UNDECIDED ? Py_None : disable);
 }
 
 PyObject *on_throw(Callbacks *self, PyObject *const *arguments, Py_ssize_t count) {

@@ -68,6 +68,7 @@ static PyObject *callbacks_new(PyTypeObject *type, PyObject *arguments, PyObject
     }
     list_clear(&self->all);
     list_clear(&self->disabled);
+    list_clear(&self->questions);
     self->single_tool = single_tool != 0;
     self->epoch = CLEAN + 1;
     self->variable = Py_NewRef(variable);
