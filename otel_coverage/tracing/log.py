@@ -7,6 +7,7 @@ import threading
 import time
 from collections import Counter
 
+from otel_coverage.signals import is_raised_by_handler
 from otel_coverage.tracing.forks import ProcessState
 
 logger = logging.getLogger("otel_coverage")
@@ -63,8 +64,12 @@ class RateLimitedLog(ProcessState):
 
         Args:
             doing: what failed, as a gerund: ``closing a recording``.
-            error: what was raised; it goes no further, so that the application runs on.
+            error: what was raised; it goes no further, so that the application runs on. What a handler of a signal
+                raised is none of our failures, and is raised again: the application waits for it, as RQ does for the
+                end of a job whose time is up.
         """
+        if is_raised_by_handler(error):
+            raise error
         self.warn("failures", "coverage: %s failed, the application is not affected", doing, error=error)
 
     def clear(self) -> None:

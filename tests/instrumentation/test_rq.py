@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -19,7 +21,9 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import SpanKind, StatusCode
 from redis import Redis
+from rq.job import Job
 from rq.serializers import JSONSerializer
+from rq.timeouts import JobTimeoutException, UnixSignalDeathPenalty
 
 import otel_coverage
 from otel_coverage.instrumentation import propagation
@@ -395,6 +399,28 @@ def test_a_job_class_of_ones_own_is_hooked_as_well(
     assert type(job) is OwnJob
     work_off(redis, job_class=OwnJob)
     assert functions(consumers(spans)["ship"]) == SHIPPED
+
+
+class _TimeIsUpInOurHooks(Job):
+    """A job that is asked for its id by ours in the moment in which the time of who makes it is up."""
+
+    @property
+    def id(self) -> str:
+        if sys._getframe(1).f_globals["__name__"].startswith("otel_coverage."):
+            signal.raise_signal(signal.SIGALRM)
+        return super().id
+
+    @id.setter
+    def id(self, value: str) -> None:
+        self.set_id(value)
+
+
+def test_a_job_whose_time_is_up_while_it_queues_another_one_ends_then(
+    redis: Redis, jobs: ModuleType, traced: Callable[[], Any]
+) -> None:
+    queue = rq.Queue(connection=redis, job_class=_TimeIsUpInOurHooks)
+    with traced(), pytest.raises(JobTimeoutException), UnixSignalDeathPenalty(3600, JobTimeoutException):
+        queue.enqueue(jobs.pack, "apple")
 
 
 def test_a_job_whose_function_is_gone_fails_as_ever(redis: Redis, spans: Spans, traced: Callable[[], Any]) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -193,6 +194,37 @@ def test_a_receiver_that_is_back_gets_what_waited_for_it_in_order(
         time.sleep(0.02)
     assert receiver.names == [f"span {number}" for number in range(4)]
     assert pipeline.processor.flush(30)
+
+
+class Interrupted(Failing):
+    """In the middle of the first attempt comes a signal, whose handler raises."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        result = super().export(spans)
+        if self.attempts == 1:
+            signal.raise_signal(signal.SIGUSR1)
+        return result
+
+
+def test_what_was_being_kept_when_a_signal_came_is_kept_and_the_signals_exception_goes_on(
+    pipelines: Callable[..., Pipeline],
+) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError("the time is up")
+
+    spool = Interrupted()
+    spool.fails = False
+    pipeline = pipelines(None, spool)
+    pipeline.processor.export_inline()
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with pytest.raises(TimeoutError, match="the time is up"):
+            pipeline.end_spans(1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert pipeline.processor.flush(30)
+    assert set(spool.names) == {"span 0"}
+    assert (spool.attempts, pipeline.exporter.counts.lost) == (2, 0)
 
 
 def test_where_neither_takes_them_spans_are_lost_and_reported_once_something_arrives(

@@ -211,11 +211,16 @@ class CountingSpanProcessor(ProcessState, SpanProcessor):
                 return
             number -= len(batch)
             spans = [span for span, _ in batch]
-            if exporter.may_send or (is_forced and not exporter.has_fallback):
-                spans = exporter.deliver(spans, give_up=lambda: self._gives_up)
-            if exporter.has_fallback:
-                exporter.keep(spans)
-            elif spans:
+            try:
+                if exporter.may_send or (is_forced and not exporter.has_fallback):
+                    spans = exporter.deliver(spans, give_up=lambda: self._gives_up)
+                if exporter.has_fallback:
+                    exporter.keep(spans)
+                    continue
+            except BaseException:  # a signal's handler raised it, wherever that was: what arrives twice counts once
+                self._put_back(batch)
+                raise
+            if spans:
                 self._put_back(batch[len(batch) - len(spans) :])
                 return
 
