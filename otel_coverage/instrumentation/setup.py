@@ -19,6 +19,7 @@ from otel_coverage.instrumentation.asgi_servers import SERVERS as ASGI_SERVERS
 from otel_coverage.instrumentation.attached_contexts import instrument_attached_contexts
 from otel_coverage.instrumentation.environment import continue_environment
 from otel_coverage.instrumentation.multiprocessing import instrument_multiprocessing
+from otel_coverage.instrumentation.no_propagators import use_no_propagator
 from otel_coverage.instrumentation.patch import Patches
 from otel_coverage.instrumentation.routes import register
 from otel_coverage.instrumentation.servers import SERVERS, record_server
@@ -111,6 +112,7 @@ def install_hooks(
         current_recording()  # raises where nothing could be recorded
         recorder = recorders.install(settings)
     provider = providers.equip(settings, tracer_provider)
+    use_no_propagator(_patches)
     when_imported("rq", partial(_instrument_rq, provider, recorder))
     if providers.is_ours(provider):
         when_imported("opentelemetry.instrumentation.asgi", _exclude_message_spans)

@@ -7,7 +7,7 @@ import importlib
 import sys
 import threading
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flask
@@ -290,10 +290,30 @@ def test_spans_inside_a_request_carry_its_playback(app: flask.Flask, spans: Span
     assert str(inside.context.trace_id) == response.text
 
 
-def test_it_works_whatever_propagators_are_configured(
-    app: flask.Flask, spans: Spans, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def use_propagators() -> Iterator[Callable[..., None]]:
+    """What sets the propagators that ``OTEL_PROPAGATORS`` names otherwise."""
+    before = propagate.get_global_textmap()
+    yield lambda *propagators: propagate.set_global_textmap(CompositePropagator(propagators))
+    propagate.set_global_textmap(before)
+
+
+def test_without_propagators_requests_are_answered_and_recorded(
+    create_app: Callable[[], flask.Flask], spans: Spans, use_propagators: Callable[..., None]
 ) -> None:
-    monkeypatch.setattr(propagate, "propagator", CompositePropagator([TraceContextTextMapPropagator()]))
+    use_propagators()
+    app = create_app()
+    instrument(app, spans)
+    assert get(app, "/goods", traceparent=f"00-{'1' * 32}-{'2' * 16}-01").status_code == 200
+    span = spans.only("server")
+    assert (span.attributes or {})["playback.profile"] == "checkout"
+    assert span.parent is None
+
+
+def test_it_works_whatever_propagators_are_configured(
+    app: flask.Flask, spans: Spans, use_propagators: Callable[..., None]
+) -> None:
+    use_propagators(TraceContextTextMapPropagator())
     seen = []
 
     @app.get("/outgoing")
