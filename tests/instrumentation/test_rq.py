@@ -402,24 +402,20 @@ def test_a_job_class_of_ones_own_is_hooked_as_well(
 
 
 class _TimeIsUpInOurHooks(Job):
-    """A job that is asked for its id by ours in the moment in which the time of who makes it is up."""
+    """A job that ours ask for its id in the moment in which the time of who makes it is up."""
 
-    @property
-    def id(self) -> str:
-        if sys._getframe(1).f_globals["__name__"].startswith("otel_coverage."):
+    def __getattribute__(self, name: str) -> Any:
+        if name == "id" and sys._getframe(1).f_globals["__name__"].startswith("otel_coverage."):
             signal.raise_signal(signal.SIGALRM)
-        return super().id
-
-    @id.setter
-    def id(self, value: str) -> None:
-        self.set_id(value)
+        return super().__getattribute__(name)
 
 
 def test_a_job_whose_time_is_up_while_it_queues_another_one_ends_then(
     redis: Redis, jobs: ModuleType, traced: Callable[[], Any]
 ) -> None:
     queue = rq.Queue(connection=redis, job_class=_TimeIsUpInOurHooks)
-    with traced(), pytest.raises(JobTimeoutException), UnixSignalDeathPenalty(3600, JobTimeoutException):
+    penalty: Any = UnixSignalDeathPenalty
+    with traced(), pytest.raises(JobTimeoutException), penalty(3600, JobTimeoutException):
         queue.enqueue(jobs.pack, "apple")
 
 

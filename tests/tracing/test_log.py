@@ -55,9 +55,7 @@ class _Handlers:
     [_raise, _Handlers(), _Handlers().handle, partial(_raise)],
     ids=["function", "object", "method", "partial"],
 )
-def test_what_a_signals_handler_raised_is_the_applications(
-    handler: Callable[[int, FrameType | None], None]
-) -> None:
+def test_what_a_signals_handler_raised_is_the_applications(handler: Callable[[int, FrameType | None], None]) -> None:
     log = RateLimitedLog()
     before = signal.signal(signal.SIGUSR1, handler)
     try:
