@@ -25,7 +25,7 @@ from typing import NamedTuple
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 
-from otel_coverage.spool.folder import make_private, write_privately
+from otel_coverage.spool.folder import identity, is_open, make_private, write_privately
 from otel_coverage.tracing.export.encoding import encode_resource
 from otel_coverage.tracing.forks import ProcessState
 from otel_coverage.tracing.log import log
@@ -91,6 +91,7 @@ class Slots(ProcessState):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._fd = -1
+        self._identity = (0, 0)
         self._map: mmap.mmap | None = None
         self._described: tuple[str, str] | None = None  # the revision, and the name
         self._check_process()
@@ -104,6 +105,8 @@ class Slots(ProcessState):
         try:
             self._check_process()
             with self._lock:
+                if self._map is not None and not is_open(self._fd, self._identity):
+                    self._open_anew(self._map)
                 return bool(self._regions) or self._take_region()
         except Exception as error:
             log.failed("noting what was begun", error)
@@ -147,6 +150,11 @@ class Slots(ProcessState):
         """
         return self._note(entry, span_id, begun)
 
+    @property
+    def described(self) -> str:
+        """The name of what describes this process, as far as :meth:`describe` knows; else empty."""
+        return "" if self._described is None else self._described[1]
+
     def forget(self, entry: Hashable) -> None:
         """The entry has ended without a span. Never raises."""
         self._check_process()
@@ -183,9 +191,7 @@ class Slots(ProcessState):
                 self._in_use[key] = at, offset
             if self._map is None:
                 return False
-            self._map[at + offset : at + offset + len(text)] = text
-            # last: a slot without it counts as empty
-            self._map[at : at + _HEADER.size] = _HEADER.pack(zlib.crc32(text), len(text), offset)
+            self._write(at, offset, text)
             return True
         except Exception as error:
             log.failed("noting what was begun", error)
@@ -203,6 +209,7 @@ class Slots(ProcessState):
         if self._map is None:
             make_private(self._folder)
             self._fd = _opened(self._folder)
+            self._identity = identity(self._fd)
             self._map = mmap.mmap(self._fd, _SIZE)
         for number in range(_REGIONS):
             if number in self._regions or not _try_lock(self._fd, number):
@@ -219,6 +226,25 @@ class Slots(ProcessState):
             _unlock(self._fd, number)  # it is of a process that was killed: for who drains
         log.warn("begun_full", "coverage: no slot is free to note what is begun in %s", self._folder)
         return False
+
+    def _open_anew(self, before: mmap.mmap) -> None:
+        """Note what is begun in a new file: somebody has deleted the one that was mapped, or closed its descriptor."""
+        in_use = self._in_use
+        self._map, self._described = None, None
+        self._hold_nothing()
+        for key, (at, offset) in in_use.items():
+            _, length, _ = _HEADER.unpack_from(before, at)
+            if self._free or self._take_region():
+                slot = self._free.pop()
+                self._in_use[key] = slot, _HEADER.size
+                self._write(slot, _HEADER.size, before[at + offset : at + offset + length])
+                before[at : at + _HEADER.size] = bytes(_HEADER.size)  # the file is still there where only a lock went
+
+    def _write(self, at: int, offset: int, text: bytes) -> None:
+        if self._map is not None:
+            self._map[at + offset : at + offset + len(text)] = text
+            # last: a slot without it counts as empty
+            self._map[at : at + _HEADER.size] = _HEADER.pack(zlib.crc32(text), len(text), offset)
 
     def _allocate(self, number: int) -> bool:
         """Have room for a region: a hole of a full disk, written to through memory, ends the process (SIGBUS).
@@ -237,6 +263,9 @@ class Slots(ProcessState):
 
     def _begin_process(self) -> None:
         self._lock = threading.Lock()
+        self._hold_nothing()
+
+    def _hold_nothing(self) -> None:
         self._free: list[int] = []
         self._regions: list[int] = []
         self._in_use: dict[Hashable, tuple[int, int]] = {}  # offsets of the slot and in it, by the entry or its span

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from otel_coverage import __version__
-from otel_coverage.spool.begun import RESOURCE_SUFFIX, Begun, take_abandoned
+from otel_coverage.spool.begun import Begun, take_abandoned
+from otel_coverage.spool.kept_resource import kept_resource
 from otel_coverage.spool.spool import Spool
 
 ROLE = "begun"
@@ -36,7 +36,7 @@ def keep_begun(spool: Spool) -> int:
 
 def _request(begun: Begun, folder: Path) -> bytes:
     request = ExportTraceServiceRequest()
-    group = request.resource_spans.add(resource=_resource(begun, folder))
+    group = request.resource_spans.add(resource=kept_resource(folder, begun.resource))
     scope = group.scope_spans.add()
     scope.scope.name, scope.scope.version = "otel_coverage", __version__
     scope.spans.append(_span(begun))
@@ -76,12 +76,3 @@ def _attribute(key: str, value: str) -> KeyValue:
     else:
         attribute.value.string_value = value
     return attribute
-
-
-def _resource(begun: Begun, folder: Path) -> Resource:
-    resource = Resource()
-    try:
-        resource.ParseFromString((folder / f"{begun.resource}{RESOURCE_SUFFIX}").read_bytes())
-    except Exception:  # it was deleted, or is damaged
-        return Resource()
-    return resource

@@ -13,7 +13,8 @@ from typing import Any
 
 from otel_coverage.framing import Damage, Frame
 from otel_coverage.spool import spool_file
-from otel_coverage.spool.lost_spans import DamagedRecord, LostSpans
+from otel_coverage.spool.lost_counts import LostCounts
+from otel_coverage.spool.lost_spans import DamagedRecord, LostSpans, counts_message
 from otel_coverage.spool.receiver import Answer, Outcome, Receiver
 from otel_coverage.spool.spool_file import REFUSED_SUFFIX, REQUEST, SpoolFile, spool_files
 from otel_coverage.tracing.attributes import COMPLETE, INCOMPLETE_DETAIL, INCOMPLETE_REASON
@@ -64,6 +65,7 @@ class Drain:
     counts: Counts = field(default_factory=Counts)
     error: str = ""
     delay: float | None = None
+    _changes: int = 0  # of what processes have given up, when it was reported
     _lost: LostSpans = field(default_factory=LostSpans)
     _limit: int = _MESSAGE
     _counted: dict[str, int] = field(default_factory=dict)  # by file: how far it was read, if not acknowledged since
@@ -72,6 +74,20 @@ class Drain:
     _aside: set[bytes] = field(default_factory=set)  # digests of what was put aside and is not acknowledged yet
     _origin: str = ""  # of what is given up, see LostSpans
 
+    @property
+    def lost_counts(self) -> LostCounts:
+        """What processes have given up."""
+        return LostCounts(self.folder)
+
+    @property
+    def has_lost_counts(self) -> bool:
+        """Whether processes have given up something since that was last reported.
+
+        Raises:
+            OSError: that cannot be read.
+        """
+        return self.lost_counts.changes() != self._changes
+
     def run(self) -> bool:
         """Send what lies there now. Returns whether all of it was acknowledged.
 
@@ -79,6 +95,8 @@ class Drain:
             OSError: the folder cannot be read.
         """
         self.error, self.delay = "", None
+        if not self._report_counts():
+            return False
         for path in spool_files(self.folder):
             try:
                 file = SpoolFile(path)
@@ -146,6 +164,25 @@ class Drain:
             self._acknowledge(file, end)
         return True
 
+    def _report_counts(self) -> bool:
+        """Report what processes have given up. Returns whether that was accepted, or there was nothing to report."""
+        changes = self.lost_counts.changes()
+        if changes == self._changes:
+            return True
+        try:
+            counts = self.lost_counts.read()
+            if counts:
+                answer = self.receiver.send(counts_message(counts, self.folder))
+                if answer.outcome in (Outcome.LATER, Outcome.FAILED):
+                    self.error, self.delay = answer.detail, answer.delay
+                    return False
+                self.lost_counts.reported(counts)
+        except TimeoutError as error:
+            self.error = str(error)
+            return False
+        self._changes = changes
+        return True
+
     def _report(self) -> bool:
         """Report what was given up. Returns whether that was accepted, or there was nothing to report."""
         message = self._lost.message()
@@ -194,6 +231,8 @@ class Drain:
         if answer.outcome is Outcome.ACCEPTED:
             self.counts.sent += span_count(request) - answer.refused
             self.counts.refused += answer.refused
+            if answer.refused:
+                self._lost.add(_spans(_parsed(request)), self._origin, at_most=answer.refused)
             return answer
         if answer.outcome is Outcome.LATER or (answer.outcome is Outcome.FAILED and not is_last_attempt):
             return answer

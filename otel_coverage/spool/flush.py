@@ -75,14 +75,17 @@ def flush(
         if refused:
             for path in spool_files(folder, REFUSED_SUFFIX):
                 path.rename(path.with_suffix(SUFFIX))
-        with suppress(OSError):  # no room
-            keep_begun(Spool(folder, max_bytes=max_bytes))
+        spool = Spool(folder, max_bytes=max_bytes)
+        with suppress(OSError):  # no room yet
+            keep_begun(spool)
         drain = Drain(folder, receiver, max_age, max_bytes)
         drain.progress = lambda: progress(drain.counts)
         deadline = time.monotonic() + timeout
         is_empty = drain.run()
         while not is_empty and time.monotonic() + _PAUSE < deadline:
             time.sleep(_PAUSE)
+            is_empty = drain.run()
+        if is_empty and keep_begun(spool):  # what found no room before
             is_empty = drain.run()
     finally:
         receiver.close()

@@ -87,6 +87,25 @@ def check_private(folder: Path) -> None:
         )
 
 
+def identity(fd: int) -> tuple[int, int]:
+    """What tells an open file from all others."""
+    found = os.fstat(fd)
+    return found.st_dev, found.st_ino
+
+
+def is_open(fd: int, file: tuple[int, int]) -> bool:
+    """Whether the descriptor is still that of the file, and the file in its folder.
+
+    Programs close descriptors that are not theirs, as daemons do when they start: the next file that is opened has the
+    number then, and is none of ours.
+    """
+    try:
+        found = os.fstat(fd)
+    except OSError:
+        return False
+    return (found.st_dev, found.st_ino) == file and found.st_nlink > 0
+
+
 def write_privately(path: Path, data: bytes) -> None:
     """Write a small file at once: whoever reads it sees all of it.
 

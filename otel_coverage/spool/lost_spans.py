@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from otel_coverage import __version__
+from otel_coverage.spool.kept_resource import kept_resource
+from otel_coverage.spool.lost_counts import LostCount
 
 _COUNTS = "counts"
 _DAMAGED = "_damaged"  # in the place of a profile: no slug begins like that
@@ -59,20 +63,24 @@ class LostSpans:
         self._damaged: dict[bytes, DamagedRecord] = {}
         self._reported: set[bytes] = set()  # of these, their ids
 
-    def add(self, spans: Iterable[tuple[Any, Any, Any]], origin: str) -> None:
+    def add(self, spans: Iterable[tuple[Any, Any, Any]], origin: str, *, at_most: int | None = None) -> None:
         """These spans are given up.
 
         Args:
             spans: each with the ``ResourceSpans`` and the ``ScopeSpans`` that hold it.
             origin: names the first record that is not acknowledged yet of the file that they are in.
+            at_most: how many of them, where it is not known which: they may all be of any playback among them.
         """
+        found: Counter[tuple[str, str, str]] = Counter()
         for resource_spans, _, span in spans:
             values = {pair.key: pair.value.string_value for pair in span.attributes}
             profile = values.get("playback.profile", "")
             if profile and values.get("coverage.role", "") not in _NOT_COUNTED:
                 key = (origin, profile, values.get("playback.run_id", ""))
-                lost = self._lost.setdefault(key, _Lost(resource_spans.resource))
-                lost.dropped += 1
+                self._lost.setdefault(key, _Lost(resource_spans.resource))
+                found[key] += 1
+        for key, number in found.items():
+            self._lost[key].dropped += number if at_most is None else min(number, at_most)
 
     def add_damaged(self, record: DamagedRecord) -> None:
         """This record is given up."""
@@ -91,8 +99,7 @@ class LostSpans:
             _set_texts(
                 span, {"playback.profile": profile, "playback.run_id": run_id, "coverage.process": _process(origin)}
             )
-            for key, number in (("coverage.recorded", 0), ("coverage.dropped", lost.dropped)):
-                span.attributes.add(key=key).value.int_value = number
+            _set_counts(span, lost.dropped)
         for record in self._damaged.values():
             if record.id not in self._reported:
                 span = _span(request, record.resource, record.id, record.since, record.until)
@@ -109,6 +116,25 @@ class LostSpans:
     def acknowledged(self) -> None:
         """What was reported is not found again."""
         self._lost = {key: lost for key, lost in self._lost.items() if lost.dropped != lost.reported}
+
+
+def counts_message(counts: Sequence[LostCount], folder: Path) -> bytes:
+    """A serialized message that reports what processes have given up.
+
+    Args:
+        counts: of whatever processes of the service.
+        folder: the spool's, with what describes them.
+    """
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    request = ExportTraceServiceRequest()
+    now = time.time_ns()
+    for (profile, run_id), process, dropped, resource in counts:
+        span = _span(request, kept_resource(folder, resource), secrets.token_bytes(16), now, now)
+        _set_texts(span, {"playback.profile": profile, "playback.run_id": run_id, "coverage.process": process})
+        _set_counts(span, dropped)
+    serialized: bytes = request.SerializeToString()
+    return serialized
 
 
 def _process(origin: str) -> str:
@@ -128,6 +154,11 @@ def _span(request: Any, resource: Any, trace: bytes, since: int, until: int) -> 
         end_time_unix_nano=until,
         flags=1,
     )
+
+
+def _set_counts(span: Any, dropped: int) -> None:
+    for key, number in (("coverage.recorded", 0), ("coverage.dropped", dropped)):
+        span.attributes.add(key=key).value.int_value = number
 
 
 def _set_texts(span: Any, texts: dict[str, str]) -> None:

@@ -96,6 +96,7 @@ class Sender:
         self._sent_at = time.monotonic()
         self._alive_at = time.monotonic()
         self._looked_at = -_LOOK_SECONDS
+        self._is_all_kept = False  # what those had begun who have ended
         self._written: dict[str, object] = {}
         self.is_stopped = False
 
@@ -154,15 +155,20 @@ class Sender:
         self._looked_at = time.monotonic()
         if begun.is_anyone_alive(self._folder):
             self._alive_at = self._looked_at
+        self._is_all_kept = False
         with suppress(OSError):  # no room: later
             keep_begun(self._spool)
+            self._is_all_kept = True
 
     def _is_needed(self) -> bool:
         if self._alive_at >= self._looked_at:
             return True
-        if not unsent_bytes(self._folder):
-            return False
-        return not self._failures or time.monotonic() - self._alive_at < self._linger
+        if not unsent_bytes(self._folder) and not self._drain.has_lost_counts:
+            self._look()  # there may be room now for what those had begun who have ended
+            if self._is_all_kept and not unsent_bytes(self._folder):
+                return self._alive_at >= self._looked_at
+        is_stuck = self._failures or not self._is_all_kept
+        return not is_stuck or time.monotonic() - self._alive_at < self._linger
 
     def _advanced(self) -> None:
         self._sent_at = time.monotonic()

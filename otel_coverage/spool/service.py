@@ -6,6 +6,7 @@ import math
 import os
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from opentelemetry.sdk.resources import Resource
@@ -17,6 +18,7 @@ from otel_coverage.spool import begun, spool_file
 from otel_coverage.spool.begun import Begun, Slots
 from otel_coverage.spool.folder import spool_folder
 from otel_coverage.spool.launch import ensure_sender
+from otel_coverage.spool.lost_counts import LostCount, LostCounts
 from otel_coverage.spool.receiver import is_otlp
 from otel_coverage.spool.spool import Spool
 from otel_coverage.spool.wait import wait_until_sent
@@ -44,6 +46,7 @@ class ServiceSpool:
         self._folder = folder
         self._linger = settings.spool_linger
         self.slots = Slots(folder)
+        self._lost = LostCounts(folder)
         self._looked_at = -math.inf
         self._starter: threading.Thread | None = None
 
@@ -58,6 +61,7 @@ class ServiceSpool:
         """
         is_open = self.spool.open()
         if is_open:
+            self._lost.open()
             self.slots.open()
             if resource is not None:
                 self.slots.describe(resource)
@@ -121,6 +125,17 @@ class ServiceSpool:
         """The entry has ended without a span. Never raises."""
         self.slots.forget(entry)
 
+    def lost(self, counts: Sequence[LostCount]) -> bool:
+        """Note how much this process has given up so far, which it may not live to report itself. Never raises.
+
+        Args:
+            counts: of playbacks of which something was given up.
+
+        Returns:
+            Whether that is noted.
+        """
+        return self._lost.note([count._replace(resource=self.slots.described) for count in counts])
+
     def wait(self, timeout: float) -> bool:
         """Wait until everything is sent; not for a receiver that does not answer. Never raises.
 
@@ -136,6 +151,7 @@ class ServiceSpool:
         """Look for a sender where this process never did: it may be killed before it appends anything."""
         if self._looked_at == -math.inf:
             self._looked_at = time.monotonic()  # else several requests of the first moment would each start one
+            self._lost.open()  # as long as there is room
             # starting a process takes milliseconds, which the request is not to wait for
             self._starter = threading.Thread(target=self._ensure_sender, name="otel-coverage-sender", daemon=True)
             self._starter.start()
@@ -150,6 +166,7 @@ class ServiceSpool:
         if starter is not None:
             starter.join(_START_SECONDS)  # else it might end with this process, before it has started one
         if time.monotonic() - self._looked_at > _LOOK_SECONDS:
+            self._lost.open()
             self.slots.open()  # first: a sender that is about to end sees that somebody lives
             self._ensure_sender()
 

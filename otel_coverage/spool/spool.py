@@ -6,11 +6,12 @@ import math
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.spool import spool_file
-from otel_coverage.spool.folder import make_private
+from otel_coverage.spool.folder import identity, is_open, make_private
 from otel_coverage.tracing.forks import ProcessState
 from otel_coverage.tracing.log import log
 
@@ -43,6 +44,7 @@ class Spool(ProcessState):
         self.max_age = max_age
         self.sync = sync
         self._fd: int | None = None
+        self._identity = (0, 0)  # of the file
         self._owner = 0
         self._counted = (-math.inf, 0)  # when the folder's bytes were counted, and how many there were
         self._check_process()
@@ -56,11 +58,12 @@ class Spool(ProcessState):
         try:
             self._check_process()
             with self._lock:
-                if self._fd is not None and self._is_full(self._fd):
+                fd = self._opened()
+                if fd is not None and self._is_full(fd):
                     self._close()
-                is_open = self._opened() is not None
+                    fd = self._opened()
                 self._held_bytes()  # children forked in a moment need not
-                return is_open
+                return fd is not None
         except (OSError, ConfigurationError) as error:
             log.warn("spool_failures", "coverage: spans cannot be kept in %s: %s", self.folder, error)
             return False
@@ -121,9 +124,12 @@ class Spool(ProcessState):
         return False
 
     def _opened(self) -> int | None:
+        if self._fd is not None and not is_open(self._fd, self._identity):
+            self._leave()
         if self._fd is None and self.folder is not None:
             make_private(self.folder)
             self._fd = spool_file.create(self.folder)
+            self._identity = identity(self._fd)
             self._owner = os.getpid()
         return self._fd
 
@@ -131,6 +137,13 @@ class Spool(ProcessState):
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+    def _leave(self) -> None:
+        """Close the file that was removed, unless its descriptor is that of another one by now."""
+        with suppress(OSError):
+            if self._fd is not None and identity(self._fd) == self._identity:
+                os.close(self._fd)
+        self._fd = None
 
     def _has_room(self, size: int) -> bool:
         if self.folder is None:

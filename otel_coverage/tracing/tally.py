@@ -45,6 +45,20 @@ class EntryNumber(NamedTuple):
     number: int
 
 
+class Dropped(NamedTuple):
+    """What this process has given up of a playback.
+
+    Attributes:
+        playback: whose spans they were.
+        process: as in :class:`EntryNumber`.
+        spans: how many, so far.
+    """
+
+    playback: Playback
+    process: str
+    spans: int
+
+
 @dataclass(slots=True)
 class _Count:
     process: str
@@ -83,8 +97,13 @@ class Tally(ProcessState):
             count.recorded += 1
             return EntryNumber(count.process, count.recorded)
 
-    def dropped(self, spans: Iterable[ReadableSpan]) -> None:
-        """These spans are given up. Those without a role report nothing, and do not count. Never raises."""
+    def dropped(self, spans: Iterable[ReadableSpan]) -> list[Dropped]:
+        """These spans are given up. Those without a role report nothing, and do not count. Never raises.
+
+        Returns:
+            How many were given up so far of each playback that they are of.
+        """
+        found: dict[Playback, Dropped] = {}
         try:
             self._check_process()
             for span in spans:
@@ -92,14 +111,17 @@ class Tally(ProcessState):
                 role, profile = attributes.get(ROLE), attributes.get(PROFILE)
                 if not role or not profile or profile == STARTUP.profile:
                     continue
+                playback = Playback(str(profile), str(attributes.get(RUN_ID) or ""))
                 with self._lock:
-                    count = self._count(Playback(str(profile), str(attributes.get(RUN_ID) or "")))
+                    count = self._count(playback)
                     if role != COUNTS:
                         count.dropped += 1
+                        found[playback] = Dropped(playback, count.process, count.dropped)
                     elif attributes.get(PROCESS) == count.process:
                         count.reported = (0, 0)
         except Exception as error:
             log.failed("counting lost spans", error)
+        return list(found.values())
 
     def report(self, tracer: Tracer, *, only_dropped: bool = False) -> None:
         """End a span for each playback whose counts are not those of the last report. Never raises.

@@ -16,6 +16,8 @@ from tests.faults.disks import MEGABYTE, cut_disk, small_disk
 RESERVE = ("--reserve-bytes", str(4 * MEGABYTE), "--log-bytes", str(64 * MEGABYTE))
 CUTS = 5
 
+_ARRIVED = "SELECT count() FROM otel_traces WHERE SpanAttributes['coverage.role'] = 'server'"
+
 
 def _requests(run: str, count: int) -> list[dict[str, Any]]:
     requests = []
@@ -78,6 +80,30 @@ def test_a_spool_on_a_full_disk_never_fails_a_request_and_what_it_lost_is_marked
         deployment.send("afterwards", _requests("spool-full-later", 20)).wait()
         deployment.settle()
         comparison = compare(deployment, ["spool-full", "afterwards"])
+        print(comparison.summary())
+        comparison.check()
+
+
+@pytest.mark.timeout(600)
+def test_what_is_lost_on_a_disk_that_stays_full_until_the_application_has_ended_is_marked(folder: Path) -> None:
+    with small_disk(folder, 4) as disk, Deployment(folder, {"XDG_STATE_HOME": str(disk.path)}) as deployment:
+        deployment.start_collector()
+        deployment.start_application("--threads", "4")
+
+        def requests(about: str, each: int) -> list[dict[str, Any]]:
+            ids = [(f"profile-{number // each}", f"{about}-{number}") for number in range(40 * each)]
+            return [{"method": "GET", "path": f"/take/1-2/{id_}", "profile": profile} for profile, id_ in ids]
+
+        deployment.send("stays-full", requests("before", 1)).wait()
+        wait_until(lambda: deployment.query(_ARRIVED).rows[0][0] == 40)
+        disk.fill()
+        jobs = [{"method": "POST", "path": "/enqueue/1-2/job-while", "profile": "profile-0"}]
+        deployment.send("stays-full", [*requests("while", 4), *jobs]).wait()  # more than what was begun has room for
+        wait_until(lambda: any(line["event"] == "done" for line in deployment.jobs()))
+        deployment.stop_application()
+        disk.free()
+        deployment.settle()
+        comparison = compare(deployment, ["stays-full"])
         print(comparison.summary())
         comparison.check()
 

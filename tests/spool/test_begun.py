@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import signal
 from pathlib import Path
 from typing import Any
 
 from otel_coverage.spool.begun import take_abandoned
-from tests.support.commands import clean_environment
-
-# in a process of its own, since its locks, and so its regions, end when a descriptor of the file is closed
-PREAMBLE = """
-import os
-import signal
-import sys
-from pathlib import Path
-from types import SimpleNamespace
-
-from otel_coverage.spool.begun import Begun, Slots
-
-slots = Slots(Path(sys.argv[1]))
-
-
-def note(name, span_id=""):
-    return Begun("server", "checkout", "night-1", "", "", span_id, "p" * 16, str(os.getpid()), "1", "", name)
-
-
-def span(id):
-    return SimpleNamespace(context=SimpleNamespace(span_id=id))
-
-"""
-KILLED = "\nos.kill(os.getpid(), signal.SIGKILL)\n"
+from tests.spool.begun import left_behind
 
 
 def left_by(folder: Path, program: str) -> list[tuple[str, Any]]:
     """Name and span id of what a killed process had begun, and whether it is left only once."""
-    done = subprocess.run(
-        [sys.executable, "-c", PREAMBLE + program + KILLED, str(folder)], env=clean_environment(), check=False
-    )
-    assert done.returncode == -9
+    assert left_behind(folder, program) == -signal.SIGKILL
     found = [(begun.name, begun.span_id) for begun in take_abandoned(folder)]
     assert list(take_abandoned(folder)) == []
     return found
@@ -96,3 +69,27 @@ if not child:
 os.waitpid(child, 0)
 """
     assert sorted(left_by(tmp_path, program)) == [("child's", ""), ("parent's", "")]
+
+
+def test_what_was_begun_is_noted_anew_where_somebody_has_deleted_the_file(tmp_path: Path) -> None:
+    program = """
+slots.start("first", 1, note("first", "01"))
+slots.start("second", 2, note("second", "02"))
+(Path(sys.argv[1]) / "begun").unlink()
+assert slots.open()
+slots.settled([span(1)])
+slots.start("third", 3, note("third", "03"))
+"""
+    assert sorted(left_by(tmp_path, program)) == [("second", "02"), ("third", "03")]
+
+
+def test_what_was_begun_is_noted_anew_where_somebody_has_closed_the_files_descriptor(tmp_path: Path) -> None:
+    program = """
+slots.start("first", 1, note("first", "01"))
+os.close(slots._fd)
+theirs = os.open(Path(sys.argv[1]) / "theirs", os.O_RDWR | os.O_CREAT)
+assert slots.open()
+assert os.fstat(theirs).st_size == 0
+slots.start("second", 2, note("second", "02"))
+"""
+    assert sorted(left_by(tmp_path, program)) == [("first", "01"), ("second", "02")]

@@ -115,6 +115,20 @@ def test_a_span_that_is_refused_is_kept_aside_and_told_and_the_others_arrive(spo
     assert receiver.asked == asked  # neither the span nor the count is sent again
 
 
+def test_where_a_receiver_accepts_a_message_and_refuses_some_of_it_each_run_in_it_may_lack_them(spool: Spool) -> None:
+    receiver = Receiver(lambda message: Answer(Outcome.ACCEPTED, refused=2 if "1" in names_in(message) else 0))
+    runs = {"1": "run-1", "2": "run-1", "3": "run-1", "4": "run-2"}
+    folder = kept(spool, [request(name, run_id=run) for name, run in runs.items()])
+    sending = drain(folder, receiver)
+    assert sending.run()
+    assert (sending.counts.sent, sending.counts.refused) == (2, 2)
+    reports = [span for message in receiver.accepted for span in spans_in(message) if span.name == "counts"]
+    assert {value(span, "playback.run_id"): value(span, "coverage.dropped") for span in reports} == {
+        "run-1": 2,
+        "run-2": 1,
+    }
+
+
 def test_a_span_that_is_refused_counts_once_however_often_those_beside_it_are_sent(spool: Spool) -> None:
     away = True
 

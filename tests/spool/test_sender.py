@@ -15,10 +15,13 @@ from typing import Any
 
 import pytest
 
+from otel_coverage.spool import Spool
+from otel_coverage.spool.flush import flush
 from otel_coverage.spool.spool_file import START
+from tests.spool.begun import left_behind
 from tests.spool.requests import request
 from tests.support.collector import Collector, running_collector
-from tests.support.commands import clean_environment, wait_until
+from tests.support.commands import PATIENCE, clean_environment, wait_until
 from tests.support.ports import free_port
 
 
@@ -211,6 +214,30 @@ def test_a_sender_that_is_killed_loses_nothing(folder: Path, collector: Collecto
 def wait_for_sender(folder: Path) -> int:
     wait_until(lambda: senders(folder))
     return senders(folder)[0]
+
+
+def left_in_a_full_spool(folder: Path) -> int:
+    """A spool that has no room for what a killed process had begun. Returns the bytes that it may hold."""
+    assert left_behind(folder, 'slots.start("lost", 1, note("begun", "01"))') == -signal.SIGKILL
+    assert Spool(folder).append(request("kept", size=5000))
+    return 2000
+
+
+def test_a_sender_that_has_made_room_reports_what_was_begun_before_it_ends(folder: Path, collector: Collector) -> None:
+    most = left_in_a_full_spool(folder)
+    environment = clean_environment(OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint)
+    command = [sys.executable, "-m", "otel_coverage.spool.sender", str(folder), "3600", str(most), "60"]
+    assert subprocess.run(command, env=environment, timeout=PATIENCE, check=False).returncode == 0
+    assert names(collector) == ["kept", "begun"]
+
+
+def test_a_flush_that_has_made_room_reports_what_was_begun(
+    folder: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = left_in_a_full_spool(folder)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
+    assert flush(folder, timeout=PATIENCE, max_age=3600.0, max_bytes=most, linger=0.0).is_empty
+    assert names(collector) == ["kept", "begun"]
 
 
 def test_a_sender_whose_service_was_killed_ends_soon_after_and_leaves_what_the_receiver_did_not_take(

@@ -195,3 +195,22 @@ def test_the_folder_is_one_of_the_user_and_the_service(tmp_path: Path) -> None:
     assert spool_folder(Settings(spool="/x"), environ) == Path("/x")
     assert service_name({"OTEL_RESOURCE_ATTRIBUTES": "a=b,service.name=shop%20web"}) == "shop_web"
     assert service_name({"OTEL_SERVICE_NAME": ".."}) == "unknown_service"
+
+
+def test_a_file_of_the_applications_is_left_alone_where_it_has_got_the_spools_descriptor(
+    folder: Path, tmp_path: Path
+) -> None:
+    spool = Spool(folder)
+    assert spool.append(b"first")
+    descriptor = spool._fd
+    assert descriptor is not None
+    theirs = os.open(tmp_path / "theirs", os.O_RDWR | os.O_CREAT)
+    os.dup2(theirs, descriptor)  # as where a daemon closes all that it has inherited, and opens a file then
+    try:
+        assert spool.append(b"second")
+        assert (tmp_path / "theirs").read_bytes() == b""
+        os.fstat(descriptor)  # which is open
+    finally:
+        os.close(descriptor)
+        os.close(theirs)
+    assert len(list(folder.glob("*.spool"))) == 2

@@ -23,6 +23,8 @@ from otel_coverage.errors import ConfigurationError
 from otel_coverage.revision import UNKNOWN
 from otel_coverage.settings import Settings
 from otel_coverage.spool import service
+from otel_coverage.spool.begun import settled
+from otel_coverage.spool.lost_counts import LostCount
 from otel_coverage.tracing import code_revision, tally
 from otel_coverage.tracing.code_revision import REVISION
 from otel_coverage.tracing.export.batching import CountingSpanProcessor
@@ -303,7 +305,7 @@ def _make(settings: Settings) -> TracerProvider:
     provider = ForkedTracerProvider(resource=ProcessResource(resource, code))
     for make in makers.values():
         exporter = _exporter(make)
-        exporter.on_lost = tally.dropped
+        exporter.on_lost = _lose
         processor = CountingSpanProcessor(exporter, patience=LEAVING_SECONDS, report=_report_counts)
         if is_uwsgi() and processor.only_keeps:
             processor.export_inline()
@@ -329,6 +331,14 @@ def _queued_bytes() -> int:
 def _spooled_bytes() -> int | None:
     spool = service.installed()
     return None if spool is None else spool.spool.unsent_bytes()
+
+
+def _lose(spans: Sequence[ReadableSpan]) -> None:
+    """Spans are given up: that is counted, and noted for the case that this process ends before it can report it."""
+    counts = tally.dropped(spans)
+    spool = service.installed()
+    if counts and spool is not None and spool.lost([LostCount(*count) for count in counts]):
+        settled(spans)
 
 
 def _report_counts() -> None:
