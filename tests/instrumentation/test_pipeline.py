@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import signal
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -109,3 +111,27 @@ class Fixed:
 
     def __setattr__(self, name: str, value: object) -> None:
         raise TypeError(name)
+
+
+class _Interrupted:
+    """A pipeline that is looked at in the moment in which a signal comes."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__dict__":
+            signal.raise_signal(signal.SIGUSR1)
+        return super().__getattribute__(name)
+
+
+def test_what_a_signals_handler_raises_goes_on_and_the_call_counts_as_made(
+    outcomes: list[BaseException | None],
+) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError("the time is up")
+
+    before = signal.signal(signal.SIGUSR1, handle)
+    try:
+        with pytest.raises(TimeoutError, match="the time is up"):
+            when_executed(_Interrupted(), outcomes.append)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert outcomes == [None]

@@ -402,17 +402,21 @@ def test_a_job_class_of_ones_own_is_hooked_as_well(
 
 
 class _TimeIsUpInOurHooks(Job):
-    """A job that ours ask for its id in the moment in which the time of who makes it is up."""
+    """A job that is asked for something by ours in the moment in which the time of who makes it is up."""
+
+    asked = ""
 
     def __getattribute__(self, name: str) -> Any:
-        if name == "id" and sys._getframe(1).f_globals["__name__"].startswith("otel_coverage."):
+        if name == type(self).asked and sys._getframe(1).f_globals["__name__"].startswith("otel_coverage."):
             signal.raise_signal(signal.SIGALRM)
         return super().__getattribute__(name)
 
 
+@pytest.mark.parametrize("asked", ["func_name", "id"])
 def test_a_job_whose_time_is_up_while_it_queues_another_one_ends_then(
-    redis: Redis, jobs: ModuleType, traced: Callable[[], Any]
+    asked: str, redis: Redis, jobs: ModuleType, traced: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(_TimeIsUpInOurHooks, "asked", asked)
     queue = rq.Queue(connection=redis, job_class=_TimeIsUpInOurHooks)
     penalty: Any = UnixSignalDeathPenalty
     with traced(), pytest.raises(JobTimeoutException), penalty(3600, JobTimeoutException):

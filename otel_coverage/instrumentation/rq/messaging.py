@@ -8,6 +8,8 @@ from typing import Any
 
 from opentelemetry.util.types import AttributeValue
 
+from otel_coverage.signals import is_raised_by_handler
+
 
 def attributes(job_id: str, queue: str, function: str, name: str, kind: str) -> dict[str, AttributeValue]:
     """The attributes of OpenTelemetry's messaging conventions, which have no value of their own for RQ."""
@@ -62,7 +64,9 @@ def function_of(job: Any) -> str:
     """
     try:
         name = job.func_name or ""
-    except Exception:  # its data cannot be deserialized, which RQ reports when it fails the job
+    except Exception as error:  # its data cannot be deserialized, which RQ reports when it fails the job
+        if is_raised_by_handler(error):
+            raise
         return ""
     owner = _class_of(job) if name else None
     return name if owner is None else f"{owner.__module__}.{owner.__qualname__}.{name}"

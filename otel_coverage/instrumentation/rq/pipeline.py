@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from otel_coverage.signals import is_raised_by_handler
+
 _ATTRIBUTE = "_otel_coverage_waiting"
 
 _classes: dict[type[Any], type[Any]] = {}  # those that report what becomes of a pipeline, by its own class
@@ -34,8 +36,10 @@ def when_executed(pipeline: Any, outcome: Outcome) -> None:
             return
         pipeline.__class__ = _observed(type(pipeline))
         pipeline.__dict__[_ATTRIBUTE] = [outcome]
-    except Exception:  # an object whose class is fixed: better a call too many, which is marked, than one too few
+    except Exception as error:  # an object whose class is fixed: better a call too many, marked, than one too few
         outcome(None)
+        if is_raised_by_handler(error):
+            raise
 
 
 def _observed(own_class: type[Any]) -> type[Any]:
