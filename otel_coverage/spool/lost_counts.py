@@ -3,7 +3,7 @@
 A process counts what it gives up, and reports that with the next span that is kept. One that ends while the spool is
 full, or its disk, keeps no span any more: so it notes the counts here, and who drains the spool reports them. The file
 is written while there is room, and is never larger. It has a slot for each playback and process, changed under a lock;
-where all are in use, a process adds to the slot that another one has for the same playback.
+where all are in use, a process shares the slot that another one has for the same playback: at least so many are lost.
 """
 
 from __future__ import annotations
@@ -84,6 +84,8 @@ class LostCounts:
                 slots = _read(fd)
                 noted = [_put(fd, slots, count) for count in counts]
                 _changed(fd)
+            if not all(noted):
+                log.warn("lost_counts", "coverage: no slot is free to note what is lost in %s", self._folder)
             return all(noted)
         except FileNotFoundError:
             return False  # there was no room for it either
@@ -169,7 +171,7 @@ def _put(fd: int, slots: list[LostCount | None], count: LostCount) -> bool:
         number, written = own[0] if own else slots.index(None), count
     elif same:
         number, other = same[0]
-        written = other._replace(dropped=other.dropped + count.dropped)
+        written = other._replace(dropped=max(other.dropped, count.dropped))
     else:
         return False
     playback, process, dropped, resource = written

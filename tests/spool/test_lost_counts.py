@@ -65,12 +65,13 @@ def test_noting_needs_no_more_room_than_the_file_has(lost: LostCounts, tmp_path:
     assert path.stat().st_size == before.st_size
 
 
-def test_where_all_slots_are_in_use_a_count_is_added_to_that_of_another_process(
+def test_where_all_slots_are_in_use_a_process_shares_that_of_another_one(
     lost: LostCounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lost_counts, "_SIZE", 3 * lost_counts._SLOT)
     assert lost.note([LostCount(CHECKOUT, "1" * 16, 3), LostCount(BROWSE, "1" * 16, 2)])
-    assert lost.note([LostCount(CHECKOUT, "2" * 16, 1)])
+    for dropped in range(1, 5):
+        assert lost.note([LostCount(CHECKOUT, "2" * 16, dropped)])
     assert lost.read() == [LostCount(CHECKOUT, "1" * 16, 4), LostCount(BROWSE, "1" * 16, 2)]
     assert not lost.note([LostCount(Playback("another"), "1" * 16, 1)])
 
