@@ -92,6 +92,7 @@ class Slots(ProcessState):
         self._folder = folder
         self._fd = -1
         self._identity = (0, 0)
+        self._earlier: list[mmap.mmap] = []
         self._map: mmap.mmap | None = None
         self._described: tuple[str, str] | None = None  # the revision, and the name
         self._check_process()
@@ -106,7 +107,7 @@ class Slots(ProcessState):
             self._check_process()
             with self._lock:
                 if self._map is not None and not is_open(self._fd, self._identity):
-                    self._open_anew(self._map)
+                    self._open_anew()
                 return bool(self._regions) or self._take_region()
         except Exception as error:
             log.failed("noting what was begun", error)
@@ -227,9 +228,16 @@ class Slots(ProcessState):
         log.warn("begun_full", "coverage: no slot is free to note what is begun in %s", self._folder)
         return False
 
-    def _open_anew(self, before: mmap.mmap) -> None:
-        """Note what is begun in a new file: somebody has deleted the one that was mapped, or closed its descriptor."""
-        in_use = self._in_use
+    def _open_anew(self) -> None:
+        """Note what is begun in a new file: somebody has deleted the one that was mapped, or closed its descriptor.
+
+        In the latter case it is the same file. The mapping has a descriptor of its own, with which all locks on the
+        file would go: so it stays.
+        """
+        before, in_use = self._map, self._in_use
+        if before is None:
+            return
+        self._earlier.append(before)
         self._map, self._described = None, None
         self._hold_nothing()
         for key, (at, offset) in in_use.items():

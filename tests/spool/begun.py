@@ -12,6 +12,7 @@ from tests.support.commands import clean_environment
 _PREAMBLE = """
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,15 @@ slots = Slots(Path(sys.argv[1]))
 
 def note(name, span_id=""):
     return Begun("server", "checkout", "night-1", "", "", span_id, "p" * 16, str(os.getpid()), "1", "", name)
+
+
+def is_known_to_live():
+    # as another process sees it: one that asks for itself gives up its locks
+    asking = (
+        "import sys; from pathlib import Path; from otel_coverage.spool.begun import is_anyone_alive; "
+        "sys.exit(not is_anyone_alive(Path(sys.argv[1])))"
+    )
+    return subprocess.run([sys.executable, "-c", asking, sys.argv[1]], check=False).returncode == 0
 
 
 def span(id):

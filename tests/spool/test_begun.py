@@ -77,6 +77,7 @@ slots.start("first", 1, note("first", "01"))
 slots.start("second", 2, note("second", "02"))
 (Path(sys.argv[1]) / "begun").unlink()
 assert slots.open()
+assert is_known_to_live()
 slots.settled([span(1)])
 slots.start("third", 3, note("third", "03"))
 """
@@ -90,6 +91,7 @@ os.close(slots._fd)
 theirs = os.open(Path(sys.argv[1]) / "theirs", os.O_RDWR | os.O_CREAT)
 assert slots.open()
 assert os.fstat(theirs).st_size == 0
+assert is_known_to_live()
 slots.start("second", 2, note("second", "02"))
 """
     assert sorted(left_by(tmp_path, program)) == [("first", "01"), ("second", "02")]
