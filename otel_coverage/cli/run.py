@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from otel_coverage.cli.propagators import check_propagators
 from otel_coverage.errors import ConfigurationError
 from otel_coverage.instrumentation import RUN
 from otel_coverage.instrumentation.start import AWAITED, FOLDER
@@ -45,6 +46,7 @@ def command(
     program = shutil.which(command_line[0])
     if program is None:
         raise ConfigurationError(f"{command_line[0]}: command not found on PATH")
+    check_propagators()
     if settings.enabled:
         check(settings)
     else:

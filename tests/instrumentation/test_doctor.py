@@ -234,3 +234,10 @@ def test_an_application_that_cannot_be_imported_is_one_line_and_exit_code_2(app:
 def test_what_is_not_a_flask_application_is_reported_to_need_the_middleware() -> None:
     _, lines, _ = application_lines("store_front:create_app")
     assert any("otel_coverage.CoverageMiddleware" in line for line in lines)
+
+
+def test_a_propagator_that_is_not_installed_is_one_line_and_exit_code_2() -> None:
+    done = call(DOCTOR, OTEL_PROPAGATORS="tracecontext,by_pigeon")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "the propagator 'by_pigeon', which is not installed" in done.stderr

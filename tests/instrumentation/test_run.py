@@ -43,6 +43,7 @@ def project(tmp_path: Path) -> Path:
         (["--", "python"], {"OTEL_COVERAGE_GRANULARITY": "branch"}, "OTEL_COVERAGE_GRANULARITY is 'branch'"),
         (["--", "python"], {"OTEL_COVERAGE_ENABLED": "perhaps"}, "OTEL_COVERAGE_ENABLED is 'perhaps'"),
         (["--", "python"], {"OTEL_TRACES_EXPORTER": "by_pigeon"}, "by_pigeon"),
+        (["--", "python"], {"OTEL_PROPAGATORS": "baggage,by_pigeon"}, "the propagator 'by_pigeon', which is not"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_refused_in_one_line(

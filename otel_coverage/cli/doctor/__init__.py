@@ -6,8 +6,7 @@ import sys
 
 import click
 
-from otel_coverage.cli.doctor import delivery, process
-from otel_coverage.cli.doctor.application import application
+from otel_coverage.cli.propagators import check_propagators
 from otel_coverage.errors import OtelCoverageError, UnreachableError
 from otel_coverage.settings import Settings
 
@@ -28,6 +27,10 @@ def command(name: str | None) -> None:
       otel-coverage doctor --app shop:app                                 an application that is instrumented in code
       otel-coverage run -- otel-coverage doctor --app 'shop:create_app()' one that is started by run
     """
+    check_propagators()
+    from otel_coverage.cli.doctor import delivery, process
+    from otel_coverage.cli.doctor.application import application
+
     settings = Settings.load()
     failure: OtelCoverageError | None = None
     topics = [*process.topics(settings), *delivery.topics(settings)]
