@@ -45,5 +45,11 @@ def use_no_propagator(patches: Patches) -> None:
     """
     configured = propagate.get_global_textmap()
     if configured.extract({}) is None:
-        propagate.set_global_textmap(NoPropagator())
-        patches.on_undo(partial(propagate.set_global_textmap, configured))
+        ours = NoPropagator()
+        propagate.set_global_textmap(ours)
+        patches.on_undo(partial(_put_back, configured, ours))
+
+
+def _put_back(configured: TextMapPropagator, ours: TextMapPropagator) -> None:
+    if propagate.get_global_textmap() is ours:  # else somebody has set another one since
+        propagate.set_global_textmap(configured)
