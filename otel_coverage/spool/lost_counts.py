@@ -23,7 +23,7 @@ from otel_coverage.tracing.playback import Playback
 
 try:
     import fcntl
-except ImportError:  # Windows, where there is no spool
+except ImportError:  # Windows, which has no spool
     fcntl = None  # type: ignore[assignment]
 
 NAME = "lost"
@@ -71,13 +71,13 @@ class LostCounts:
                 make_private(self._folder)
                 write_privately(self._path, bytes(_SIZE))
         except Exception as error:
-            log.warn("lost_counts", "coverage: there is no room in %s to note what is lost: %s", self._folder, error)
+            log.warn("lost_counts", "coverage: no room in %s to note what is lost: %s", self._folder, error)
 
     def note(self, counts: Sequence[LostCount]) -> bool:
         """Note how much processes have given up so far. Never raises.
 
         Returns:
-            Whether all of it is noted: not where there is no file, or no slot.
+            Whether all of it is noted: the file may be missing, or have no free slot.
         """
         try:
             with self._locked() as fd:
@@ -94,7 +94,7 @@ class LostCounts:
             return False
 
     def changes(self) -> int:
-        """How often it was changed: a number that is cheap to read. 0 where there is no file.
+        """How often it was changed: a number that is cheap to read. 0 while the file does not exist.
 
         Raises:
             OSError: it cannot be read.
